@@ -1,0 +1,7 @@
+//! How the daemon runs: `config/concierge.toml`, validated.
+//!
+//! Pure. Every problem of the file is reported at once, with its place.
+
+mod model;
+
+pub use model::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};

@@ -1,0 +1,78 @@
+//! The validated configuration: paths are absolute or relative to the working directory, numbers are in range.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The content of `config/concierge.toml`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Folder of `*.zone` and policy `*.toml` files.
+    pub zones: PathBuf,
+    /// Folder of the store; made when it does not exist.
+    pub state: PathBuf,
+    /// Where queries come in.
+    pub listen: Listen,
+    /// What one client, and all together, may use.
+    pub limits: Limits,
+    /// The operators' API.
+    pub admin: Admin,
+    /// What the probers need to know of this machine.
+    pub health: HealthConfig,
+    /// What is logged and how.
+    pub log: Log,
+}
+
+/// Where queries come in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listen {
+    /// Addresses served over UDP and TCP; at least one. Port 0 takes a free one, the same for both.
+    pub dns: Vec<SocketAddr>,
+    /// UDP workers for each address; 0 is one a core. Default 0, range 0 to 256.
+    pub workers: u16,
+}
+
+/// What one client, and all together, may use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest UDP response, octets, whatever the client offers. Default 1232, range 512 to 4096.
+    pub max_udp_bytes: u16,
+    /// TCP connections open at once, all addresses together. Default 1024, range 1 to 1,000,000.
+    pub tcp_connections: u32,
+    /// Time after which a TCP connection without a complete query is closed. Default 10 s, range 1 s to 10 min.
+    pub tcp_idle: Duration,
+    /// Time from the signal to stop until what is still open is cut. Default 5 s, range 0 to 5 min.
+    pub drain: Duration,
+}
+
+/// The operators' API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admin {
+    /// The Unix socket; only its owner may connect (mode 0600). Default `admin.sock` in the state folder.
+    pub socket: PathBuf,
+}
+
+/// What the probers need to know of this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HealthConfig {
+    /// Recursive resolvers asked for the addresses of CNAME targets. Default none: those of `/etc/resolv.conf`.
+    pub resolvers: Vec<SocketAddr>,
+}
+
+/// What is logged and how; always to standard error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// Default `text`.
+    pub format: LogFormat,
+    /// A `tracing` filter: a level, or directives such as `info,concierge::health=debug`. Default `info`.
+    pub filter: String,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

@@ -1,0 +1,11 @@
+//! What the operators wish: regions, probes and hubs, and the decision that follows from them.
+//!
+//! Pure. [`Policy`] is the validated content of all `zones/*.toml`; its reader makes it from text, with every
+//! problem at once; the decision is one function that chooses the active region.
+
+mod model;
+
+pub use model::{
+    Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
+    ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
+};

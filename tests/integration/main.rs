@@ -1,0 +1,3 @@
+//! The real process over real sockets.
+
+fn main() {}
