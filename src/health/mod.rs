@@ -1,7 +1,7 @@
 //! Observations to health: what the probers see of every endpoint, and what follows from it.
 //!
-//! [`machine`] makes health of observations and [`schedule`] says when to observe: both pure. One part makes
-//! an observation over real sockets, another keeps one prober for each thing to be probed and sees to it that it runs.
+//! [`machine`] makes health of observations and [`schedule`] says when to observe: both pure. [`probe`] makes one
+//! observation over real sockets, [`run`] keeps one prober for each thing to be probed and sees to it that it runs.
 //! Probers observe and nothing else: health is held and decided on by the control core, which feeds every
 //! [`Observation`] to a [`Machine`] of its own.
 //!
@@ -9,6 +9,7 @@
 //! endpoints are probed alike, always.
 
 pub mod machine;
+pub mod probe;
 pub mod schedule;
 
 pub use machine::{Last, Machine, Transition};
