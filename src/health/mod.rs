@@ -10,9 +10,11 @@
 
 pub mod machine;
 pub mod probe;
+pub mod run;
 pub mod schedule;
 
 pub use machine::{Last, Machine, Transition};
+pub use run::Probers;
 
 use std::time::Duration;
 
