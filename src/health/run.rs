@@ -260,3 +260,6 @@ fn log(target: &ProbeTarget, outcome: &Outcome, latency: Duration) {
         Outcome::Failed(detail) => tracing::debug!(probe = %target, latency_ms, "{target}: {detail}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

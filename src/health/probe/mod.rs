@@ -17,6 +17,8 @@ mod http;
 mod renew;
 mod resolve;
 mod tcp;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;
@@ -215,8 +217,12 @@ async fn connect(peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, Stri
         .within(Doing::Connecting(peer), TcpStream::connect(peer))
         .await?
         .map_err(|error| format!("connect {peer}: {}", words(&error)))?;
-    // Dialling a port of this machine that nobody listens on, from that same port, connects the socket to itself: a
-    // simultaneous open of one (RFC 9293 3.5). There is nobody there.
+    not_itself(stream, peer)
+}
+
+/// Refuses a connection to itself: dialling a port of this machine that nobody listens on, when the kernel happens to
+/// choose that very port to dial from, is a simultaneous open of one (RFC 9293 3.5). There is nobody there.
+fn not_itself(stream: TcpStream, peer: SocketAddr) -> Result<TcpStream, String> {
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(local), Ok(remote)) if local == remote => Err(format!("connect {peer}: connection refused")),
         _ => Ok(stream),

@@ -117,6 +117,9 @@ fn sentence(error: &io::Error, peer: SocketAddr, host: &str) -> String {
                 format!("certificate of {peer} for `{host}` is not valid before {}", moment(*not_before))
             }
             Bad::UnknownIssuer => format!("certificate of {peer} for `{host}` is of an unknown issuer"),
+            Bad::BadSignature => {
+                format!("certificate of {peer} for `{host}` is not signed by the issuer that it names")
+            }
             other => format!("certificate of {peer} for `{host}` is not accepted: {other}"),
         },
         Some(Error::InvalidMessage(_)) => format!("{peer} does not speak TLS"),
