@@ -4,6 +4,8 @@
 
 mod model;
 mod read;
+#[cfg(test)]
+mod tests;
 
 pub use model::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
 pub use read::read;

@@ -14,10 +14,11 @@ use std::ops::Range;
 use toml::de::DeTable;
 
 pub(crate) use duration::{parse_duration, show_duration};
-pub(crate) use table::{Setting, Table};
+pub(crate) use network::{absolute_name, unusable};
+pub(crate) use table::{Entry, Setting, Table};
 pub(crate) use value::Value;
 
-use crate::diagnostic::{Diagnostic, Place, Source};
+use crate::diagnostic::{Diagnostic, Place, Source, closest};
 
 /// One parsed file.
 pub(crate) struct Document<'s> {
@@ -120,10 +121,21 @@ impl<'s> Document<'s> {
             return self.describe_duplicate(text, span);
         }
         let written = text.get(span.clone()).unwrap_or_default();
+        if message.starts_with("invalid boolean") {
+            // The parser takes every bare word that starts like one for a boolean.
+            let problem = Diagnostic::error(
+                self.place(span),
+                format!("TOML syntax: {} is neither true nor false, and not in quotes", quoted(written)),
+            );
+            return match closest(written, ["true", "false"]) {
+                Some(close) => problem.hint(format!("did you mean `{close}`?")),
+                None => problem.hint(format!("write \"{}\" in quotes", escaped(written))),
+            };
+        }
         let problem = Diagnostic::error(self.place(span), format!("TOML syntax: {message}"));
         match message {
             _ if message.starts_with("string values must be quoted") && !written.is_empty() => {
-                problem.hint(format!("write \"{}\" in quotes", written.escape_debug()))
+                problem.hint(format!("write \"{}\" in quotes", escaped(written)))
             }
             _ if message.starts_with("string values must be quoted") => problem.hint("write a value after the `=`"),
             _ if message.starts_with("key with no value") => {

@@ -96,11 +96,24 @@ impl<'d> Table<'d> {
         self.entries.iter_mut().filter(|entry| !entry.asked)
     }
 
-    /// Says that `key` is missing; in a file with syntax errors it may be there.
+    /// Says that `key` is missing, unless a slip of it is there, or a syntax error may have swallowed it.
     pub(crate) fn missing(&self, key: &str, hint: impl Into<String>, problems: &mut Vec<Diagnostic>) {
-        if !self.document.is_broken() {
+        if self.may_lack(&[key]) {
             problems.push(Diagnostic::error(self.place(), format!("{} has no {}", self.what, quoted(key))).hint(hint));
         }
+    }
+
+    /// [`Table::missing`] for `keys`, exactly one of which is the table's `what`.
+    pub(crate) fn missing_one(&self, keys: &[&str], what: &str, hint: &str, problems: &mut Vec<Diagnostic>) {
+        if self.may_lack(keys) {
+            let message = format!("{} has no {what}, expected {}", self.what, one_of(keys.iter().copied()));
+            problems.push(Diagnostic::error(self.place(), message).hint(hint));
+        }
+    }
+
+    fn may_lack(&self, keys: &[&str]) -> bool {
+        let slip = |entry: &Entry<'_>| !entry.asked && closest(entry.key, keys.iter().copied()).is_some();
+        !self.document.is_broken() && !self.entries.iter().any(slip)
     }
 
     /// Every key that was not asked for is unknown.
@@ -163,6 +176,11 @@ impl<T> Setting<T> {
     /// The value, if there is a good one, and where it stands.
     pub(crate) fn placed(&self) -> Option<(&T, &Place)> {
         self.value.as_ref().zip(self.place.as_ref())
+    }
+
+    /// Where the value stands, good or wrong.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place.clone()
     }
 
     /// Whether the key is there at all.

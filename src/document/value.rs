@@ -113,18 +113,23 @@ impl<'d> Value<'d> {
         number
     }
 
-    /// A number within `range`, with or without a fraction.
-    pub(crate) fn number(&self, range: RangeInclusive<f64>, problems: &mut Vec<Diagnostic>) -> Option<f64> {
-        let number = match self.value.get_ref() {
+    /// Degrees within `range`, with or without a fraction.
+    pub(crate) fn degrees(
+        &self,
+        what: &str,
+        range: RangeInclusive<f64>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<f64> {
+        let degrees = match self.value.get_ref() {
             DeValue::Float(float) => float.as_str().parse().ok(),
             _ => self.as_integer().map(|number| number as f64),
         };
-        let number = number.filter(|number| range.contains(number));
-        if number.is_none() {
-            let expected = format!("a number from {} to {}", range.start(), range.end());
+        let degrees = degrees.filter(|degrees| range.contains(degrees));
+        if degrees.is_none() {
+            let expected = format!("a {what} from {} to {}", range.start(), range.end());
             problems.push(self.mismatch(&expected, "degrees, such as `52.37`"));
         }
-        number
+        degrees
     }
 
     /// A length of time within `range`.
@@ -150,21 +155,25 @@ impl<'d> Value<'d> {
         None
     }
 
+    /// [`Value::mismatch`] where some words are expected, of which the value may be a slip.
+    pub(crate) fn mismatch_words(&self, expected: &str, example: &str, words: &[&str]) -> Diagnostic {
+        let problem = self.mismatch(expected, example);
+        match self.as_text().and_then(|text| closest(text, words.iter().copied())) {
+            Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
+            None => problem,
+        }
+    }
+
     /// One of a closed set of words.
     pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)], problems: &mut Vec<Diagnostic>) -> Option<T> {
         let text = self.as_text();
         if let Some((_, meaning)) = words.iter().find(|(word, _)| Some(*word) == text) {
             return Some(*meaning);
         }
-        let all = words.iter().map(|(word, _)| *word);
-        let close = text.and_then(|text| closest(text, all.clone()));
-        let expected = one_of(all.clone()).replace('`', "\"");
-        let example = format!("\"{}\"", close.or(all.clone().next()).unwrap_or_default());
-        let problem = self.mismatch(&expected, &example);
-        problems.push(match close {
-            Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
-            None => problem,
-        });
+        let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let expected = one_of(all.iter().copied()).replace('`', "\"");
+        let example = format!("\"{}\"", all.first().copied().unwrap_or_default());
+        problems.push(self.mismatch_words(&expected, &example, &all));
         None
     }
 
