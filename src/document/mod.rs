@@ -134,6 +134,7 @@ impl<'s> Document<'s> {
         }
         let problem = Diagnostic::error(self.place(span), format!("TOML syntax: {message}"));
         match message {
+            _ if self.misread => problem.hint("look for a bracket opened here or above that is not closed"),
             _ if message.starts_with("string values must be quoted") && !written.is_empty() => {
                 problem.hint(format!("write \"{}\" in quotes", escaped(written)))
             }
@@ -143,7 +144,6 @@ impl<'s> Document<'s> {
             }
             _ if message.starts_with("missing comma") => problem.hint("separate the two with a comma"),
             _ if message.starts_with("invalid basic string") => problem.hint("close the string with `\"` on its line"),
-            _ if self.misread => problem.hint("look for a bracket opened here or above that is not closed"),
             _ => problem,
         }
     }

@@ -98,29 +98,33 @@ impl<'d> Table<'d> {
 
     /// Says that `key` is missing, unless a slip of it is there, or a syntax error may have swallowed it.
     pub(crate) fn missing(&self, key: &str, hint: impl Into<String>, problems: &mut Vec<Diagnostic>) {
-        if self.may_lack(&[key]) {
+        if self.lacks(&[key]) {
             problems.push(Diagnostic::error(self.place(), format!("{} has no {}", self.what, quoted(key))).hint(hint));
         }
     }
 
     /// [`Table::missing`] for `keys`, exactly one of which is the table's `what`.
     pub(crate) fn missing_one(&self, keys: &[&str], what: &str, hint: &str, problems: &mut Vec<Diagnostic>) {
-        if self.may_lack(keys) {
+        if self.lacks(keys) {
             let message = format!("{} has no {what}, expected {}", self.what, one_of(keys.iter().copied()));
             problems.push(Diagnostic::error(self.place(), message).hint(hint));
         }
     }
 
-    fn may_lack(&self, keys: &[&str]) -> bool {
-        let slip = |entry: &Entry<'_>| !entry.asked && closest(entry.key, keys.iter().copied()).is_some();
-        !self.document.is_broken() && !self.entries.iter().any(slip)
+    /// Whether surely none of `keys` is there, nor a slip of one.
+    pub(crate) fn lacks(&self, keys: &[&str]) -> bool {
+        let meant = |entry: &Entry<'_>| match entry.asked {
+            true => keys.contains(&entry.key),
+            false => closest(entry.key, keys.iter().copied()).is_some(),
+        };
+        !self.document.is_broken() && !self.entries.iter().any(meant)
     }
 
     /// Every key that was not asked for is unknown.
     pub(crate) fn close(mut self, problems: &mut Vec<Diagnostic>) {
         let asked = std::mem::take(&mut self.asked);
         for entry in self.rest() {
-            problems.push(entry.unknown(&format!("unknown key {}", quoted(entry.key)), &asked));
+            problems.push(entry.unknown(&format!("unknown key {}", quoted(entry.key)), &asked, "remove it"));
         }
     }
 }
@@ -136,13 +140,13 @@ impl Entry<'_> {
         self.asked = true;
     }
 
-    /// The problem that the key is none of `expected`.
-    pub(crate) fn unknown(&self, message: &str, expected: &[&str]) -> Diagnostic {
+    /// The problem that the key is none of `expected`; `otherwise` is the hint when it is a slip of none.
+    pub(crate) fn unknown(&self, message: &str, expected: &[&str], otherwise: &str) -> Diagnostic {
         let problem =
             Diagnostic::error(self.place(), format!("{message}, expected {}", one_of(expected.iter().copied())));
         match closest(self.key, expected.iter().copied()) {
             Some(close) => problem.hint(format!("did you mean `{close}`?")),
-            None => problem.hint("remove it"),
+            None => problem.hint(otherwise),
         }
     }
 }
