@@ -17,6 +17,7 @@
 //! | --- | --- | --- |
 //! | [`dns`] | names, record types, response codes: the words of RFC 1035 | pure |
 //! | [`diagnostic`] | a problem in a file: place, sentence, hint | pure |
+//! | `document` | a TOML file as a tree with places, read with every problem at once | pure |
 //! | [`config`] | how the daemon runs: TOML text to validated settings | pure |
 //! | [`zone`] | master files to records with positions; semantic checks | pure |
 //! | [`policy`] | regions, hubs and probes as configured; `decide` | pure |
@@ -43,6 +44,7 @@ pub mod config;
 pub mod control;
 pub mod diagnostic;
 pub mod dns;
+mod document;
 pub mod health;
 pub mod policy;
 pub mod serve;

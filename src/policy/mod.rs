@@ -4,8 +4,10 @@
 //! problem at once; the decision is one function that chooses the active region.
 
 mod model;
+mod read;
 
 pub use model::{
     Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
     ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
 };
+pub use read::{read, read_beside_refused};
