@@ -1,0 +1,68 @@
+//! The OPT record of RFC 6891: what a query says with it, and what the response says back.
+//!
+//! Options are checked for their shape and ignored (RFC 6891 6.1.2). Deliberately absent: COOKIE, NSID, client subnet.
+
+use crate::dns::{Rcode, Rtype};
+
+/// Octets of an OPT record without options: root owner, type, size, TTL, RDLENGTH.
+pub(super) const OCTETS: usize = 11;
+
+/// What the client says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opt {
+    /// UDP payload that it can take, octets; at least 512, for lesser values mean that (RFC 6891 6.2.3).
+    pub(super) max_udp_bytes: u16,
+    pub(super) version: u8,
+    /// DO: DNSSEC records are welcome (RFC 3225 3).
+    pub(super) dnssec_ok: bool,
+}
+
+impl Opt {
+    /// Reads the fields of an OPT record; `None` when its options do not fill its RDATA.
+    pub(super) fn read(class: u16, ttl: u32, rdata: &[u8]) -> Option<Self> {
+        let mut options = rdata;
+        while !options.is_empty() {
+            let [_, _, high, low] = *options.first_chunk()?;
+            options = options.get(4 + usize::from(u16::from_be_bytes([high, low]))..)?;
+        }
+        let [_, version, flags, _] = ttl.to_be_bytes();
+        Some(Self { max_udp_bytes: class.max(512), version, dnssec_ok: flags & 0x80 != 0 })
+    }
+}
+
+/// Appends the OPT record of a response: our size, version 0, DO as it came (RFC 3225 3), no option.
+pub(super) fn append(asked: Opt, rcode: Rcode, max_udp_bytes: u16, message: &mut Vec<u8>) {
+    message.push(0);
+    message.extend_from_slice(&Rtype::OPT.0.to_be_bytes());
+    message.extend_from_slice(&max_udp_bytes.to_be_bytes());
+    // RFC 6891 6.1.3: the upper eight of the response code's twelve bits, then the version.
+    message.extend_from_slice(&[(rcode.0 >> 4) as u8, 0]);
+    message.extend_from_slice(&[if asked.dnssec_ok { 0x80 } else { 0 }, 0]);
+    message.extend_from_slice(&[0, 0]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc6891_section_6_1_options_fill_the_rdata() {
+        let check =
+            |rdata: &[u8], well_formed| assert_eq!(Opt::read(1232, 0, rdata).is_some(), well_formed, "{rdata:?}");
+        check(&[], true);
+        check(&[0, 10, 0, 0], true);
+        check(&[0, 10, 0, 2, 1, 2, 0, 3, 0, 0], true);
+        check(&[0, 10, 0], false);
+        check(&[0, 10, 0, 2, 1], false);
+    }
+
+    #[test]
+    fn rfc6891_section_6_1_3_fields_of_the_ttl() {
+        let opt = Opt::read(100, 0x0002_8000, &[]).unwrap();
+        assert_eq!(opt, Opt { max_udp_bytes: 512, version: 2, dnssec_ok: true });
+        let mut message = Vec::new();
+        append(opt, Rcode::BADVERS, 1232, &mut message);
+        assert_eq!(message, [0, 0, 41, 4, 208, 1, 0, 0x80, 0, 0, 0]);
+        assert_eq!(message.len(), OCTETS);
+    }
+}

@@ -1,0 +1,201 @@
+//! One name, step by step: the walk of [`respond`](super::respond), told instead of rendered.
+
+use std::ops::ControlFlow;
+
+use super::cursor::Cursor;
+use super::rrset::Rrset;
+use super::snapshot::{Choice, Content, Rrsets, Snapshot};
+use super::walk::{Ended, Found, Located, Verdict, Visitor, walk};
+use crate::dns::{Name, Rcode, Rtype};
+
+/// What a query for one name and type comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// The names visited, in order; empty where no zone holds the name.
+    pub steps: Vec<Step>,
+    /// Why it ends where it does.
+    pub end: End,
+    /// The response code.
+    pub rcode: Rcode,
+    /// Whether the answer is authoritative: AA.
+    pub authoritative: bool,
+}
+
+/// What was found for one name of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The name looked up.
+    pub name: Name,
+    /// The apex of the zone that it is in.
+    pub zone: Name,
+    /// How that zone holds the name.
+    pub matched: Matched,
+    /// The hub, by position, and its choice, where the name is one.
+    pub hub: Option<(usize, Choice)>,
+    /// What follows for the type.
+    pub result: StepResult,
+}
+
+/// How a zone holds a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Matched {
+    /// The name exists.
+    Exact,
+    /// This wildcard stands for it (RFC 4592).
+    Wildcard(Name),
+    /// It is at or below this cut (RFC 1034 4.2.1).
+    Cut(Name),
+    /// It is below this DNAME (RFC 6672).
+    Dname(Name),
+    /// It does not exist; this is its closest encloser (RFC 4592 3.3.1).
+    Missing(Name),
+}
+
+/// What follows for the type asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepResult {
+    /// This RRset is the answer.
+    Answer(Answered),
+    /// An alias of this name.
+    Cname {
+        /// The canonical name.
+        target: Name,
+        /// TTL of the CNAME.
+        ttl: u32,
+    },
+    /// Everything below the owner is redirected.
+    Dname {
+        /// What replaces the owner.
+        target: Name,
+        /// The name after the substitution; `None` where it is too long.
+        next: Option<Name>,
+        /// TTL of the DNAME, and of the CNAME made from it.
+        ttl: u32,
+    },
+    /// The answer is a referral to these name servers.
+    Referral(Answered),
+    /// The name exists without the type.
+    NoData {
+        /// How long that may be remembered (RFC 2308 5).
+        ttl: u32,
+    },
+    /// The name does not exist.
+    NxDomain {
+        /// How long that may be remembered (RFC 2308 5).
+        ttl: u32,
+    },
+    /// The hub has no answer for its choice.
+    Unprepared,
+}
+
+/// An RRset of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The type; of ANY, the one that was picked.
+    pub rtype: Rtype,
+    /// Seconds.
+    pub ttl: u32,
+    /// The RDATA of each record, uncompressed.
+    pub rdatas: Vec<Box<[u8]>>,
+}
+
+/// Why a resolution ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The last step says it all.
+    Complete,
+    /// The next name is in no zone served here.
+    Unserved,
+    /// The next name has been visited.
+    Loop,
+    /// The chain is longer than an answer may be.
+    Long,
+    /// A DNAME makes too long a name.
+    TooLong,
+}
+
+impl Content {
+    /// What a query for this name and type comes to under the snapshot's choices.
+    ///
+    /// The content is the snapshot's own: the walk is the one that answers queries.
+    pub fn lookup(snapshot: &Snapshot, name: &Name, rtype: Rtype) -> Resolution {
+        let mut telling = Telling { snapshot, steps: Vec::new() };
+        let ended = match Cursor::read(name.wire()) {
+            Some(cursor) => walk(snapshot, cursor, rtype, &mut telling),
+            None => Ended::Unserved,
+        };
+        let steps = telling.steps;
+        let end = match ended {
+            Ended::Found | Ended::Stopped => End::Complete,
+            Ended::Unserved => End::Unserved,
+            Ended::Loop => End::Loop,
+            Ended::Long => End::Long,
+            Ended::TooLong => End::TooLong,
+        };
+        let rcode = match (steps.last().map(|step| &step.result), end) {
+            (None, _) => Rcode::REFUSED,
+            (_, End::TooLong) => Rcode::YXDOMAIN,
+            (Some(StepResult::NxDomain { .. }), _) => Rcode::NXDOMAIN,
+            (Some(StepResult::Unprepared), _) => Rcode::SERVFAIL,
+            _ => Rcode::NOERROR,
+        };
+        let authoritative = match &*steps {
+            [] => false,
+            [only] => !matches!(only.result, StepResult::Referral(_) | StepResult::Unprepared),
+            _ => rcode != Rcode::SERVFAIL,
+        };
+        Resolution { steps, end, rcode, authoritative }
+    }
+}
+
+struct Telling<'a> {
+    snapshot: &'a Snapshot,
+    steps: Vec<Step>,
+}
+
+impl Visitor for Telling<'_> {
+    fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
+        let apex = &found.zone.apex;
+        let owner = || found.node.name.clone();
+        let answered = |rrset: &Rrset| Answered { rtype: rrset.rtype, ttl: rrset.ttl, rdatas: rrset.rdatas(apex) };
+        let matched = match found.located {
+            Located::Exact(_) => Matched::Exact,
+            Located::Wildcard(_) => Matched::Wildcard(owner()),
+            Located::Cut(_) => Matched::Cut(owner()),
+            Located::Dname(_) => Matched::Dname(owner()),
+            Located::Missing(_) => Matched::Missing(owner()),
+        };
+        let result = match found.verdict {
+            Verdict::Answer(rrset) => StepResult::Answer(answered(rrset)),
+            Verdict::Cname(rrset) => StepResult::Cname { target: target(rrset), ttl: rrset.ttl },
+            Verdict::Dname(rrset) => StepResult::Dname { target: target(rrset), next: None, ttl: rrset.ttl },
+            Verdict::Referral { ns, .. } => StepResult::Referral(answered(ns)),
+            Verdict::NoData => StepResult::NoData { ttl: found.zone.negative.ttl },
+            Verdict::NxDomain => StepResult::NxDomain { ttl: found.zone.negative.ttl },
+            Verdict::Unprepared => StepResult::Unprepared,
+        };
+        let hub = match (&found.node.rrsets, found.located) {
+            (Rrsets::Hub(position), Located::Exact(_) | Located::Wildcard(_)) => {
+                self.snapshot.choices.get(*position).map(|choice| (*position, *choice))
+            }
+            _ => None,
+        };
+        self.steps.push(Step { name: name_of(name), zone: apex.clone(), matched, hub, result });
+        ControlFlow::Continue(())
+    }
+
+    fn substituted(&mut self, _: &Cursor, _: &Rrset, made: Option<&Cursor>) -> ControlFlow<()> {
+        if let Some(Step { result: StepResult::Dname { next, .. }, .. }) = self.steps.last_mut() {
+            *next = made.map(name_of);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_of(cursor: &Cursor) -> Name {
+    Name::from_wire(cursor.wire()).unwrap_or_else(|_| Name::root())
+}
+
+fn target(rrset: &Rrset) -> Name {
+    rrset.target.as_ref().and_then(|target| Name::from_wire(&target.wire).ok()).unwrap_or_else(Name::root)
+}

@@ -1,0 +1,144 @@
+//! A query's octets, read strictly: header, question, and the OPT record among whatever else follows.
+
+use super::cursor::Cursor;
+use super::edns::{self, Opt};
+use crate::dns::{Class, HEADER, Opcode, Rtype};
+
+/// What was read of a message that deserves a response.
+pub(super) struct Query<'a> {
+    pub(super) id: [u8; 2],
+    pub(super) opcode: Opcode,
+    /// Copied into the response (RFC 1035 4.1.1).
+    pub(super) recursion_desired: bool,
+    /// The question, where there is exactly one and it can be read.
+    pub(super) question: Option<Question<'a>>,
+    /// The OPT record, where there is exactly one and it can be read.
+    pub(super) opt: Option<Opt>,
+    /// Whether the whole message was read and is what a message should be.
+    pub(super) well_formed: bool,
+}
+
+/// The one question of a query.
+pub(super) struct Question<'a> {
+    /// As it came, to be echoed.
+    pub(super) octets: &'a [u8],
+    pub(super) name: Cursor,
+    pub(super) rtype: Rtype,
+    pub(super) class: Class,
+}
+
+impl<'a> Query<'a> {
+    /// Reads a message; `None` for one that must not be answered.
+    pub(super) fn read(octets: &'a [u8]) -> Option<Self> {
+        let header: &[u8; HEADER] = octets.first_chunk()?;
+        // QR: a response. Answering it would let two servers talk for ever.
+        if header[2] & 0x80 != 0 {
+            return None;
+        }
+        let counts = [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
+        let mut query = Self {
+            id: [header[0], header[1]],
+            opcode: Opcode(header[2] >> 3 & 0x0f),
+            recursion_desired: header[2] & 0x01 != 0,
+            question: None,
+            opt: None,
+            well_formed: false,
+        };
+        // RFC 9619 4: a query with another number of questions than one is malformed.
+        if counts[0] == 1 {
+            query.question = Question::read(&octets[HEADER..]);
+        }
+        if let Some(question) = &query.question {
+            let rest = &octets[HEADER + question.octets.len()..];
+            (query.well_formed, query.opt) = read_records(rest, counts[1], counts[2], counts[3]);
+        }
+        Some(query)
+    }
+}
+
+impl<'a> Question<'a> {
+    fn read(octets: &'a [u8]) -> Option<Self> {
+        let name = Cursor::read(octets)?;
+        let length = name.len() + 4;
+        let [type_high, type_low, class_high, class_low] = *octets.get(name.len()..length)?.first_chunk()?;
+        Some(Self {
+            octets: &octets[..length],
+            name,
+            rtype: Rtype(u16::from_be_bytes([type_high, type_low])),
+            class: Class(u16::from_be_bytes([class_high, class_low])),
+        })
+    }
+}
+
+/// Passes over the sections behind the question: whether they are what the header says and nothing else, and the OPT
+/// record. Records of other types are of no consequence, TSIG (RFC 8945) included, whose sender will miss the signature.
+fn read_records(octets: &[u8], answers: u16, authorities: u16, additionals: u16) -> (bool, Option<Opt>) {
+    let mut rest = octets;
+    let mut opt = None;
+    let before = usize::from(answers) + usize::from(authorities);
+    for position in 0..before + usize::from(additionals) {
+        let Some((record, next)) = Record::read(rest) else { return (false, opt) };
+        rest = next;
+        if record.rtype != Rtype::OPT {
+            continue;
+        }
+        // RFC 6891 6.1.1: at most one, in the additional section, owned by the root.
+        if opt.is_some() {
+            return (false, None);
+        }
+        if position < before || !record.owned_by_root {
+            return (false, None);
+        }
+        match Opt::read(record.class.0, record.ttl, record.rdata) {
+            Some(read) => opt = Some(read),
+            None => return (false, None),
+        }
+    }
+    (rest.is_empty(), opt)
+}
+
+struct Record<'a> {
+    owned_by_root: bool,
+    rtype: Rtype,
+    class: Class,
+    ttl: u32,
+    rdata: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    fn read(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let owner = name_length(octets)?;
+        let fixed: [u8; 10] = *octets.get(owner..)?.first_chunk()?;
+        let rdata_at = owner + 10;
+        let end = rdata_at + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        let record = Self {
+            owned_by_root: octets[0] == 0,
+            rtype: Rtype(u16::from_be_bytes([fixed[0], fixed[1]])),
+            class: Class(u16::from_be_bytes([fixed[2], fixed[3]])),
+            ttl: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
+            rdata: octets.get(rdata_at..end)?,
+        };
+        Some((record, &octets[end..]))
+    }
+}
+
+/// Octets of the name at the start of `octets`, which may end in a compression pointer.
+fn name_length(octets: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        match *octets.get(at)? {
+            0 => return Some(at + 1),
+            label @ 1..=63 => at += 1 + usize::from(label),
+            0xc0..=0xff => return Some(at + 2),
+            64..=0xbf => return None,
+        }
+        if at > 254 {
+            return None;
+        }
+    }
+}
+
+/// Octets that the OPT record of the response takes, where there will be one.
+pub(super) fn reserved(opt: Option<&Opt>) -> usize {
+    if opt.is_some() { edns::OCTETS } else { 0 }
+}

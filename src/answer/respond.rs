@@ -1,0 +1,154 @@
+//! A query in, a response out: octets to octets, from one snapshot.
+//!
+//! Pure and without allocation once the response's buffer has grown to its working size. No octets make it panic, the
+//! limit on the size always holds, and equal snapshots and queries give equal responses on every transport, but for TC.
+//!
+//! Responses are minimal: the answer; SOA with a negative one; NS, glue and DS with a referral. Nothing else is ever
+//! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
+//! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
+
+use super::edns;
+use super::query::{Query, Question, reserved};
+use super::render::Render;
+use super::snapshot::Snapshot;
+use super::walk::walk;
+use crate::dns::{Class, HEADER, MAX_MESSAGE, Opcode, Rcode, Rtype};
+
+/// What carries the message, as far as it bounds a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram: what the client says that it takes, and what we are willing to send.
+    Udp,
+    /// A stream: 65,535 octets.
+    Tcp,
+}
+
+/// What bounds a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseLimits {
+    /// Largest response over UDP, octets; also what the OPT record says. At least 512.
+    pub max_udp_bytes: u16,
+}
+
+/// What came of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response is to be sent.
+    Reply {
+        /// Its response code.
+        rcode: Rcode,
+        /// Whether it says TC.
+        truncated: bool,
+    },
+    /// Nothing is to be sent.
+    Silence,
+}
+
+/// Answers one query into `response`, which is cleared first.
+pub fn respond(
+    snapshot: &Snapshot,
+    query: &[u8],
+    transport: Transport,
+    limits: &ResponseLimits,
+    response: &mut Vec<u8>,
+) -> Outcome {
+    response.clear();
+    let Some(query) = Query::read(query) else { return Outcome::Silence };
+    let ours = limits.max_udp_bytes.max(512);
+    // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
+    let limit = match transport {
+        Transport::Tcp => MAX_MESSAGE,
+        Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
+    };
+    response.extend_from_slice(&[0; HEADER]);
+    let header = match (verdict(&query), &query.question) {
+        (Ok(()), Some(question)) => {
+            response.extend_from_slice(question.octets);
+            let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
+            let limit = limit - reserved(query.opt.as_ref());
+            let mut render = Render::new(response, limit, dnssec_ok, snapshot, &question.name);
+            let ended = walk(snapshot, question.name.clone(), question.rtype, &mut render);
+            render.finish(ended);
+            Header {
+                rcode: render.rcode,
+                authoritative: render.authoritative,
+                truncated: render.truncated,
+                counts: render.counts,
+            }
+        }
+        (verdict, question) => {
+            if let Some(question) = question {
+                response.extend_from_slice(question.octets);
+            }
+            let rcode = verdict.err().unwrap_or(Rcode::FORMERR);
+            Header { rcode, authoritative: false, truncated: false, counts: [0; 3] }
+        }
+    };
+    // RFC 6891 6.1.1: a response has an OPT record exactly if the query has one.
+    if let Some(opt) = query.opt {
+        edns::append(opt, header.rcode, ours, response);
+    }
+    header.write(&query, response);
+    Outcome::Reply { rcode: header.rcode, truncated: header.truncated }
+}
+
+/// Whether the zones are asked at all, or which error it is.
+fn verdict(query: &Query<'_>) -> Result<(), Rcode> {
+    // RFC 8906 3.1.4: NOTIMP for an opcode that is not implemented, whatever stands behind the header.
+    if query.opcode != Opcode::QUERY {
+        return Err(Rcode::NOTIMP);
+    }
+    let Some(question) = query.question.as_ref().filter(|_| query.well_formed) else { return Err(Rcode::FORMERR) };
+    // RFC 6891 6.1.3, whatever the question is.
+    if query.opt.is_some_and(|opt| opt.version > 0) {
+        return Err(Rcode::BADVERS);
+    }
+    check_type(question)?;
+    // Only class IN is served. For class ANY no answer could be authoritative (RFC 1034 3.7.1, RFC 1035 6.2), and a
+    // REFUSED tells the client more than an answer without AA.
+    if question.class != Class::IN {
+        return Err(Rcode::REFUSED);
+    }
+    Ok(())
+}
+
+fn check_type(question: &Question<'_>) -> Result<(), Rcode> {
+    match question.rtype {
+        // RFC 8482 for ANY; what cannot be a type of data is a plain miss when it is unassigned (RFC 8906 3.1.2).
+        Rtype::ANY => Ok(()),
+        // RFC 5936 2.2.1: a server that does not allow the transfer refuses it.
+        Rtype::AXFR | Rtype::IXFR => Err(Rcode::REFUSED),
+        // Obsolete queries for mail records (RFC 973, RFC 1035 3.2.3), never implemented here.
+        Rtype::MAILA | Rtype::MAILB => Err(Rcode::NOTIMP),
+        // RFC 9824 3.5: types that stand only in messages cannot be asked for.
+        rtype if rtype.is_meta() => Err(Rcode::FORMERR),
+        _ => Ok(()),
+    }
+}
+
+struct Header {
+    rcode: Rcode,
+    authoritative: bool,
+    truncated: bool,
+    counts: [u16; 3],
+}
+
+impl Header {
+    fn write(&self, query: &Query<'_>, message: &mut [u8]) {
+        let bit = |set: bool, mask: u8| if set { mask } else { 0 };
+        message[0..2].copy_from_slice(&query.id);
+        message[2] = 0x80
+            | query.opcode.0 << 3
+            | bit(self.authoritative, 0x04)
+            | bit(self.truncated, 0x02)
+            | bit(query.recursion_desired, 0x01);
+        // RA, Z and AD are clear, and so is CD (RFC 4035 3.1.6).
+        message[3] = (self.rcode.0 & 0x0f) as u8;
+        let [answers, authorities, additionals] = self.counts;
+        let counts =
+            [u16::from(query.question.is_some()), answers, authorities, additionals + u16::from(query.opt.is_some())];
+        for (at, count) in (4..).step_by(2).zip(counts) {
+            message[at..at + 2].copy_from_slice(&count.to_be_bytes());
+        }
+    }
+}
