@@ -48,7 +48,7 @@ use tokio::task::JoinHandle;
 
 use self::connection::Service;
 pub use self::counters::{Connections, Counters, Messages, Totals};
-use self::engine::{Engine, ResponseLimits, respond};
+use self::engine::{Engine, ResponseLimits};
 use self::seats::Seats;
 use self::stop::Stop;
 use self::tcp::Listener;
@@ -94,7 +94,7 @@ pub fn start(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let engine = Engine { respond, limits: ResponseLimits { max_udp_bytes: limits.max_udp_bytes } };
+    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes });
     start_with(engine, listen, limits, readers, counters, runtime)
 }
 

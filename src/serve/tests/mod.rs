@@ -3,6 +3,7 @@
 //! The engine of most of them is [`stamp`], whose response tells the generation of its snapshot and which misbehaves on
 //! request; those of `answers` use the real one.
 
+mod answers;
 mod drain;
 mod switch;
 mod tcp;
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A running server whose engine is [`stamp`].
+/// A running server.
 struct Server {
     publisher: Publisher,
     serving: Option<Serving>,
@@ -52,13 +53,29 @@ impl Default for Setting {
 }
 
 impl Setting {
+    /// With [`stamp`] for an engine.
     fn start(self) -> Server {
+        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
+        self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
+            start_with(engine, listen, limits, readers, counters, runtime)
+        })
+    }
+
+    /// As the daemon starts it.
+    fn start_real(self, first: Snapshot) -> Server {
+        self.start_from(first, super::start)
+    }
+
+    fn start_from(
+        self,
+        first: Snapshot,
+        start: impl FnOnce(&Listen, &Limits, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
+    ) -> Server {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(self.runtime_threads).enable_all().build();
         let runtime = runtime.unwrap();
-        let publisher = Publisher::new(snapshot(1)).unwrap();
+        let publisher = Publisher::new(first).unwrap();
         let counters = Arc::new(Counters::default());
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
         let listen = Listen { dns: vec![SocketAddr::new(self.ip, 0)], workers: self.workers };
         let limits = Limits {
             max_udp_bytes: 1232,
@@ -67,7 +84,7 @@ impl Setting {
             drain: PATIENCE,
         };
         let handle = runtime.handle().clone();
-        let serving = start_with(engine, &listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
+        let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
         let address = serving.addresses()[0];
         Server { publisher, serving: Some(serving), address, counters, runtime }
     }
