@@ -5,7 +5,7 @@
 //!  zones/*.zone ──► zone ───┤                            │ Event::Observation
 //!  zones/*.toml ──► policy  │   ┌────────────────────────▼──────────────┐
 //!                           └──►│ control: one loop, one writer         │◄── Event::Command ── admin ◄── cli
-//!                               │   core.apply -> policy::decide        │──► store (redb): marks, epochs, audit
+//!                               │   State::apply -> policy::decide      │──► store (redb): marks, epochs, audit
 //!                               └───────────────┬───────────────────────┘
 //!                                               ▼
 //!                               ArcSwap<Snapshot>   (answer::publish: the only one in the program)
@@ -26,6 +26,7 @@
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
 //! | [`serve`] | sockets | shell |
 //! | [`admin`] | the operators' HTTP API and the metrics | shell |
+//! | [`daemon`] | start and stop of the parts | shell |
 //! | [`cli`] | one file a subcommand | shell |
 //!
 //! # Invariants
@@ -42,6 +43,7 @@ pub mod answer;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod diagnostic;
 pub mod dns;
 mod document;

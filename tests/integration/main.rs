@@ -1,3 +1,9 @@
-//! The real process over real sockets.
+//! The real process over real sockets, with other people's servers as peers and oracles.
+//!
+//! Every test has loopback addresses of its own (`127.x.y.0/24`), so that all of them can run at once with fixed ports.
+//! Nothing is skipped: a peer that is not installed fails its test and names its Debian package.
+#![expect(unreachable_pub, reason = "a binary: nothing is reachable from outside")]
 
-fn main() {}
+mod crash;
+
+mod process;
