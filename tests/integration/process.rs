@@ -259,12 +259,16 @@ pub fn query(id: u16, name: &str, kind: RecordType) -> Vec<u8> {
 
 /// Asks over UDP.
 pub fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
-    let socket = client(Duration::from_secs(5));
-    let query = query(rand::random(), name, kind);
-    socket.send_to(&query, server).unwrap();
+    try_ask(server, name, kind, Duration::from_secs(5)).unwrap_or_else(|| panic!("{server} does not answer {name}"))
+}
+
+/// Asks over UDP a server that may be gone.
+pub fn try_ask(server: SocketAddr, name: &str, kind: RecordType, patience: Duration) -> Option<Message> {
+    let socket = client(patience);
+    socket.send_to(&query(rand::random(), name, kind), server).unwrap();
     let mut response = [0; 4096];
-    let length = socket.recv(&mut response).unwrap_or_else(|error| panic!("{server} does not answer {name}: {error}"));
-    Message::from_vec(&response[..length]).unwrap()
+    let length = socket.recv(&mut response).ok()?;
+    Some(Message::from_vec(&response[..length]).unwrap())
 }
 
 /// Asks over TCP.
