@@ -16,15 +16,28 @@
 //! endpoints = [{ region = "westeurope", cname = "hub-weu.example.org.", probe = "broker" }]
 //! ```
 //!
-//! The meaning, default and range of each key stand at its field in [`Probe`], [`HttpProbe`], [`Region`], [`Hub`] and
-//! [`Endpoint`]. Names of hubs and targets are absolute, with the final dot: a policy file belongs to no zone and so has
-//! no origin.
+//! | key | what it says |
+//! | --- | --- |
+//! | `regions.NAME.location` | latitude and longitude in degrees; optional |
+//! | `probes.NAME.tcp` | kind: a connection to `port` |
+//! | `probes.NAME.http`, `https` | kind: a request, judged by [`HttpProbe`]'s keys `port`, `path`, `host`, `status`, `body`, `ca`; `http` has `tls` too |
+//! | `probes.NAME.interval`, `timeout`, `confirm`, `fall`, `rise` | the fields of [`Probe`]; a `timeout` or `confirm` that is not written is never longer than `interval` |
+//! | `hubs."NAME.".policy` | how a region is preferred: `"priority"`, the order of `endpoints`; default |
+//! | `hubs."NAME.".ttl`, `dwell` | the fields of [`Hub`] |
+//! | `hubs."NAME.".rto` | recovery time objective, 5 s to 7 d; optional. A longer `ttl` is an error; detection and `ttl` together longer than it, a warning |
+//! | `hubs."NAME.".failback` | `"manual"`, the default, or `{ after = "15m" }`, 1 s to 30 d |
+//! | `hubs."NAME.".when_all_down` | `"keep"`, the default; `"all"`, which needs `addresses` in every endpoint; `{ region = "NAME" }`, one of the hub's |
+//! | `endpoints[].region` | the endpoint's region, each once in a hub |
+//! | `endpoints[].cname`, `addresses`, `records` | what is answered, one of the three: a target; IP addresses; records as `"MX 10 mail.example.net."`, without class and TTL. Endpoints of one hub may differ in it; one `cname` is enough for the hub to stand alone at its name |
+//! | `endpoints[].probe` | the probe; without one the health stays unknown, which is a warning |
+//! | `endpoints[].target` | what the probe dials: a host name, an address or a list of addresses. Default: the CNAME target or the addresses that are answered; needed for `records` without A and AAAA |
+//!
+//! Defaults and ranges that are not said here stand at the fields of [`Probe`], [`HttpProbe`] and [`Hub`]. Names of hubs,
+//! targets and in records are absolute, with the final dot: a policy file belongs to no zone and so has no origin.
 //!
 //! [`Probe`]: super::Probe
 //! [`HttpProbe`]: super::HttpProbe
-//! [`Region`]: super::Region
 //! [`Hub`]: super::Hub
-//! [`Endpoint`]: super::Endpoint
 
 mod definitions;
 mod endpoint;

@@ -222,3 +222,20 @@ fn large_answers_are_a_warning() {
         ],
     );
 }
+
+#[test]
+fn all_addresses_together_are_one_answer() {
+    let list = |from: u32| (from..from + 10).map(|at| format!("\"2001:db8::{at:x}\"")).collect::<Vec<_>>().join(",");
+    let text = format!(
+        "{COMMON}when_all_down = \"all\"\nendpoints = [{{region=\"a\",probe=\"p\",addresses=[{}]}},{{region=\"b\",probe=\"p\",addresses=[{}]}}]",
+        list(16),
+        list(32)
+    );
+    check(
+        &text,
+        &[
+            "6:7: warning: the AAAA answer of hub `h.example.net.` with the addresses of every endpoint takes 591 octets: devices without EDNS and TCP take 512 (hint: write fewer or shorter records)",
+        ],
+    );
+    check(&text.replace("\"all\"", "\"keep\""), &[]);
+}
