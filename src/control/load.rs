@@ -57,7 +57,7 @@ pub fn read(folder: &Path) -> Files {
         let apex = match apex_of(&path) {
             Ok(apex) => apex,
             Err(problem) => {
-                files.diagnostics.push(problem);
+                files.diagnostics.push(*problem);
                 continue;
             }
         };
@@ -73,12 +73,7 @@ pub fn read(folder: &Path) -> Files {
         files.diagnostics.push(problem.hint("add a master file named after its apex, such as `example.net.zone`"));
     }
     // A zone that was refused still is the zone of its hubs: its problems are not theirs.
-    let empty = |apex: &Name| Arc::new(Zone { apex: apex.clone(), nodes: Default::default(), files: Vec::new() });
-    let known: Vec<_> = files.zones.iter().cloned().chain(refused.iter().map(empty)).collect();
-    let (policy, mut problems) = policy::read(&policies, &known);
-    if !refused.is_empty() {
-        problems.retain(|problem| problem.severity == Severity::Error);
-    }
+    let (policy, problems) = policy::read_beside_refused(&policies, &files.zones, &refused);
     files.diagnostics.extend(problems);
     files.policy = policy;
     files
@@ -98,14 +93,14 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// The apex that a zone file's name says: `example.net.zone`; the root is `root.zone`.
-fn apex_of(path: &Path) -> Result<Name, Diagnostic> {
+fn apex_of(path: &Path) -> Result<Name, Box<Diagnostic>> {
     let stem = path.file_stem().unwrap_or_default();
     if stem == "root" {
         return Ok(Name::root());
     }
     Name::parse_bytes(stem.as_encoded_bytes(), Some(&Name::root())).map_err(|error| {
-        Diagnostic::without_place(format!("{} is not named after an apex: {error}", path.display()))
-            .hint("a zone file's name is the apex and `.zone`, such as `example.net.zone`; the root is `root.zone`")
+        let problem = Diagnostic::without_place(format!("{} is not named after an apex: {error}", path.display()));
+        Box::new(problem.hint("its name is the apex and `.zone`, such as `example.net.zone`; the root is `root.zone`"))
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Every test has loopback addresses of its own (`127.x.y.0/24`), so that all of them can run at once with fixed ports.
 //! Nothing is skipped: a peer that is not installed fails its test and names its Debian package.
-#![expect(unreachable_pub, reason = "a binary: nothing is reachable from outside")]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod crash;
 

@@ -28,8 +28,9 @@ impl Keys {
         let before = raw();
         let (sender, pressed) = mpsc::channel(16);
         std::thread::spawn(move || {
-            for key in std::io::stdin().bytes().map_while(Result::ok) {
-                if sender.blocking_send(key).is_err() {
+            let mut key = [0];
+            while std::io::stdin().read(&mut key).is_ok_and(|read| read == 1) {
+                if sender.blocking_send(key[0]).is_err() {
                     return;
                 }
             }

@@ -1,6 +1,5 @@
 //! I/O shell: regions on this machine. Each one really listens where the policy's probes dial, and when it fails it
 //! really stops: connections are refused and those that stood are closed.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: listeners and tasks")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
