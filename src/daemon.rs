@@ -140,8 +140,12 @@ impl Daemon {
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
         let Self { serving, api, running, drain, .. } = self;
-        api.stop().await;
-        serving.drain(drain).await;
+        let (_, drained) = tokio::join!(api.stop(drain), serving.drain(drain));
+        if drained.is_complete() {
+            tracing::info!(event = "stop", "{drained}");
+        } else {
+            tracing::warn!(event = "stop", "{drained}");
+        }
         running.stop().await;
         tracing::info!(event = "stop", "stopped");
     }
