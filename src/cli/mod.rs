@@ -11,13 +11,14 @@ mod explain;
 mod history;
 mod mark;
 mod moves;
+mod print;
 mod reload;
 pub mod render;
 mod serve;
 mod status;
+mod table;
 mod when;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,8 +101,6 @@ enum Failed {
     Sentence(String),
     /// Files were rejected; what is wrong has been printed.
     Rejected,
-    /// Something did not hold; what has been printed.
-    Shown,
 }
 
 impl From<ClientError> for Failed {
@@ -141,10 +140,9 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Sentence(sentence)) => {
-            eprintln!("error: {sentence}");
+            print::complain(format_args!("error: {sentence}\n"));
             ExitCode::FAILURE
         }
-        Err(Failed::Shown) => ExitCode::FAILURE,
         Err(Failed::Rejected) => ExitCode::from(EX_CONFIG),
     }
 }
@@ -170,7 +168,7 @@ fn socket(common: &Common) -> Result<PathBuf, Failed> {
     match crate::daemon::read_config(&path) {
         (Some(config), _) => Ok(config.admin.socket),
         (None, diagnostics) => {
-            eprint!("{}", render::render(&diagnostics, std::io::stderr().is_terminal()));
+            print::complain(render::render(&diagnostics, print::colors()));
             Err(Failed::Rejected)
         }
     }
@@ -186,6 +184,5 @@ fn config_path(common: &Common) -> Option<PathBuf> {
 /// Prints what the daemon answered, as it came.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failed::Sentence(error.to_string()))?;
-    println!("{text}");
-    Ok(())
+    print::line(text)
 }

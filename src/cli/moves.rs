@@ -4,7 +4,7 @@ use clap::Args;
 use hyper::Method;
 
 use super::client::{Client, author, escape};
-use super::{Common, Failed, Output, print_json};
+use super::{Common, Failed, Output, print, print_json};
 use crate::admin::request::MoveRequest;
 use crate::control::report::Moved;
 use crate::dns::Name;
@@ -88,15 +88,13 @@ pub(super) fn show(moved: &Moved, common: &Common) -> Result<(), Failed> {
     if common.output == Output::Json {
         return print_json(moved);
     }
-    println!("{}", moved.summary);
+    let mut page = vec![moved.summary.clone()];
     for switched in &moved.switched {
         let from = switched.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
-        println!("  {}  {from}{}  epoch {}", switched.hub, switched.to, switched.epoch);
+        page.push(format!("  {}  {from}{}  epoch {}", switched.hub, switched.to, switched.epoch));
     }
-    for note in &moved.notes {
-        println!("note: {note}");
-    }
-    Ok(())
+    page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
+    print::line(page.join("\n"))
 }
 
 /// A name on the command line: absolute, with or without its final dot.
