@@ -165,6 +165,12 @@ pub fn read_config(path: &Path) -> (Option<Config>, Vec<crate::diagnostic::Diagn
     }
 }
 
+/// The zones folder of a configuration that was refused, when there is one to look into.
+pub fn zones_of_refused(path: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(path).ok()?;
+    config::zones(&Source::new(path, text)).filter(|folder| folder.is_dir())
+}
+
 /// The problems of the configuration file at a reload: it takes effect at the next start, which must not fail then.
 fn recheck(path: &Path) -> Vec<String> {
     let (config, diagnostics) = read_config(path);

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::read_config;
+use crate::daemon::{read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, has_errors};
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
@@ -33,7 +33,7 @@ impl Check {
                 };
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
-                config.map(|config| config.zones)
+                config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
         };
         let mut loaded = None;

@@ -47,6 +47,7 @@ struct Arguments {
 
 /// What every subcommand takes.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every subcommand")]
 struct Common {
     /// Configuration file [default: config/concierge.toml, then /etc/concierge/concierge.toml]
     #[arg(long, short, global = true, value_name = "FILE", env = "CONCIERGE_CONFIG")]
@@ -54,7 +55,7 @@ struct Common {
     /// Admin socket of the daemon [default: the one that the configuration names]
     #[arg(long, global = true, value_name = "PATH", env = "CONCIERGE_SOCKET")]
     socket: Option<PathBuf>,
-    /// How results are shown
+    /// How results are shown: for people, or as the admin API's JSON
     #[arg(long, short, global = true, value_name = "FORM", default_value = "text")]
     output: Output,
 }
@@ -62,9 +63,9 @@ struct Common {
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    // For people. (A comment of documentation here would spread every `--help` over three pages.)
     Text,
-    /// The admin API's JSON, for programs
+    // The admin API's JSON, for programs.
     Json,
 }
 

@@ -13,9 +13,9 @@ use crate::policy::RegionName;
 /// Make a region active.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Refused when the region is down, drained or not observed yet; `concierge mark REGION up` says that it is good all the same.
-With --epoch a repeat of an applied command succeeds and changes nothing, and one that was planned before another change
-is refused. The command returns when the change is on disk and no older answer is given any more.")]
+Refused when the region is down, drained or not observed yet; `concierge mark REGION up` says that it is good all the \
+same. With --epoch a repeat of an applied command succeeds and changes nothing, and one that was planned before another \
+change is refused. The command returns when the change is on disk and no older answer is given any more.")]
 pub(super) struct Failover {
     /// The hub
     #[arg(value_parser = name)]

@@ -14,8 +14,8 @@ use crate::diagnostic::Diagnostic;
 /// Run the daemon in the foreground.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or nothing;
-SIGTERM and SIGINT answer what has come in, and end.")]
+Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or \
+nothing; SIGTERM and SIGINT answer what has come in, and end.")]
 pub(super) struct Serve {}
 
 impl Serve {
