@@ -87,7 +87,7 @@ enum Subcommands {
     Unmark(mark::Unmark),
     /// Make a region active for a hub
     Failover(moves::Failover),
-    /// Make the preferred region of a hub active again
+    /// Make the preferred region of a hub, the first of its endpoints, active again
     Failback(moves::Failback),
     /// Show the audit trail: who changed what, when and why
     History(history::History),

@@ -194,7 +194,10 @@ impl Store {
 
 /// Whether a record is about a hub or a region: its subject, one endpoint of it, or one of the regions that it tells of.
 fn about(record: &AuditRecord, subject: &str) -> bool {
-    let same = |text: &str| text.trim_end_matches('.').eq_ignore_ascii_case(subject.trim_end_matches('.'));
+    // Operators write `hub.example.net/westeurope` without the final dot of the hub.
+    let plain = |text: &str| text.trim_end_matches('.').replace("./", "/").to_ascii_lowercase();
+    let subject = plain(subject);
+    let same = |text: &str| plain(text) == subject;
     same(&record.subject)
         || record.subject.rsplit_once('/').is_some_and(|(hub, region)| same(hub) || same(region))
         || record.before.as_deref().is_some_and(same)

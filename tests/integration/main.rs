@@ -4,6 +4,7 @@
 //! Nothing is skipped: a peer that is not installed fails its test and names its Debian package.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
+mod command_line;
 mod crash;
 
 mod process;
