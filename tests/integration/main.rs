@@ -7,4 +7,5 @@
 mod command_line;
 mod crash;
 
+mod operation;
 mod process;
