@@ -7,5 +7,6 @@
 mod command_line;
 mod crash;
 
+mod demo;
 mod operation;
 mod process;
