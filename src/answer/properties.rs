@@ -171,6 +171,7 @@ proptest! {
         let message = Message::from_vec(&response).unwrap();
         let mut dnames = std::collections::BTreeSet::new();
         let answers: usize = told.steps.iter().map(|step| match &step.result {
+            StepResult::Answer(answered) if answered.rtype == Rtype::DNAME => usize::from(dnames.insert(step.name.clone())),
             StepResult::Answer(answered) => answered.rdatas.len(),
             StepResult::Cname { .. } => 1,
             StepResult::Dname { next, .. } => {

@@ -1,3 +1,4 @@
 //! The real process over real sockets, and the readers against the tools of other name servers.
 
+mod differential;
 mod zone_oracle;
