@@ -160,7 +160,7 @@ proptest! {
     fn lookup_says_what_respond_does(question in question(), world in 0..4usize) {
         let (owner, rtype) = question.split_once(' ').unwrap();
         let rtype = Rtype::parse(rtype).unwrap();
-        if rtype.is_meta() && rtype != Rtype::ANY {
+        if rtype == Rtype::AXFR {
             return Ok(());
         }
         let told = Content::lookup(&WORLDS[world], &name(owner), rtype);

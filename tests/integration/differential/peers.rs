@@ -14,6 +14,9 @@ use super::message::{Form, MAX_UDP_BYTES, Question};
 /// Longest time until a peer answers, at its start and for each query.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// How long no answer is taken for none at all.
+const SILENCE: Duration = Duration::from_millis(500);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Knot,
@@ -130,6 +133,16 @@ impl Peer {
                 self.ask_over_tcp(query).unwrap_or_else(|| panic!("no answer of {} over TCP", self.kind.name()))
             }
         }
+    }
+
+    /// Asks over UDP what need not be answered.
+    pub(super) fn ask_once(&mut self, query: &[u8]) -> Option<Vec<u8>> {
+        self.udp.set_read_timeout(Some(SILENCE)).unwrap();
+        self.udp.send(query).unwrap();
+        let mut response = [0; 65_535];
+        let answered = self.udp.recv(&mut response).ok();
+        self.udp.set_read_timeout(Some(DEADLINE)).unwrap();
+        answered.map(|length| response[..length].to_vec())
     }
 
     fn ask_over_tcp(&mut self, query: &[u8]) -> Option<Vec<u8>> {
