@@ -166,7 +166,8 @@ fn expand(configured: SocketAddr) -> io::Result<Vec<SocketAddr>> {
     if !configured.ip().is_unspecified() {
         return Ok(vec![configured]);
     }
-    let interfaces = getifaddrs().map_err(|error| io::Error::from_raw_os_error(error as i32)).map_err(|error| {
+    let interfaces = getifaddrs().map_err(|error| {
+        let error = io::Error::from(error);
         io::Error::new(error.kind(), format!("cannot list the interfaces that {configured} stands for: {error}"))
     })?;
     let mut addresses: Vec<SocketAddr> = interfaces

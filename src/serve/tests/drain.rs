@@ -61,6 +61,22 @@ fn a_query_that_never_ends_is_cut_at_the_deadline() {
 }
 
 #[test]
+fn without_time_only_what_owes_an_answer_counts_as_cut() {
+    let mut server = Setting::default().start();
+    let (mut idle, mut begun) = (server.tcp(), server.tcp());
+    ask(&mut idle, 1);
+    ask(&mut begun, 2);
+    ask_udp(&server.udp(), 3);
+    let seats = server.serving.as_ref().unwrap().seats.clone();
+    until(|| seats.busy() == 0);
+    begun.write_all(&[0, 50, 1]).unwrap();
+    until(|| seats.busy() == 1);
+    let drained = server.drain(Duration::ZERO).join().unwrap();
+    assert_eq!((drained.connections_cut, drained.queues_cut), (1, 0));
+    assert!(is_closed(&mut idle) && is_closed(&mut begun));
+}
+
+#[test]
 fn connections_still_to_be_accepted_are_answered() {
     let mut server = Setting { runtime_threads: 1, ..Setting::default() }.start();
     let mut busy = server.tcp();
