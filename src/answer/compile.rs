@@ -272,3 +272,57 @@ pub(super) fn response_octets(name: &Name, rrset: &Rrset) -> usize {
     debug_assert!(rrset.wire.len() >= FIXED);
     crate::dns::HEADER + name.wire().len() + 4 + rrset.wire.len() + super::edns::OCTETS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{hub, name, policy, snapshot, zone};
+    use super::*;
+
+    #[test]
+    fn a_zone_has_one_soa_and_is_loaded_once() {
+        let rules = |zones: &[Arc<Zone>]| -> Vec<&str> {
+            let refused = compile(zones, &Policy::default()).unwrap_err();
+            refused.into_iter().map(|refused| refused.rule).collect()
+        };
+        assert_eq!(rules(&[zone("a.", ""), zone("A.", "")]), ["zone-once"]);
+        let mut bare = (*zone("a.", "")).clone();
+        bare.nodes.remove(&name("a."));
+        assert_eq!(rules(&[bare.into()]), ["zone-soa"]);
+        let mut cut_short = (*zone("a.", "")).clone();
+        let soa = cut_short.nodes.get_mut(&name("a.")).and_then(|node| node.get_mut(&Rtype::SOA)).unwrap();
+        soa.rdatas[0] = soa.rdatas[0][1..].into();
+        assert_eq!(rules(&[cut_short.into()]), ["zone-soa"]);
+    }
+
+    #[test]
+    fn zones_are_counted_and_found() {
+        let zones = [
+            zone("example.", "a.b.www A 192.0.2.1\nwww A 192.0.2.1\nchild NS ns.child\nns.child A 192.0.2.2"),
+            zone("Child.example.", "www A 192.0.2.3"),
+        ];
+        let content = snapshot(&zones, vec![hub("x.hub.child.example.", "weu 192.0.2.1")]).content.clone();
+        // example.: apex, www, b.www, a.b.www; child.example.: apex, www, hub, x.hub. What child hides does not count.
+        assert_eq!(content.counts(), Counts { zones: 2, names: 8, records: 9, hubs: 1 });
+        let apex_of = |text: &str| content.zone_of(&name(text)).map(|zone| (zone.apex.to_string(), zone.serial));
+        assert_eq!(apex_of("x.WWW.child.example."), Some(("Child.example.".into(), 7)));
+        assert_eq!(apex_of("childs.example."), Some(("example.".into(), 7)));
+        assert_eq!(apex_of("example.org."), None);
+        assert_eq!(content.zones().len(), 2);
+        assert_eq!(content.hubs().collect::<Vec<_>>(), [&name("x.hub.child.example.")]);
+        assert_eq!(content.hub(&name("X.hub.child.example.")), Some(0));
+        assert_eq!(content.hub(&name("www.example.")), None);
+    }
+
+    /// Equal files give equal content, in whatever order they are read.
+    #[test]
+    fn the_order_of_loading_does_not_matter() {
+        let zones = [zone("b.a.", "www CNAME www.a."), zone("a.", "www A 192.0.2.1"), zone("z.", "")];
+        let hubs = || policy(vec![hub("y.a.", "weu 192.0.2.1"), hub("x.b.a.", "weu cname www.a.")]);
+        let shown = |zones: &[Arc<Zone>]| {
+            let content = compile(zones, &hubs()).unwrap();
+            format!("{:?} {:?} {:?}", content.nodes, content.zones, content.hubs)
+        };
+        let [b, a, z] = zones.clone();
+        assert_eq!(shown(&zones), shown(&[z, a, b]));
+    }
+}

@@ -199,3 +199,60 @@ fn name_of(cursor: &Cursor) -> Name {
 fn target(rrset: &Rrset) -> Name {
     rrset.target.as_ref().and_then(|target| Name::from_wire(&target.wire).ok()).unwrap_or_else(Name::root)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{hub, name, snapshot, zone};
+    use super::*;
+
+    #[test]
+    fn every_step_of_a_chain_is_told() {
+        let example = zone(
+            "example.",
+            "*.w CNAME x.old\nold DNAME new\nx.new CNAME hub\nlong DNAME www.example.org.\nloop CNAME loop",
+        );
+        let snapshot = snapshot(&[example], vec![hub("hub.example.", "weu 192.0.2.9\nneu 192.0.2.8")]);
+        let told = Content::lookup(&snapshot, &name("A.w.example."), Rtype::A);
+        let zone = name("example.");
+        let step = |of: &str, matched, hub, result| Step { name: name(of), zone: zone.clone(), matched, hub, result };
+        let answered = Answered { rtype: Rtype::A, ttl: 30, rdatas: vec![Box::new([192, 0, 2, 9])] };
+        let (x_old, x_new) = (name("x.old.example."), name("x.new.example."));
+        assert_eq!(
+            told,
+            Resolution {
+                steps: vec![
+                    step(
+                        "a.w.example.",
+                        Matched::Wildcard(name("*.w.example.")),
+                        None,
+                        StepResult::Cname { target: x_old, ttl: 300 }
+                    ),
+                    step(
+                        "x.old.example.",
+                        Matched::Dname(name("old.example.")),
+                        None,
+                        StepResult::Dname { target: name("new.example."), next: Some(x_new), ttl: 300 }
+                    ),
+                    step(
+                        "x.new.example.",
+                        Matched::Exact,
+                        None,
+                        StepResult::Cname { target: name("hub.example."), ttl: 300 }
+                    ),
+                    step("hub.example.", Matched::Exact, Some((0, Choice::Endpoint(0))), StepResult::Answer(answered)),
+                ],
+                end: End::Complete,
+                rcode: Rcode::NOERROR,
+                authoritative: true,
+            }
+        );
+        let end = |of: &str| {
+            let told = Content::lookup(&snapshot, &name(of), Rtype::A);
+            (told.steps.len(), told.end, told.rcode)
+        };
+        assert_eq!(end("loop.example."), (1, End::Loop, Rcode::NOERROR));
+        assert_eq!(end("x.long.example."), (1, End::Unserved, Rcode::NOERROR));
+        assert_eq!(end("x.hub.example."), (1, End::Complete, Rcode::NXDOMAIN));
+        assert_eq!(end("example.org."), (0, End::Unserved, Rcode::REFUSED));
+    }
+}

@@ -9,11 +9,15 @@
 //! any other until its RRsets are taken.
 
 pub mod compile;
+#[cfg(test)]
+mod conformance;
 mod cursor;
 mod edns;
 mod hubs;
 pub mod lookup;
 mod names;
+#[cfg(test)]
+mod properties;
 pub mod publish;
 mod query;
 mod refusal;
@@ -21,6 +25,8 @@ mod render;
 pub mod respond;
 mod rrset;
 pub mod snapshot;
+#[cfg(test)]
+mod testing;
 mod walk;
 
 pub use refusal::Refused;

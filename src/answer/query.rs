@@ -44,7 +44,8 @@ impl<'a> Query<'a> {
             opt: None,
             well_formed: false,
         };
-        // RFC 9619 4: a query with another number of questions than one is malformed.
+        // RFC 9619 4: more than one question is malformed. None is a question only with a COOKIE (RFC 7873 5.4), which is
+        // not implemented.
         if counts[0] == 1 {
             query.question = Question::read(&octets[HEADER..]);
         }

@@ -110,7 +110,7 @@ impl<'a> Render<'a> {
     /// Says what the end of the walk says of the response as a whole.
     pub(super) fn finish(&mut self, ended: Ended) {
         match ended {
-            // RFC 8499 and RFC 1035 4.1.1: a zone that is not served is refused, without any record.
+            // RFC 1035 4.1.1 and RFC 8906 3.1.1: a name of no served zone is refused, without any record.
             Ended::Unserved if self.steps == 0 => {
                 self.rcode = Rcode::REFUSED;
                 self.authoritative = false;
@@ -202,7 +202,7 @@ impl<'a> Render<'a> {
         let owner_wire = cut.name.wire();
         let owner = Owner { at: self.place.suffix(name.len(), owner_wire.len()), wire: owner_wire };
         let written = self.need(Section::Authority, ns, owner, zone)?;
-        // RFC 4035 3.1.4.1.
+        // RFC 4035 3.1.4.
         if let Some(ds) = ds.filter(|_| self.dnssec_ok) {
             self.need(Section::Authority, ds, owner, zone)?;
         }
@@ -239,7 +239,7 @@ impl Visitor for Render<'_> {
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         self.steps += 1;
         let zone = Zone { zone: found.zone, apex_at: self.place.suffix(name.len(), found.zone.apex.wire().len()) };
-        // What a wildcard gives is owned by the name that was asked (RFC 4592 3.3.1 step 3 c).
+        // What a wildcard gives is owned by the name that was asked (RFC 4592 3.3.1).
         let owner = Owner { at: self.place.suffix(name.len(), name.len()), wire: name.wire() };
         match found.verdict {
             Verdict::Answer(rrset) => self.need(Section::Answer, rrset, owner, zone).map_continue(drop),

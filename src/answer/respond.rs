@@ -104,7 +104,7 @@ fn verdict(query: &Query<'_>) -> Result<(), Rcode> {
         return Err(Rcode::BADVERS);
     }
     check_type(question)?;
-    // Only class IN is served. For class ANY no answer could be authoritative (RFC 1034 3.7.1, RFC 1035 6.2), and a
+    // Only class IN is served. For class ANY no answer could be authoritative (RFC 1035 6.2), and a
     // REFUSED tells the client more than an answer without AA.
     if question.class != Class::IN {
         return Err(Rcode::REFUSED);
@@ -116,7 +116,7 @@ fn check_type(question: &Question<'_>) -> Result<(), Rcode> {
     match question.rtype {
         // RFC 8482 for ANY; what cannot be a type of data is a plain miss when it is unassigned (RFC 8906 3.1.2).
         Rtype::ANY => Ok(()),
-        // RFC 5936 2.2.1: a server that does not allow the transfer refuses it.
+        // RFC 5936 5: a transfer that is not allowed is refused.
         Rtype::AXFR | Rtype::IXFR => Err(Rcode::REFUSED),
         // Obsolete queries for mail records (RFC 973, RFC 1035 3.2.3), never implemented here.
         Rtype::MAILA | Rtype::MAILB => Err(Rcode::NOTIMP),

@@ -1,10 +1,41 @@
 //! Master files (RFC 1035 5) to the records of a zone, with every problem of a file at once.
+//!
+//! ```text
+//! text ─► lexer ─► reader ─(directives, includes, generate)─► tree ─► check ─► Zone
+//!                    └─► rdata (one table of formats for every type, both ways)
+//! ```
+//!
+//! An error costs its logical line only, so that one pass finds all of them; a zone is given out when there is none.
+//! Pure: the text is an argument and files to include come from a function that the caller hands in.
+//!
+//! What the standards leave open is answered as BIND answers it: a `$TTL` in an included file stays in force after it
+//! (RFC 2308 4 speaks of what follows, whatever file it is in), a record without any TTL takes that of the record before
+//! or the SOA's minimum, and a record outside the zone is ignored with a warning. Unlike BIND, a TTL above 2^31 - 1 and
+//! data below a DNAME or beside a cut are errors, and differing TTLs of an RRset become the lowest.
+//!
+//! Deliberately absent: classes other than IN, and any judgement of DNSSEC records beyond their form (a zone that was
+//! signed elsewhere loads as it is).
+
+mod check;
+mod generate;
+mod lexer;
+mod rdata;
+mod reader;
+mod report;
+mod tree;
+mod ttl;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::diagnostic::{Diagnostic, Source};
 use crate::dns::{Name, Rtype};
+
+pub use rdata::{RdataError, display_rdata, parse_rdata};
 
 /// A zone as its master file says it: checked, in canonical order, RDATA in uncompressed wire form.
 #[derive(Clone, Debug)]
@@ -38,4 +69,24 @@ pub struct Position {
     pub file: u16,
     /// Line, from 1.
     pub line: u32,
+}
+
+/// Reads a master file and checks the zone that it makes. `apex` is the zone's name and the file's first origin.
+///
+/// `include` reads a file for `$INCLUDE`; it gets the path resolved against the folder of the including file. There is
+/// no zone when there is an error among the diagnostics, which are in order of files and lines, at most 1,000 a file.
+pub fn read(
+    source: Source,
+    apex: &Name,
+    include: &mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
+) -> (Option<Zone>, Vec<Diagnostic>) {
+    let mut content = reader::read(source, apex, include);
+    let tree = content.draft.into_tree();
+    check::check(&tree, apex, content.complete, &mut content.report);
+    let zone = (!content.report.has_errors()).then(|| Zone {
+        apex: apex.clone(),
+        nodes: tree.into_nodes(),
+        files: content.files.iter().map(|source| source.path.clone()).collect(),
+    });
+    (zone, content.report.finish(&content.files))
 }

@@ -1,3 +1,3 @@
-//! The real process over real sockets.
+//! The real process over real sockets, and the readers against the tools of other name servers.
 
-fn main() {}
+mod zone_oracle;

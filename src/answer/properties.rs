@@ -1,0 +1,185 @@
+//! What holds for every query, whatever its octets.
+
+use std::sync::LazyLock;
+
+use hickory_proto::op::Message;
+use proptest::prelude::*;
+
+use super::lookup::{End, StepResult};
+use super::respond::{Outcome, ResponseLimits, Transport, respond};
+use super::snapshot::{Content, Snapshot};
+use super::testing::{Ask, hub, name, snapshot, zone};
+use crate::dns::{Rcode, Rtype};
+
+/// Small label and type alphabets, so that generated names meet each other: wildcards, cuts, DNAME, chains and loops.
+static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
+    let lines = "
+        a A 192.0.2.1\na TXT one\nb CNAME a\nc CNAME *.c\n*.c CNAME x.d\nd DNAME a.e\n*.a.e A 192.0.2.2\ne NS ns.e
+        ns.e A 192.0.2.3\nf NS ns.e\nf DS 0001\nb.a.f A 192.0.2.4\ng CNAME b.s\nb.a.g MX 10 a\nh DNAME h.h\ni CNAME i
+        *.j NS a\nk CNAME c.k\nc.k CNAME k\n*.l TXT any\na.l A 192.0.2.5\na.b.l.l AAAA 2001:db8::1\n* A 192.0.2.6";
+    let many: String = (0..200).map(|n| format!("many A 192.0.2.{n}\nn NS n{n}.n\nn{n}.n A 192.0.2.{n}\n")).collect();
+    let child = "a A 192.0.2.1\nb CNAME a.s\nc CNAME b.s.\nd CNAME s.";
+    let hubs = || vec![hub("m.s.", "weu cname a.s.\nneu cname out.of."), hub("m.n.o.s.", "weu 192.0.2.9")];
+    vec![
+        snapshot(&[], vec![]),
+        snapshot(&[zone("s.", &format!("{lines}\n{many}"))], hubs()),
+        snapshot(&[zone("s.", lines), zone("g.s.", child), zone("a.f.s.", child)], hubs()),
+        snapshot(&[zone(".", &lines.replace(".s\n", "\n")), zone("s.", child)], vec![]),
+    ]
+});
+
+fn transport() -> impl Strategy<Value = Transport> {
+    prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)]
+}
+
+fn question() -> impl Strategy<Value = String> {
+    let label = prop_oneof![
+        20 => "[a-nA-N]".prop_map(|label| label),
+        3 => Just("*".to_owned()),
+        1 => Just("many".to_owned()),
+        1 => "[a-c]{60}",
+    ];
+    let rtypes = ["A", "AAAA", "NS", "CNAME", "DNAME", "SOA", "MX", "TXT", "DS", "ANY", "TYPE999", "AXFR", "OPT"];
+    (prop::collection::vec(label, 0..8), prop::bool::weighted(0.9), prop::sample::select(rtypes.to_vec()))
+        .prop_filter_map("at most 255 octets", |(labels, inside, rtype)| {
+            let owner: String = labels.iter().map(|label| format!("{label}.")).collect();
+            let owner = format!("{owner}{}", if inside { "S." } else { "" });
+            let owner = if owner.is_empty() { ".".into() } else { owner };
+            crate::dns::Name::parse(&owner, None).ok().map(|_| format!("{owner} {rtype}"))
+        })
+}
+
+fn query() -> impl Strategy<Value = Ask> {
+    (question(), any::<[u8; 2]>(), prop::option::weighted(0.7, (any::<u16>(), 0..20u8, any::<bool>()))).prop_map(
+        |(question, [first, second], opt)| {
+            let mut ask = Ask::new(&question);
+            // Mostly plain queries; QR clear.
+            ask.flags = [if first < 200 { first & 0x01 } else { first & 0x7f }, second];
+            match opt {
+                Some((size, version, dnssec_ok)) => ask.opt(size, u8::from(version == 0), dnssec_ok, &[]),
+                None => ask,
+            }
+        },
+    )
+}
+
+fn mutated() -> impl Strategy<Value = Vec<u8>> {
+    (query(), prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), any::<prop::sample::Index>())
+        .prop_map(|(ask, changes, cut)| {
+            let mut octets = ask.octets();
+            for (at, value) in changes {
+                let at = at.index(octets.len());
+                octets[at] = value;
+            }
+            octets.truncate(1 + cut.index(octets.len() * 3));
+            octets
+        })
+}
+
+/// What holds for every message and its response.
+fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: u16) -> Result<(), TestCaseError> {
+    let mut response = vec![0xaa; 7];
+    let outcome = respond(snapshot, query, transport, &ResponseLimits { max_udp_bytes }, &mut response);
+    let Outcome::Reply { rcode, truncated } = outcome else {
+        prop_assert!(response.is_empty());
+        prop_assert!(query.len() < 12 || query[2] & 0x80 != 0);
+        return Ok(());
+    };
+    let limit = match transport {
+        Transport::Udp => usize::from(max_udp_bytes.max(512)),
+        Transport::Tcp => 65_535,
+    };
+    prop_assert!(response.len() <= limit);
+    prop_assert_eq!(&response[..2], &query[..2]);
+    prop_assert_eq!(response[2] & 0xf9, 0x80 | query[2] & 0x79);
+    prop_assert_eq!(response[3], (rcode.0 & 0x0f) as u8);
+    prop_assert_eq!(response[2] & 0x02 != 0, truncated);
+    // Before other codecs judge: what an unknown opcode means is theirs.
+    let message = match Message::from_vec(&response) {
+        Ok(message) => message,
+        Err(error) => return Err(TestCaseError::fail(format!("{error}: {response:02x?}"))),
+    };
+    if let [question] = &*message.queries {
+        let octets = question.name().iter().map(|label| label.len() + 1).sum::<usize>() + 1 + 4;
+        prop_assert_eq!(&response[12..12 + octets], &query[12..12 + octets]);
+    } else {
+        prop_assert!(matches!(rcode, Rcode::FORMERR | Rcode::NOTIMP));
+    }
+    if !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN) {
+        prop_assert!(message.answers.is_empty() && message.authorities.is_empty() && message.additionals.is_empty());
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn arbitrary_octets(
+        query in prop::collection::vec(any::<u8>(), 0..300),
+        transport in transport(),
+        world in 0..4usize,
+    ) {
+        hold(&WORLDS[world], &query, transport, 1232)?;
+    }
+
+    #[test]
+    fn mutated_queries(query in mutated(), transport in transport(), ours in 512..4096u16, world in 0..4usize) {
+        hold(&WORLDS[world], &query, transport, ours)?;
+    }
+
+    #[test]
+    fn proper_queries(query in query(), transport in transport(), ours in 0..4096u16, world in 0..4usize) {
+        hold(&WORLDS[world], &query.octets(), transport, ours)?;
+    }
+
+    /// The client's size bounds the response over UDP, and a response that is not cut is that of TCP.
+    #[test]
+    fn transports_agree(query in query(), world in 0..4usize) {
+        let octets = query.octets();
+        let answer = |transport| {
+            let mut response = Vec::new();
+            let outcome = respond(&WORLDS[world], &octets, transport, &super::testing::LIMITS, &mut response);
+            (outcome, response)
+        };
+        let (udp, tcp) = (answer(Transport::Udp), answer(Transport::Tcp));
+        prop_assert_eq!(&udp, &answer(Transport::Udp));
+        let opt_size = query.rest.get(3..5).map_or(512, |size| usize::from(size[0]) << 8 | usize::from(size[1]));
+        prop_assert!(udp.1.len() <= opt_size.clamp(512, 1232));
+        if matches!(udp.0, Outcome::Reply { truncated: false, .. }) && udp.1.len() == tcp.1.len() {
+            prop_assert_eq!(udp, tcp);
+        } else {
+            // Only referrals may leave something out without TC: addresses of name servers outside the delegated zone.
+            prop_assert!(udp.1.len() < tcp.1.len());
+            prop_assert!(tcp.1.len() > opt_size.clamp(512, 1232));
+        }
+    }
+
+    /// The explanation is of the answer that is given.
+    #[test]
+    fn lookup_says_what_respond_does(question in question(), world in 0..4usize) {
+        let (owner, rtype) = question.split_once(' ').unwrap();
+        let rtype = Rtype::parse(rtype).unwrap();
+        if rtype.is_meta() && rtype != Rtype::ANY {
+            return Ok(());
+        }
+        let told = Content::lookup(&WORLDS[world], &name(owner), rtype);
+        let mut response = Vec::new();
+        let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), Transport::Tcp, &super::testing::LIMITS, &mut response);
+        prop_assert_eq!(outcome, Outcome::Reply { rcode: told.rcode, truncated: false });
+        prop_assert_eq!(response[2] & 0x04 != 0, told.authoritative);
+        let message = Message::from_vec(&response).unwrap();
+        let mut dnames = std::collections::BTreeSet::new();
+        let answers: usize = told.steps.iter().map(|step| match &step.result {
+            StepResult::Answer(answered) => answered.rdatas.len(),
+            StepResult::Cname { .. } => 1,
+            StepResult::Dname { next, .. } => {
+                let super::lookup::Matched::Dname(owner) = &step.matched else { panic!("{step:?}") };
+                usize::from(dnames.insert(owner.clone())) + usize::from(next.is_some())
+            }
+            _ => 0,
+        }).sum();
+        prop_assert_eq!(message.answers.len(), answers);
+        prop_assert_eq!(told.end == End::Unserved && told.steps.is_empty(), told.rcode == Rcode::REFUSED);
+    }
+}
