@@ -141,7 +141,11 @@ impl Daemon {
     pub async fn stop(self) {
         let Self { serving, api, running, drain, .. } = self;
         api.stop().await;
-        serving.drain(drain).await;
+        let drained = serving.drain(drain).await;
+        match drained.is_complete() {
+            true => tracing::info!(event = "stop", "{drained}"),
+            false => tracing::warn!(event = "stop", "{drained}"),
+        }
         running.stop().await;
         tracing::info!(event = "stop", "stopped");
     }

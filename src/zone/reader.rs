@@ -473,6 +473,11 @@ fn header(frame: &Frame<'_>, tokens: &[Token], owner: Option<&Token>, end: usize
                     format!("type `{}` stands in messages only, expected a type of data", printable(word.text));
                 return Err(Fault::new(token.span(), message));
             }
+            if matches!(rtype, Rtype::MD | Rtype::MF) {
+                // RFC 1035 3.3.4, 3.3.5: rejected in master files.
+                let message = format!("type `{}` is obsolete, expected a type of today", printable(word.text));
+                return Err(Fault::new(token.span(), message).hint("`MX` took its place"));
+            }
             return Ok(Header { ttl, rtype, at });
         } else {
             return Err(unknown_type(&word, owner.map(|owner| frame.word(owner))));

@@ -5,5 +5,5 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod crash;
-
 mod process;
+mod zone_oracle;

@@ -98,7 +98,7 @@ pub(super) fn format(rtype: Rtype) -> Option<Format> {
         Rtype::NS => &[("name server", Name)],
         Rtype::CNAME | Rtype::DNAME => &[("target", Name)],
         Rtype::PTR => &[("name", Name)],
-        Rtype::MD | Rtype::MF | Rtype::MB => &[("mail host", Name)],
+        Rtype::MB => &[("mail host", Name)],
         Rtype::MG | Rtype::MR => &[("mailbox", Name)],
         Rtype::NSAP_PTR => &[("owner", Name)],
         Rtype::SOA => &[
@@ -188,7 +188,7 @@ pub(super) fn format(rtype: Rtype) -> Option<Format> {
             ("covered type", Type),
             ("algorithm", Keyword8(ALGORITHMS)),
             ("labels", U8),
-            ("original TTL", Seconds),
+            ("original TTL", U32),
             ("expiration", Time),
             ("inception", Time),
             ("key tag", U16),
@@ -222,8 +222,6 @@ pub(super) fn folds_names(rtype: Rtype) -> bool {
     matches!(
         rtype,
         Rtype::NS
-            | Rtype::MD
-            | Rtype::MF
             | Rtype::CNAME
             | Rtype::SOA
             | Rtype::MB

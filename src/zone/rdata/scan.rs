@@ -152,7 +152,7 @@ pub(super) fn encoded(
         return Err(cursor.missing(what, expected));
     }
     if out.len() - at < min || !decoder.is_complete() {
-        let message = format!("{what} is cut short, expected {expected} of whole octets");
+        let message = format!("{what} does not end as it should, expected {expected} of whole octets");
         return Err(RdataError::new(start..cursor.end(), message));
     }
     Ok(())

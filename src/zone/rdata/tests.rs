@@ -88,7 +88,7 @@ const ACCEPTED: &[(&str, &str, &str)] = &[
     ),
     (
         "RRSIG",
-        "TYPE65400 5 3 1d 0 4294967295 2642 @ AQI=",
+        "TYPE65400 5 3 86400 0 4294967295 2642 @ AQI=",
         "TYPE65400 5 3 86400 19700101000000 21060207062815 2642 example.net. AQI=",
     ),
     ("NSEC", "host TYPE1234 A MX RRSIG NSEC A", "host.example.net. A MX RRSIG NSEC TYPE1234"),
@@ -193,11 +193,11 @@ fn refused_text_says_where_and_what() {
     check("CAA", "0 issue a b", "b", "text after the end");
     check("URI", "10 1 \"\"", "\"\"", "empty URI target");
     check("DS", "1 8 2 ABCD", "ABCD", "of 2 octets, expected 32 octets");
-    check("DS", "1 8 2 ABC", "ABC", "cut short");
+    check("DS", "1 8 2 ABC", "ABC", "of whole octets");
     check("DS", "1 RSASHA265 2 ABC", "RSASHA265", "algorithm");
     check("DNSKEY", "256 3 8", "", "missing DNSKEY key");
     check("DNSKEY", "256 3 8 A$==", "A$==", "expected base 64");
-    check("DNSKEY", "256 3 8 AQ", "AQ", "cut short");
+    check("DNSKEY", "256 3 8 AQ", "AQ", "of whole octets");
     check("ZONEMD", "1 1 9 00", "00", "at least 12 octets");
     check("RRSIG", "A 5 3 1 20031322173103 0 1 a AQI=", "20031322173103", "bad RRSIG expiration");
     check("RRSIG", "A 5 3 1 21070322173103 0 1 a AQI=", "21070322173103", "bad RRSIG expiration");
@@ -239,7 +239,7 @@ fn refused_text_says_where_and_what() {
     check("SVCB", "0 . port=1", "port=1", "priority 0");
     check("TYPE65400", "foo", "foo", "expected `\\#`");
     check("TYPE65400", "\\# 2 01", "01", "1 octets of RDATA, expected 2");
-    check("TYPE65400", "\\# 1 0", "0", "cut short");
+    check("TYPE65400", "\\# 1 0", "0", "of whole octets");
     check("TYPE65400", "\\#", "", "missing TYPE65400 RDATA length");
     check("A", "\\# 3 010203", "\\# 3 010203", "not well-formed RDATA of A");
     check("MX", "\\# 4 000a0161", "\\# 4 000a0161", "not well-formed RDATA of MX");
