@@ -98,6 +98,12 @@ impl<'a> Check<'a> {
             return;
         }
         if let Some(ns) = self.tree.first(node, Rtype::NS).filter(|_| node.key != self.apex_key) {
+            if node.name.is_wildcard() {
+                // RFC 4592 4.2 leaves its meaning open.
+                let message = format!("NS record at the wildcard `{}`, which nobody can follow", node.name);
+                let problem = Problem::error(ns.head, message);
+                self.report.push(problem.hint("delegate each name by itself"));
+            }
             self.cut = Some((node, ns));
             self.check_beside_cut(node, ns);
         }

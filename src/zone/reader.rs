@@ -95,6 +95,15 @@ impl<'t> Frame<'t> {
         Word { text: token.text(self.text), span: token.span() }
     }
 
+    /// A word that must stand without quotes.
+    fn plain_word(&self, token: &Token, what: &str) -> Result<Word<'t>, Fault> {
+        if token.kind == Kind::Plain {
+            return Ok(self.word(token));
+        }
+        let message = format!("{what} in quotes: {}", printable(&self.text[token.span()]));
+        Err(Fault::new(token.span(), message).hint("write it without quotes"))
+    }
+
     fn mark(&self, token: &Token) -> Mark {
         Mark::new(self.file, token.span())
     }
@@ -206,11 +215,7 @@ impl Reader<'_> {
 
     fn take_owner(&mut self, frame: &Frame<'_>, token: &Token) -> Result<(), Fault> {
         self.owner = Owner::Bad;
-        let word = frame.word(token);
-        if token.kind != Kind::Plain {
-            let message = format!("bad owner {}, expected a name", printable(&frame.text[token.span()]));
-            return Err(Fault::new(token.span(), message).hint("write it without quotes"));
-        }
+        let word = frame.plain_word(token, "owner")?;
         let name =
             Name::parse_bytes(word.text, Some(&frame.origin)).map_err(|error| bad_name("owner", &word, error))?;
         let origins = Origins { origin: &frame.origin, apex: Some(self.apex) };
@@ -273,7 +278,7 @@ impl Reader<'_> {
             Ok(())
         } else if is("$TTL") {
             let token = only(frame, name, arguments, "a TTL such as `3600` or `1h`")?;
-            self.default_ttl = Some(read_ttl(&frame.word(&token))?);
+            self.default_ttl = Some(read_ttl(&frame.plain_word(&token, "TTL")?)?);
             Ok(())
         } else if is("$INCLUDE") {
             self.read_include(frame, name, arguments)
@@ -293,7 +298,7 @@ impl Reader<'_> {
     }
 
     fn read_origin(&mut self, frame: &Frame<'_>, token: &Token) -> Result<Name, Fault> {
-        let word = frame.word(token);
+        let word = frame.plain_word(token, "origin")?;
         let origin =
             Name::parse_bytes(word.text, Some(&frame.origin)).map_err(|error| bad_name("origin", &word, error))?;
         let origins = Origins { origin: &frame.origin, apex: Some(self.apex) };
@@ -367,7 +372,7 @@ impl Reader<'_> {
             [_] => return Err(missing_argument(frame, name, arguments, "an owner such as `host-$`")),
             [range, left, rest @ ..] => (range, left, rest),
         };
-        let counter = Counter::parse(&frame.word(range))?;
+        let counter = Counter::parse(&frame.plain_word(range, "range")?)?;
         let header = header(frame, rest, None, left.end)?;
         let right = only(frame, &rest[header.at], &rest[header.at + 1..], "RDATA in one text")
             .map_err(|fault| fault.hint("put RDATA of several words in quotes"))?;
@@ -376,7 +381,7 @@ impl Reader<'_> {
             let message = format!("more than {} generated records in one zone", generate::MAX_RECORDS);
             return Err(Fault::new(range.span(), message));
         }
-        let owners = Template::parse(left.text(frame.text), left.start)?;
+        let owners = Template::parse(frame.plain_word(left, "owner")?.text, left.start)?;
         let rdatas = match right.kind {
             // Quotes inside the quoted text are escaped once for the line and not for the RDATA.
             Kind::Quoted => Template::parse(&unescape_quotes(right.text(frame.text)), right.start + 1)?,
@@ -454,11 +459,7 @@ struct Generated {
 fn header(frame: &Frame<'_>, tokens: &[Token], owner: Option<&Token>, end: usize) -> Result<Header, Fault> {
     let (mut ttl, mut class) = (None, None);
     for (at, token) in tokens.iter().enumerate() {
-        let word = frame.word(token);
-        if token.kind != Kind::Plain {
-            let message = format!("bad type {}, expected a record type", printable(&frame.text[token.span()]));
-            return Err(Fault::new(token.span(), message).hint("write it without quotes"));
-        }
+        let word = frame.plain_word(token, "record type")?;
         if word.text[0].is_ascii_digit() && ttl.is_none() {
             ttl = Some(read_ttl(&word)?);
         } else if let Some(found) = Class::parse(word.as_str()).filter(|_| class.is_none()) {

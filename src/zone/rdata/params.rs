@@ -36,8 +36,9 @@ pub(super) fn scan(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8>) -> Re
     }
     if out[..2] == [0, 0] && !params.is_empty() {
         // RFC 9460 2.4.2: recipients ignore them, so they cannot do what their author wants.
-        return Err(RdataError::new(start..cursor.end(), "parameters beside priority 0, which makes an alias")
-            .hint("a service has a priority of at least 1"));
+        let warning =
+            RdataError::new(start..cursor.end(), "parameters beside priority 0 are ignored: it makes an alias");
+        cursor.warnings.push(warning.hint("a service has a priority of at least 1"));
     }
     if let Some(problem) = inconsistency(&params) {
         return Err(RdataError::new(start..cursor.end(), problem));
@@ -226,7 +227,7 @@ pub(super) fn show(octets: &mut Octets<'_>, line: &mut Line) -> Option<()> {
         }
         params.insert(key, value.to_vec());
     }
-    if inconsistency(&params).is_some() || octets.all[..2] == [0, 0] && !params.is_empty() {
+    if inconsistency(&params).is_some() {
         return None;
     }
     for (key, value) in params {
