@@ -191,7 +191,9 @@ pub(in crate::zone) fn doubled_origin(word: &Word<'_>, name: &Name, origins: Ori
     if word.text.ends_with(b".") && !word.text.ends_with(b"\\.") || word.text == b"@" {
         return None;
     }
-    let relative = &name.wire()[..name.wire().len() - origins.origin.wire().len()];
+    // An absolute name, which may end in an escaped backslash and a dot, need not be as long as the origin.
+    let written = name.wire().len().checked_sub(origins.origin.wire().len());
+    let relative = &name.wire()[..written.filter(|_| name.is_at_or_below(origins.origin))?];
     let ends_with = |suffix: &Name| {
         let labels = &suffix.wire()[..suffix.wire().len() - 1];
         let Some(at) = relative.len().checked_sub(labels.len()) else { return false };

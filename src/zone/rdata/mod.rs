@@ -1,6 +1,6 @@
 //! RDATA between presentation format and uncompressed wire form, for every type.
 //!
-//! One table ([`format`]) names the fields of each type; [`scan`] reads them from text, [`show`] writes them from octets
+//! One table ([`mod@format`]) names the fields of each type; [`scan`] reads them from text, [`show`] writes them from octets
 //! and by that also checks octets that were given as RFC 3597 has it. A type outside the table is octets and nothing
 //! more. Absent on purpose: typed structures for RDATA, which nothing here would use, and WKS, A6 and NXT in words,
 //! which only old zones have and which `\# length hex` still carries.
