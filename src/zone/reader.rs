@@ -124,11 +124,13 @@ impl Reader<'_> {
             return self.fail(file, Fault::new(0..0, "file larger than 4 GiB"));
         }
         let mut frame = Frame { file, text: &source.text, origin };
+        let mut start = 0;
         if frame.text.starts_with("\u{feff}".as_bytes()) {
-            let fault = Fault::new(0..3, "byte order mark, expected plain text");
+            start = 3;
+            let fault = Fault::new(0..start, "byte order mark, expected plain text");
             self.fail(file, fault.hint("save the file as UTF-8 without a byte order mark"));
         }
-        let (mut lexer, mut tokens) = (Lexer::new(frame.text), Vec::new());
+        let (mut lexer, mut tokens) = (Lexer::starting_at(frame.text, start), Vec::new());
         while let Some(line) = lexer.next_line(&mut tokens) {
             if let Err(fault) = self.read_line(&mut frame, line, &tokens) {
                 self.fail(file, fault);
@@ -461,7 +463,10 @@ fn header(frame: &Frame<'_>, tokens: &[Token], owner: Option<&Token>, end: usize
     for (at, token) in tokens.iter().enumerate() {
         let word = frame.plain_word(token, "record type")?;
         if word.text[0].is_ascii_digit() && ttl.is_none() {
-            ttl = Some(read_ttl(&word)?);
+            ttl = Some(read_ttl(&word).map_err(|fault| match owner {
+                Some(owner) if is_type_in_capitals(&frame.word(owner)) => fault.hint(MISPLACED),
+                _ => fault,
+            })?);
         } else if let Some(found) = Class::parse(word.as_str()).filter(|_| class.is_none()) {
             if found != Class::IN {
                 let message = format!("class `{}`, expected `IN`, the only class served", printable(word.text));
@@ -485,18 +490,22 @@ fn header(frame: &Frame<'_>, tokens: &[Token], owner: Option<&Token>, end: usize
         }
     }
     let end = tokens.last().map_or(end, |last| last.end);
-    Err(Fault::new(end..end, "missing record type, expected a type such as `A` and its RDATA"))
+    let fault = Fault::new(end..end, "missing record type, expected a type such as `A` and its RDATA");
+    Err(match owner.and_then(|owner| directive_without_sign(&frame.word(owner))) {
+        Some(directive) => fault.hint(format!("did you mean the directive `${directive}`?")),
+        None => fault,
+    })
+}
+
+fn directive_without_sign(owner: &Word<'_>) -> Option<&'static str> {
+    let directives = ["TTL", "ORIGIN", "INCLUDE", "GENERATE"];
+    directives.into_iter().find(|name| name.as_bytes().eq_ignore_ascii_case(owner.text))
 }
 
 fn unknown_type(word: &Word<'_>, owner: Option<Word<'_>>) -> Fault {
     let fault =
         Fault::new(word.span.clone(), format!("unknown type `{}`, expected a record type", printable(word.text)));
-    let directive = owner.as_ref().and_then(|owner| {
-        ["TTL", "ORIGIN", "INCLUDE", "GENERATE"]
-            .into_iter()
-            .find(|name| name.as_bytes().eq_ignore_ascii_case(owner.text))
-    });
-    if let Some(directive) = directive {
+    if let Some(directive) = owner.as_ref().and_then(directive_without_sign) {
         return fault.hint(format!("did you mean the directive `${directive}`?"));
     }
     if Class::parse(word.as_str()).is_some() {
@@ -505,13 +514,22 @@ fn unknown_type(word: &Word<'_>, owner: Option<Word<'_>>) -> Fault {
     if word.text[0].is_ascii_digit() && ttl::parse(word.text).is_some() {
         return fault.hint("the TTL was written before");
     }
-    if owner.is_some_and(|owner| Rtype::parse(owner.as_str()).is_some() || Class::parse(owner.as_str()).is_some()) {
-        return fault.hint("a line that takes the owner of the record before starts with a space");
+    if owner.as_ref().is_some_and(is_type_in_capitals) {
+        return fault.hint(MISPLACED);
     }
-    match closest(word.as_str(), Rtype::mnemonics().chain(["IN"])) {
+    let known = Rtype::mnemonics().filter(|mnemonic| Rtype::parse(mnemonic).is_some_and(|rtype| !rtype.is_meta()));
+    match closest(word.as_str(), known.chain(["IN"])) {
         Some(mnemonic) => fault.hint(format!("did you mean `{mnemonic}`?")),
         None => fault.hint("a type without a name here is written `TYPE` and its number (RFC 3597)"),
     }
+}
+
+const MISPLACED: &str = "a line that takes the owner of the record before starts with a space";
+
+/// Whether an owner is more likely the type of a line that lost its first space: names are seldom in capitals.
+fn is_type_in_capitals(owner: &Word<'_>) -> bool {
+    let is_known = Rtype::parse(owner.as_str()).is_some() || Class::parse(owner.as_str()).is_some();
+    is_known && owner.text.iter().all(u8::is_ascii_uppercase)
 }
 
 fn read_ttl(word: &Word<'_>) -> Result<u32, Fault> {

@@ -5,6 +5,8 @@
 //! writes it itself (`named-compilezone -F raw`), ldns as RFC 3597 has it (`ldns-read-zone -U`). What `display_rdata`
 //! writes goes through BIND once more.
 
+#![expect(clippy::disallowed_methods, reason = "I/O shell: the corpus and scratch files")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
