@@ -55,8 +55,6 @@ fn check_sound(text: &[u8]) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     #[test]
     fn any_octets_are_read_or_refused(text in prop::collection::vec(any::<u8>(), 0..200)) {
         check_sound(&text)?;
