@@ -5,6 +5,8 @@
 //! writes it itself (`named-compilezone -F raw`), ldns as RFC 3597 has it (`ldns-read-zone -U`). What `display_rdata`
 //! writes goes through BIND once more.
 
+#![expect(clippy::disallowed_methods, reason = "I/O shell: the corpus and scratch files")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +17,10 @@ use concierge::dns::{Name, Rtype};
 use concierge::zone::{self, Zone, display_rdata};
 
 /// Files of `accept` that BIND 9.18 reads otherwise.
-const BIND_DIFFERS: &[(&str, &str)] =
-    &[("ttl-differs", "BIND takes the first TTL of an RRset for all of it, here the lowest is taken (RFC 2181 5.2)")];
+const BIND_DIFFERS: &[(&str, &str)] = &[
+    ("apex-servers", "BIND refuses name servers of the apex without an address, here they are warned of"),
+    ("ttl-differs", "BIND takes the first TTL of an RRset for all of it, here the lowest is taken (RFC 2181 5.2)"),
+];
 
 /// Files of `accept` that ldns reads otherwise or not at all.
 const LDNS_DIFFERS: &[(&str, &str)] = &[
@@ -105,6 +109,7 @@ fn displayed_records_are_read_by_bind_as_the_same() {
         fs::write(&written, displayed(&zone)).expect("the scratch folder is writable");
         let problem = match bind_records(&written) {
             Ok(theirs) => difference(&records(&zone), &theirs),
+            Err(_) if reason(BIND_DIFFERS, &file).is_some() => None,
             Err(error) => Some(error),
         };
         problems.extend(problem.map(|problem| format!("{}: {problem}", file.display())));

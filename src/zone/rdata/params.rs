@@ -8,7 +8,6 @@ use super::cursor::{Cursor, What, decimal, unescape};
 use super::scan::put_u16;
 use super::show::{Line, Octets};
 use super::{RdataError, printable};
-use crate::diagnostic::closest;
 use crate::zone::lexer::{Kind, Token};
 
 const MANDATORY: u16 = 0;
@@ -77,7 +76,7 @@ fn param(cursor: &Cursor<'_>, token: &Token) -> Result<(u16, Vec<u8>), RdataErro
         let span = token.start..token.start + written.len();
         let message = format!("bad parameter `{}`, expected a key such as `alpn` or `key65400`", printable(written));
         let error = RdataError::new(span, message);
-        match closest(&String::from_utf8_lossy(written), KEYS) {
+        match cursor.suggest(&String::from_utf8_lossy(written), KEYS) {
             Some(key) if token.kind != Kind::Quoted => error.hint(format!("did you mean `{key}`?")),
             _ => error,
         }

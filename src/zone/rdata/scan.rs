@@ -4,7 +4,6 @@ use super::codec::Decoder;
 use super::cursor::{Cursor, What, decimal, unescape};
 use super::format::{Field, format};
 use super::{RdataError, fields, location, params, printable, show};
-use crate::diagnostic::closest;
 use crate::dns::Rtype;
 use crate::zone::ttl;
 
@@ -193,7 +192,7 @@ fn keyword(
         Some(number) => Ok(number as u16),
         None => {
             let error = cursor.bad(what, &word, expected);
-            Err(match closest(word.as_str(), words.iter().map(|(mnemonic, _)| *mnemonic)) {
+            Err(match cursor.suggest(word.as_str(), words.iter().map(|(mnemonic, _)| *mnemonic)) {
                 Some(mnemonic) => error.hint(format!("did you mean `{mnemonic}`?")),
                 None => error,
             })
@@ -209,7 +208,7 @@ pub(super) fn record_type(
 ) -> Result<Rtype, RdataError> {
     Rtype::parse(word.as_str()).filter(|rtype| rtype.0 != 0).ok_or_else(|| {
         let error = cursor.bad(what, word, "a record type");
-        match closest(word.as_str(), Rtype::mnemonics()) {
+        match cursor.suggest(word.as_str(), Rtype::mnemonics()) {
             Some(mnemonic) => error.hint(format!("did you mean `{mnemonic}`?")),
             None => error,
         }
