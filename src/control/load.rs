@@ -21,8 +21,6 @@ pub struct Files {
     pub zones: Vec<Arc<Zone>>,
     /// Every problem of every file.
     pub diagnostics: Vec<Diagnostic>,
-    /// Files that were read, in order.
-    pub read: Vec<PathBuf>,
 }
 
 /// Reads and checks every `*.zone` and `*.toml` of the folder. Other files, hidden ones and sub-folders are passed over;
@@ -38,30 +36,29 @@ pub fn read(folder: &Path) -> Files {
         }
     };
     listed.sort();
+    let mut masters = Vec::new();
     let mut policies = Vec::new();
-    let mut refused = Vec::new();
     for path in listed {
         let is_zone = path.extension().is_some_and(|extension| extension == "zone");
-        let source = match std::fs::read(&path) {
-            Ok(text) => Source::new(path.clone(), text),
+        match std::fs::read(&path) {
+            Ok(text) if is_zone => masters.push(Source::new(path, text)),
+            Ok(text) => policies.push(Source::new(path, text)),
             Err(error) => {
                 files.diagnostics.push(Diagnostic::without_place(format!("cannot read {}: {error}", path.display())));
-                continue;
             }
-        };
-        files.read.push(path.clone());
-        if !is_zone {
-            policies.push(source);
-            continue;
         }
-        let apex = match apex_of(&path) {
+    }
+    let hubs = policy::hub_names(&policies);
+    let mut refused = Vec::new();
+    for source in masters {
+        let apex = match apex_of(&source.path) {
             Ok(apex) => apex,
             Err(problem) => {
                 files.diagnostics.push(*problem);
                 continue;
             }
         };
-        let (zone, problems) = zone::read(source, &apex, &mut |include| std::fs::read(include));
+        let (zone, problems) = zone::read_beside_hubs(source, &apex, &hubs, &mut |include| std::fs::read(include));
         files.diagnostics.extend(problems);
         match zone {
             Some(zone) => files.zones.push(Arc::new(zone)),

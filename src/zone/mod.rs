@@ -33,7 +33,7 @@ mod ttl;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,9 +85,19 @@ pub fn read(
     apex: &Name,
     include: &mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
 ) -> (Option<Zone>, Vec<Diagnostic>) {
+    read_beside_hubs(source, apex, &BTreeSet::new(), include)
+}
+
+/// [`read`] where the policy has hubs: a record that points at one is not told that its target has no address.
+pub fn read_beside_hubs(
+    source: Source,
+    apex: &Name,
+    hubs: &BTreeSet<Name>,
+    include: &mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
+) -> (Option<Zone>, Vec<Diagnostic>) {
     let mut content = reader::read(source, apex, include);
     let tree = content.draft.into_tree();
-    check::check(&tree, apex, content.complete, &mut content.report);
+    check::check(&tree, apex, hubs, content.complete, &mut content.report);
     let zone = (!content.report.has_errors()).then(|| Zone {
         apex: apex.clone(),
         nodes: tree.into_nodes(),

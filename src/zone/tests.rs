@@ -433,3 +433,18 @@ fn octets_that_are_no_text() {
         &["4:5+4 error: bad A address `\u{fc}\u{fc}.1`, expected an IPv4 address such as `192.0.2.1`"],
     );
 }
+
+/// The zone does not know what the policy answers for a hub.
+#[test]
+fn a_record_may_point_at_a_hub() {
+    let text = "@ 60 IN SOA ns h 1 2 3 4 5\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n@ 60 IN MX 1 hub\n@ 60 IN MX 1 gone\n";
+    let hubs = [Name::parse("hub.example.net.", None).unwrap()].into();
+    let include = &mut |_: &Path| Err(std::io::ErrorKind::NotFound.into());
+    let (_, diagnostics) =
+        read_beside_hubs(Source::new("z", text), &Name::parse("example.net.", None).unwrap(), &hubs, include);
+    let messages: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["MX record of `example.net.` points at `gone.example.net.`, which does not exist in this zone"]
+    );
+}
