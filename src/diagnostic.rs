@@ -4,6 +4,7 @@
 //! CLI renders them, the log and the admin API carry the same sentences. Pure: the text of the file is an argument.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -23,12 +24,19 @@ impl Source {
     }
 
     /// The place of the octets `span`.
-    pub fn place(&self, span: std::ops::Range<usize>) -> Place {
+    pub fn place(&self, span: Range<usize>) -> Place {
         let start = span.start.min(self.text.len());
         let line_start = self.text[..start].iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
+        let line = 1 + self.text[..line_start].iter().filter(|octet| **octet == b'\n').count();
+        self.place_on(line, line_start, span)
+    }
+
+    /// [`Source::place`] for a reader that keeps the starts of lines and so need not count them again for every place.
+    pub fn place_on(&self, line: usize, line_start: usize, span: Range<usize>) -> Place {
+        let line_start = line_start.min(self.text.len());
+        let start = span.start.clamp(line_start, self.text.len());
         let line_end =
             self.text[start..].iter().position(|octet| *octet == b'\n').map_or(self.text.len(), |at| start + at);
-        let line = 1 + self.text[..line_start].iter().filter(|octet| **octet == b'\n').count();
         let before = String::from_utf8_lossy(&self.text[line_start..start]);
         let marked = String::from_utf8_lossy(&self.text[start..span.end.clamp(start, line_end)]);
         Place {

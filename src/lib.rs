@@ -5,7 +5,7 @@
 //!  zones/*.zone ──► zone ───┤                            │ Event::Observation
 //!  zones/*.toml ──► policy  │   ┌────────────────────────▼──────────────┐
 //!                           └──►│ control: one loop, one writer         │◄── Event::Command ── admin ◄── cli
-//!                               │   core.apply -> policy::decide        │──► store (redb): marks, epochs, audit
+//!                               │   State::apply -> policy::decide      │──► store (redb): marks, epochs, audit
 //!                               └───────────────┬───────────────────────┘
 //!                                               ▼
 //!                               ArcSwap<Snapshot>   (answer::publish: the only one in the program)
@@ -17,6 +17,7 @@
 //! | --- | --- | --- |
 //! | [`dns`] | names, record types, response codes: the words of RFC 1035 | pure |
 //! | [`diagnostic`] | a problem in a file: place, sentence, hint | pure |
+//! | `document` | a TOML file as a tree with places, read with every problem at once | pure |
 //! | [`config`] | how the daemon runs: TOML text to validated settings | pure |
 //! | [`zone`] | master files to records with positions; semantic checks | pure |
 //! | [`policy`] | regions, hubs and probes as configured; `decide` | pure |
@@ -25,6 +26,7 @@
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
 //! | [`serve`] | sockets | shell |
 //! | [`admin`] | the operators' HTTP API and the metrics | shell |
+//! | [`daemon`] | start and stop of the parts | shell |
 //! | [`cli`] | one file a subcommand | shell |
 //!
 //! # Invariants
@@ -41,8 +43,10 @@ pub mod answer;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod diagnostic;
 pub mod dns;
+mod document;
 pub mod health;
 pub mod policy;
 pub mod serve;

@@ -1,1 +1,297 @@
-//! admin
+//! I/O shell: the operators' HTTP API on a Unix socket, and the metrics.
+//!
+//! | request | what it does |
+//! | --- | --- |
+//! | `GET /v1/status` | the state of everything |
+//! | `GET /v1/explain/NAME?rtype=` | why a name is answered as it is |
+//! | `PUT /v1/marks/TARGET` | marks a region, or with `HUB/REGION` an endpoint |
+//! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
+//! | `POST /v1/hubs/HUB/failover` | makes a region active |
+//! | `POST /v1/hubs/HUB/failback` | makes the preferred region active |
+//! | `GET /v1/history?subject=&limit=` | the audit trail, newest first |
+//! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
+//! | `GET /metrics` | OpenMetrics text |
+//!
+//! Bodies are JSON, of the types in [`crate::control::report`] and [`request`]. A command that succeeds is durable and
+//! published when its response comes. An error is `{"error": {"code", "message", "problems"}}` with 404 (no such thing),
+//! 409 (refused by a rule), 422 (files refused, one problem an entry) or 503 (the store failed, or the daemon stops).
+//!
+//! Who may connect is the socket's file mode: its owner (0600). Who did what in the audit trail is the name that the
+//! client gives, and beside it the account that the kernel says.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: binds the Unix socket, spawns the server")]
+
+pub mod metrics;
+pub mod request;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::connect_info::{ConnectInfo, Connected};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path as UrlPath, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::serve::IncomingStream;
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::oneshot;
+
+use self::request::{AuthorAndReason, ExplainQuery, HistoryQuery, MarkRequest, MoveRequest};
+use crate::control::event::{Author, Command, CommandError, Reply};
+use crate::control::mark::MarkTarget;
+use crate::control::run::Control;
+use crate::dns::{Name, Rtype};
+use crate::serve::Counters;
+
+/// What the handlers work with.
+#[derive(Clone, Debug)]
+struct Shared {
+    control: Control,
+    counters: Arc<Counters>,
+}
+
+/// The running API.
+#[derive(Debug)]
+pub struct Api {
+    path: PathBuf,
+    stop: oneshot::Sender<()>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Api {
+    /// Stops taking requests, lets those in flight finish, and removes the socket.
+    pub async fn stop(self) {
+        drop(self.stop);
+        // A server that panicked has nothing left to finish.
+        drop(self.server.await);
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+/// Binds the socket and serves the API, with `more` routes beside it.
+///
+/// # Errors
+/// Names the socket, and says when another daemon listens on it.
+pub async fn start(path: &Path, control: Control, counters: Arc<Counters>, more: Router) -> std::io::Result<Api> {
+    let listener = bind(path).await?;
+    let app = router(Shared { control, counters }).merge(more).into_make_service_with_connect_info::<Peer>();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
+            // The sender is only ever dropped.
+            drop(stopped.await);
+        });
+        if let Err(error) = serving.await {
+            tracing::error!(event = "admin", "the admin API ended: {error}");
+        }
+    });
+    Ok(Api { path: path.to_owned(), stop, server })
+}
+
+/// Binds under another name, protects it and renames it into place: nobody finds a socket that others may use, and one
+/// that a killed daemon left behind is replaced.
+async fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    let name = |error: std::io::Error| {
+        std::io::Error::new(error.kind(), format!("cannot listen on the admin socket {}: {error}", path.display()))
+    };
+    if UnixStream::connect(path).await.is_ok() {
+        return Err(name(std::io::Error::other("another concierge answers there")));
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(name)?;
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(format!(".{}", std::process::id()));
+    let temporary = PathBuf::from(temporary);
+    let listener = UnixListener::bind(&temporary).map_err(name)?;
+    std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o600)).map_err(name)?;
+    std::fs::rename(&temporary, path).map_err(name)?;
+    Ok(listener)
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/explain/{name}", get(explain))
+        .route("/v1/marks/{*target}", put(mark).delete(unmark))
+        .route("/v1/hubs/{hub}/failover", post(failover))
+        .route("/v1/hubs/{hub}/failback", post(failback))
+        .route("/v1/history", get(history))
+        .route("/v1/reload", post(reload))
+        .route("/metrics", get(metrics))
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not-found", "no such path".into()))
+        .with_state(shared)
+}
+
+/// The account on the other end of the socket.
+#[derive(Clone, Debug)]
+struct Peer {
+    origin: String,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let origin = match stream.io().peer_cred() {
+            Ok(account) => format!("unix socket, uid {}", account.uid()),
+            Err(_) => "unix socket".into(),
+        };
+        Self { origin }
+    }
+}
+
+impl Peer {
+    fn author(&self, name: Option<String>) -> Author {
+        let name = name.filter(|name| !name.trim().is_empty()).unwrap_or_else(|| "somebody".into());
+        Author { name, origin: self.origin.clone() }
+    }
+}
+
+/// An error as the API shows it.
+#[derive(Debug)]
+struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    problems: Vec<String>,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &'static str, message: String) -> Self {
+        Self { status, code, message, problems: Vec::new() }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        let message = error.to_string();
+        match error {
+            CommandError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", message),
+            CommandError::Refused(_) => Self::new(StatusCode::CONFLICT, "refused", message),
+            CommandError::Rejected(problems) => {
+                let message = "reload refused, the running answers stay as they are".into();
+                Self { problems, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "rejected", message) }
+            }
+            CommandError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", message),
+            CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message),
+        }
+    }
+}
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", rejection.body_text())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let error = json!({ "code": self.code, "message": self.message, "problems": self.problems });
+        (self.status, Json(json!({ "error": error }))).into_response()
+    }
+}
+
+type Answer = Result<Response, Problem>;
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+async fn command(shared: &Shared, command: Command, author: Author) -> Answer {
+    Ok(match shared.control.command(command, author).await? {
+        Reply::Status(status) => Json(status).into_response(),
+        Reply::Explanation(explanation) => Json(explanation).into_response(),
+        Reply::Moved(moved) => Json(moved).into_response(),
+    })
+}
+
+async fn status(State(shared): State<Shared>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
+    command(&shared, Command::Status, peer.author(None)).await
+}
+
+async fn explain(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(name): UrlPath<String>,
+    Query(ExplainQuery { rtype }): Query<ExplainQuery>,
+) -> Answer {
+    let rtype = rtype.map(|text| Rtype::parse(&text).ok_or_else(|| bad(format!("`{text}` is no record type"))));
+    command(&shared, Command::Explain { name: owner(&name)?, rtype: rtype.transpose()? }, peer.author(None)).await
+}
+
+async fn mark(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(target): UrlPath<String>,
+    body: Body<MarkRequest>,
+) -> Answer {
+    let Json(MarkRequest { kind, reason, until, author }) = body?;
+    let mark = Command::Mark { target: marked(&target)?, kind, reason, until };
+    command(&shared, mark, peer.author(author)).await
+}
+
+async fn unmark(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(target): UrlPath<String>,
+    Query(AuthorAndReason { author, reason }): Query<AuthorAndReason>,
+) -> Answer {
+    let reason = reason.unwrap_or_else(|| "no reason given".into());
+    command(&shared, Command::Unmark { target: marked(&target)?, reason }, peer.author(author)).await
+}
+
+async fn failover(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(hub): UrlPath<String>,
+    body: Body<MoveRequest>,
+) -> Answer {
+    let Json(MoveRequest { to, epoch, reason, author }) = body?;
+    let to = to.ok_or_else(|| bad("`to` is missing: a region".into()))?;
+    command(&shared, Command::Failover { hub: owner(&hub)?, to, epoch, reason }, peer.author(author)).await
+}
+
+async fn failback(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    UrlPath(hub): UrlPath<String>,
+    body: Body<MoveRequest>,
+) -> Answer {
+    let Json(MoveRequest { epoch, reason, author, .. }) = body?;
+    command(&shared, Command::Failback { hub: owner(&hub)?, epoch, reason }, peer.author(author)).await
+}
+
+async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Answer {
+    let HistoryQuery { subject, limit } = query;
+    let records = shared.control.history(subject, limit.unwrap_or(50)).await;
+    let records = records.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store", error.to_string()))?;
+    Ok(Json(records).into_response())
+}
+
+async fn reload(
+    State(shared): State<Shared>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Query(AuthorAndReason { author, .. }): Query<AuthorAndReason>,
+) -> Answer {
+    let moved = shared.control.reload(peer.author(author)).await?;
+    Ok(Json(moved).into_response())
+}
+
+async fn metrics(State(shared): State<Shared>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
+    let reply = shared.control.command(Command::Status, peer.author(None)).await?;
+    let Reply::Status(status) = reply else { return Err(CommandError::Stopping.into()) };
+    let text = metrics::render(&status, &shared.counters.totals());
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+fn owner(text: &str) -> Result<Name, Problem> {
+    Name::parse(text, Some(&Name::root())).map_err(|error| bad(format!("`{text}` is no name: {error}")))
+}
+
+fn marked(text: &str) -> Result<MarkTarget, Problem> {
+    text.parse().map_err(bad)
+}
+
+fn bad(message: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad-request", message)
+}

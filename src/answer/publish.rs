@@ -125,7 +125,16 @@ impl Readers {
     /// A reader with a slot of its own.
     pub fn reader(&self) -> Reader {
         let slot = Arc::new(Slot(AtomicU64::new(IDLE)));
-        self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&slot));
+        let mut slots = self.shared.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if slots.len() == slots.capacity() {
+            // Connections come and go between two publications: before the list grows, the dropped readers leave it.
+            // Then there is room for as many again as live, so that this is paid for by the readers made since.
+            slots.retain(|slot| slot.strong_count() > 0);
+            let living = slots.len();
+            slots.reserve(living + 1);
+        }
+        slots.push(Arc::downgrade(&slot));
+        drop(slots);
         Reader { shared: self.shared.clone(), slot }
     }
 }
@@ -196,6 +205,18 @@ mod tests {
         for thread in threads {
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn readers_that_come_and_go_leave_no_slots_behind() {
+        let publisher = Publisher::new(snapshot(1)).unwrap();
+        let readers = publisher.readers();
+        let stays: Vec<_> = (0..10).map(|_| readers.reader()).collect();
+        for _ in 0..10_000 {
+            drop(readers.reader());
+        }
+        let slots = publisher.shared.slots.lock().unwrap().len();
+        assert!(slots < 100, "{slots} slots for {} readers", stays.len());
     }
 
     #[test]

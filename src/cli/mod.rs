@@ -1,1 +1,191 @@
-//! cli
+//! The command line: one file a subcommand.
+//!
+//! Every subcommand but `serve`, `check` and `demo` speaks to the running daemon over its admin socket and shows what it
+//! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
+//! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits).
+
+mod check;
+mod client;
+mod demo;
+mod explain;
+mod history;
+mod mark;
+mod moves;
+mod reload;
+pub mod render;
+mod serve;
+mod status;
+mod when;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::client::{Client, ClientError};
+
+/// Configuration, zone or policy rejected.
+const EX_CONFIG: u8 = 78;
+
+/// An authoritative DNS server that answers a fleet's hub with the region that is active now.
+#[derive(Debug, Parser)]
+#[command(name = "concierge", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit codes: 0 done; 1 failed or refused; 2 wrong usage; 78 configuration, zone or policy rejected.
+
+Try it:  concierge demo                      two regions on this machine, and a failover to look at
+         concierge serve --config FILE       the daemon
+         concierge status                    what is active, and why")]
+struct Arguments {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Subcommands,
+}
+
+/// What every subcommand takes.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// Configuration file [default: config/concierge.toml, then /etc/concierge/concierge.toml]
+    #[arg(long, short, global = true, value_name = "FILE", env = "CONCIERGE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Admin socket of the daemon [default: the one that the configuration names]
+    #[arg(long, global = true, value_name = "PATH", env = "CONCIERGE_SOCKET")]
+    socket: Option<PathBuf>,
+    /// How results are shown
+    #[arg(long, short, global = true, value_name = "FORM", default_value = "text")]
+    output: Output,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people
+    Text,
+    /// The admin API's JSON, for programs
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Subcommands {
+    /// Run the daemon in the foreground
+    Serve(serve::Serve),
+    /// Run a daemon with two regions on this machine, and fail one of them
+    Demo(demo::Demo),
+    /// Check configuration, zones and policy, and report every mistake of every file
+    Check(check::Check),
+    /// Show what is active, since when and why, and how every endpoint is
+    Status(status::StatusArgs),
+    /// Show why a name is answered as it is
+    Explain(explain::Explain),
+    /// Mark a region or an endpoint up, down or drain
+    Mark(mark::MarkArgs),
+    /// Take a mark away
+    Unmark(mark::Unmark),
+    /// Make a region active for a hub
+    Failover(moves::Failover),
+    /// Make the preferred region of a hub active again
+    Failback(moves::Failback),
+    /// Show the audit trail: who changed what, when and why
+    History(history::History),
+    /// Read zones and policy anew, all or nothing (as SIGHUP does)
+    Reload(reload::Reload),
+}
+
+/// How a subcommand ends when it does not succeed.
+#[derive(Debug)]
+enum Failed {
+    /// One sentence.
+    Sentence(String),
+    /// Files were rejected; what is wrong has been printed.
+    Rejected,
+    /// Something did not hold; what has been printed.
+    Shown,
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Self::Sentence(error.to_string())
+    }
+}
+
+impl From<crate::daemon::Failure> for Failed {
+    fn from(error: crate::daemon::Failure) -> Self {
+        Self::Sentence(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failed {
+    fn from(error: std::io::Error) -> Self {
+        Self::Sentence(error.to_string())
+    }
+}
+
+/// Parses the arguments, runs the subcommand, and says how it ended.
+pub fn run() -> ExitCode {
+    let Arguments { common, command } = Arguments::parse();
+    let outcome = match command {
+        Subcommands::Serve(serve) => serve.run(&common),
+        Subcommands::Demo(demo) => demo.run(&common),
+        Subcommands::Check(check) => check.run(&common),
+        Subcommands::Status(status) => asked(&common, async |client| status.run(client, &common).await),
+        Subcommands::Explain(explain) => asked(&common, async |client| explain.run(client, &common).await),
+        Subcommands::Mark(mark) => asked(&common, async |client| mark.run(client, &common).await),
+        Subcommands::Unmark(unmark) => asked(&common, async |client| unmark.run(client, &common).await),
+        Subcommands::Failover(failover) => asked(&common, async |client| failover.run(client, &common).await),
+        Subcommands::Failback(failback) => asked(&common, async |client| failback.run(client, &common).await),
+        Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
+        Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Sentence(sentence)) => {
+            eprintln!("error: {sentence}");
+            ExitCode::FAILURE
+        }
+        Err(Failed::Shown) => ExitCode::FAILURE,
+        Err(Failed::Rejected) => ExitCode::from(EX_CONFIG),
+    }
+}
+
+/// Runs a subcommand that asks the daemon.
+fn asked(common: &Common, run: impl AsyncFnOnce(&Client) -> Result<(), Failed>) -> Result<(), Failed> {
+    let client = Client::new(socket(common)?);
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(run(&client))
+}
+
+/// The admin socket: the one that was named, else the configuration's.
+fn socket(common: &Common) -> Result<PathBuf, Failed> {
+    if let Some(socket) = &common.socket {
+        return Ok(socket.clone());
+    }
+    let Some(path) = config_path(common) else {
+        return Err(Failed::Sentence(format!(
+            "no daemon to ask: neither {} exists\nhint: name the socket with --socket or CONCIERGE_SOCKET, or the file \
+             with --config",
+            PLACES.join(" nor ")
+        )));
+    };
+    match crate::daemon::read_config(&path) {
+        (Some(config), _) => Ok(config.admin.socket),
+        (None, diagnostics) => {
+            eprint!("{}", render::render(&diagnostics, std::io::stderr().is_terminal()));
+            Err(Failed::Rejected)
+        }
+    }
+}
+
+/// Where the configuration is looked for.
+const PLACES: [&str; 2] = ["config/concierge.toml", "/etc/concierge/concierge.toml"];
+
+fn config_path(common: &Common) -> Option<PathBuf> {
+    common.config.clone().or_else(|| PLACES.iter().map(PathBuf::from).find(|path| path.is_file()))
+}
+
+/// Prints what the daemon answered, as it came.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
+    let text = serde_json::to_string_pretty(value).map_err(|error| Failed::Sentence(error.to_string()))?;
+    println!("{text}");
+    Ok(())
+}

@@ -3,5 +3,9 @@
 //! Pure. Every problem of the file is reported at once, with its place.
 
 mod model;
+mod read;
+#[cfg(test)]
+mod tests;
 
 pub use model::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
+pub use read::read;

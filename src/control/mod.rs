@@ -1,1 +1,40 @@
-//! control
+//! The one writer: whatever can change an answer enters here as an [`Event`] and leaves as [`Effect`]s.
+//!
+//! [`State::apply`] is pure: an event and the time in, effects out. [`run`] carries them out on one thread, in this order:
+//! commit to the store (audit records and new state in one transaction), publish, log, reply. So an acknowledged command
+//! is on disk, and no answer from before it is given after its acknowledgement. When a commit fails, nothing is
+//! published, what the event changed is taken back, the command is answered with the error, and what policy wants is
+//! tried again a second later.
+//!
+//! | module | what it holds | I/O |
+//! | --- | --- | --- |
+//! | [`event`] | what comes in and what goes out | pure |
+//! | [`mark`] | operators' words on regions and endpoints | pure |
+//! | [`state`] | the state, and what an event does to it | pure |
+//! | `commands` | what operators ask for | pure |
+//! | `explain` | why a name is answered as it is | pure |
+//! | `view` | the state as operators see it | pure |
+//! | [`reason`] | the sentences that logs, API and CLI share | pure |
+//! | [`refusal`] | what is never published | pure |
+//! | [`report`] | what `status`, `explain` and `history` show | pure |
+//! | [`clock`] | the one clock | shell |
+//! | [`load`] | zones and policy from files to a snapshot's content | shell |
+//! | [`store`] | the embedded database | shell |
+//! | [`run`] | the loop | shell |
+
+pub mod clock;
+mod commands;
+pub mod event;
+mod explain;
+pub mod load;
+pub mod mark;
+pub mod reason;
+pub mod refusal;
+pub mod report;
+pub mod run;
+pub mod state;
+pub mod store;
+mod view;
+
+pub use event::{Command, Effect, Event};
+pub use state::State;

@@ -1,4 +1,20 @@
 //! Observations to health: what the probers see of every endpoint, and what follows from it.
+//!
+//! [`machine`] makes health of observations and [`schedule`] says when to observe: both pure. [`probe`] makes one
+//! observation over real sockets, [`run`] keeps one prober for each thing to be probed and sees to it that it runs.
+//! Probers observe and nothing else: health is held and decided on by the control core, which feeds every
+//! [`Observation`] to a [`Machine`] of its own.
+//!
+//! Deliberately absent: marks, which are laid over health by the decision; and any knowledge of what is active, for all
+//! endpoints are probed alike, always.
+
+pub mod machine;
+pub mod probe;
+pub mod run;
+pub mod schedule;
+
+pub use machine::{Last, Machine, Transition};
+pub use run::Probers;
 
 use std::time::Duration;
 
@@ -49,4 +65,25 @@ pub struct Observation {
     pub latency: Duration,
     /// What was seen.
     pub outcome: Outcome,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+    use std::time::Duration;
+
+    use crate::policy::{Probe, ProbeKind, ProbeName, TcpProbe};
+
+    /// A TCP probe with the default settings.
+    pub(super) fn tcp_probe(port: u16) -> Probe {
+        Probe {
+            name: ProbeName::new("broker"),
+            kind: ProbeKind::Tcp(TcpProbe { port }),
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(2),
+            confirm: Duration::from_secs(1),
+            fall: NonZeroU8::new(3).unwrap(),
+            rise: NonZeroU8::new(5).unwrap(),
+        }
+    }
 }

@@ -3,9 +3,16 @@
 //! Pure. [`Policy`] is the validated content of all `zones/*.toml`; its reader makes it from text, with every
 //! problem at once; the decision is one function that chooses the active region.
 
+pub mod decide;
 mod model;
+mod read;
 
+pub use decide::{
+    Cause, Decision, EndpointView, Hold, MarkKind, MoveRefused, Moved, Rule, Standing, Waiting, decide, judge_move,
+    preferred,
+};
 pub use model::{
     Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
     ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
 };
+pub use read::{hub_names, read, read_beside_refused};

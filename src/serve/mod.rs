@@ -1,1 +1,203 @@
-//! serve
+//! Sockets: queries in over UDP and TCP, responses out.
+//!
+//! ```text
+//!  bind ─► one TCP listener and N UDP sockets for each address, on one port
+//!             │                        │
+//!  tcp: accepts; seats: limit          udp: one blocking thread a socket, batches
+//!             │                        │
+//!  connection: one task                │
+//!  pipeline: framing, no socket        │
+//!             └──► engine ◄────────────┘    counters: one block a worker
+//! ```
+//!
+//! UDP is served by threads and not by the async runtime because a datagram is answered at once, from memory: there is
+//! nothing to await between receiving and sending. Connections mostly wait, so they are tasks.
+//!
+//! What every worker promises:
+//! - It enters the snapshot once for a batch, and leaves it when the responses are with the kernel, without having
+//!   waited in between; so publishing waits for microseconds, and answers are not older than the switch acknowledged.
+//! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
+//! - It logs nothing about queries above `TRACE`.
+//!
+//! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
+
+mod bind;
+mod burst;
+mod connection;
+mod counters;
+mod engine;
+mod pipeline;
+mod seats;
+mod stop;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod udp;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use self::connection::Service;
+pub use self::counters::{Connections, Counters, Messages, Totals};
+use self::engine::{Engine, ResponseLimits};
+use self::seats::Seats;
+use self::stop::Stop;
+use self::tcp::Listener;
+use self::udp::{Ended, Worker};
+use crate::answer::publish::Readers;
+use crate::config::{Limits, Listen};
+
+/// The sockets and all that runs on them.
+///
+/// Dropped without [`Serving::drain`] it stops at once and answers nothing more.
+#[derive(Debug)]
+pub struct Serving {
+    addresses: Vec<SocketAddr>,
+    stop: Arc<Stop>,
+    seats: Arc<Seats>,
+    workers: Vec<thread::JoinHandle<Ended>>,
+    listeners: Vec<JoinHandle<()>>,
+    runtime: Handle,
+}
+
+/// What a drain left unanswered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// TCP connections cut at the deadline, with a query begun or a response that the client did not take.
+    pub connections_cut: u64,
+    /// UDP sockets that at the deadline may have held unanswered queries.
+    pub queues_cut: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Binds all addresses and answers at them until the drain.
+///
+/// UDP workers are threads of their own, TCP runs on `runtime`.
+///
+/// # Errors
+/// When an address cannot be bound or a thread not be started; the message names the address and what it was for, and
+/// nothing is left running.
+pub fn start(
+    listen: &Listen,
+    limits: &Limits,
+    readers: Readers,
+    counters: Arc<Counters>,
+    runtime: Handle,
+) -> io::Result<Serving> {
+    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes });
+    start_with(engine, listen, limits, readers, counters, runtime)
+}
+
+fn start_with(
+    engine: Engine,
+    listen: &Listen,
+    limits: &Limits,
+    readers: Readers,
+    counters: Arc<Counters>,
+    runtime: Handle,
+) -> io::Result<Serving> {
+    let bound = bind::bind(listen)?;
+    let stop = Stop::new();
+    let seats = Seats::new(usize::try_from(limits.tcp_connections).unwrap_or(usize::MAX), counters.clone());
+    let service = Arc::new(Service { engine, idle: limits.tcp_idle, counters: counters.clone(), stop: stop.clone() });
+    // From here on an error stops what has been started, by dropping this.
+    let mut serving = Serving {
+        addresses: bound.iter().map(|bound| bound.address).collect(),
+        stop: stop.clone(),
+        seats: seats.clone(),
+        workers: Vec::new(),
+        listeners: Vec::new(),
+        runtime: runtime.clone(),
+    };
+    let _runtime = runtime.enter();
+    for bind::Bound { address, tcp, udp } in bound {
+        let source = tokio::net::TcpListener::from_std(tcp)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot accept at {address} over TCP: {error}")))?;
+        let listener = Listener { address, service: service.clone(), seats: seats.clone(), readers: readers.clone() };
+        serving.listeners.push(runtime.spawn(listener.run(source)));
+        for socket in udp {
+            let (readers, counters, stop) = (readers.clone(), counters.clone(), stop.clone());
+            serving.workers.push(Worker { socket, address, engine, readers, counters, stop }.start()?);
+        }
+    }
+    Ok(serving)
+}
+
+impl Serving {
+    /// The addresses that are bound, each over UDP and TCP, with the port that was taken for port 0. A wildcard address
+    /// appears as those of the interfaces.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Accepts nothing more, answers what has arrived, and returns when all is answered or the deadline has passed.
+    ///
+    /// Has arrived: datagrams in a socket's queue, queries of a connection read or in its buffer, also of one that is
+    /// still to be accepted, and a query that has begun to arrive, which is waited for. Connections are closed when
+    /// they are answered.
+    pub async fn drain(mut self, deadline: Duration) -> Drained {
+        let begun = Instant::now();
+        self.stop.begin(begun + deadline);
+        let workers = std::mem::take(&mut self.workers);
+        let queues_cut = self.runtime.spawn_blocking(|| {
+            // A worker catches its panics; one that failed all the same has cut its queue.
+            workers
+                .into_iter()
+                .map(|worker| worker.join())
+                .filter(|ended| !matches!(ended, Ok(Ended::Answered)))
+                .count()
+        });
+        for listener in std::mem::take(&mut self.listeners) {
+            if let Err(error) = listener.await {
+                tracing::error!(%error, "TCP listener failed");
+            }
+        }
+        let queues_cut = queues_cut.await.unwrap_or_default();
+        Drained { connections_cut: self.seats.cut(), queues_cut, took: begun.elapsed() }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.stop.begin(Instant::now());
+    }
+}
+
+impl Drained {
+    /// Whether everything that had arrived was answered.
+    pub fn is_complete(&self) -> bool {
+        self.connections_cut == 0 && self.queues_cut == 0
+    }
+}
+
+/// The sentence of the log: what was cut, after how long.
+impl fmt::Display for Drained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_complete() {
+            write!(f, "every query that had arrived is answered")?;
+        } else {
+            let Self { connections_cut, queues_cut, .. } = self;
+            write!(f, "cut at the deadline: {connections_cut} TCP connections, {queues_cut} UDP queues")?;
+        }
+        write!(f, " ({:.1} s)", self.took.as_secs_f64())
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("panic without a text")
+}

@@ -1,0 +1,237 @@
+//! The metrics in the OpenMetrics text format, made of the status and the counters when somebody asks for them.
+//!
+//! Pure: nothing is kept between two requests, so a metric can never disagree with `status`. Labels are bounded by the
+//! policy (hubs, regions) and by fixed lists (transports, response codes, causes). Times are seconds since the Unix epoch.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+
+use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
+use crate::health::Health;
+use crate::serve::{Messages, Totals};
+use crate::time::Timestamp;
+
+/// The whole page.
+pub fn render(status: &Status, totals: &Totals) -> String {
+    let mut registry = Registry::with_prefix("concierge");
+    registry.register_collector(Box::new(Page { status: status.clone(), totals: totals.clone() }));
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+    text
+}
+
+#[derive(Debug)]
+struct Page {
+    status: Status,
+    totals: Totals,
+}
+
+/// One sample: its labels and its value.
+type Sample<'a> = (Vec<(&'static str, &'a str)>, f64);
+
+struct Writer<'a>(DescriptorEncoder<'a>);
+
+impl Writer<'_> {
+    fn family(&mut self, kind: MetricType, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
+        if samples.is_empty() {
+            return Ok(());
+        }
+        let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
+        for (labels, value) in samples {
+            let labelled = encoder.encode_family(labels)?;
+            match kind {
+                MetricType::Counter => ConstCounter::new(*value).encode(labelled)?,
+                _ => ConstGauge::new(*value).encode(labelled)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
+        self.family(MetricType::Counter, name, help, samples)
+    }
+
+    fn gauges(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {
+        self.family(MetricType::Gauge, name, help, samples)
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.counters(name, help, &[(Vec::new(), value as f64)])
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        self.gauges(name, help, &[(Vec::new(), value)])
+    }
+}
+
+impl Collector for Page {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut writer = Writer(encoder);
+        self.queries(&mut writer)?;
+        self.hubs(&mut writer)?;
+        self.endpoints(&mut writer)?;
+        self.daemon(&mut writer)
+    }
+}
+
+impl Page {
+    fn queries(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let transports = [("udp", &self.totals.udp), ("tcp", &self.totals.tcp)];
+        let per_transport = |value: fn(&Messages) -> u64| -> Vec<Sample<'_>> {
+            transports.iter().map(|(name, messages)| (vec![("transport", *name)], value(messages) as f64)).collect()
+        };
+        writer.counters("queries", "Messages received", &per_transport(|messages| messages.queries))?;
+        let responses: Vec<Sample<'_>> = transports
+            .iter()
+            .flat_map(|(transport, messages)| {
+                messages
+                    .by_rcode()
+                    .map(|(rcode, count)| (vec![("transport", *transport), ("rcode", rcode)], count as f64))
+            })
+            .collect();
+        writer.counters("responses", "Responses made, by response code", &responses)?;
+        writer.counters("truncated", "Responses with the TC bit", &per_transport(|messages| messages.truncated))?;
+        writer.counters("silent", "Messages that deserve no response", &per_transport(|messages| messages.silent))?;
+        writer.counters(
+            "unsent",
+            "Responses that the kernel did not take",
+            &per_transport(|messages| messages.unsent),
+        )?;
+        let tcp = &self.totals.connections;
+        writer.gauge("tcp_connections", "TCP connections open", tcp.open as f64)?;
+        writer.counter("tcp_accepted", "TCP connections accepted", tcp.accepted)?;
+        writer.counter("tcp_evicted", "TCP connections closed at the limit to make room", tcp.evicted)?;
+        writer.counter("tcp_timed_out", "TCP connections closed for idleness", tcp.timed_out)?;
+        writer.counter("tcp_accept_failures", "Failures to accept a TCP connection", tcp.accept_failures)?;
+        writer.counter(
+            "udp_receive_failures",
+            "Failures to receive from a UDP socket",
+            self.totals.receive_failures,
+        )?;
+        writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    fn hubs(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let names: Vec<String> = self.status.hubs.iter().map(|hub| hub.name.to_string()).collect();
+        let each = |value: fn(&HubStatus) -> f64| -> Vec<Sample<'_>> {
+            self.status.hubs.iter().zip(&names).map(|(hub, name)| (vec![("hub", name.as_str())], value(hub))).collect()
+        };
+        let active = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.active)));
+        writer.gauges("hub_active", "1 for the active region of a hub, 0 for the others", &active)?;
+        writer.gauges("hub_epoch", "Changes of a hub's active region so far", &each(|hub| hub.epoch as f64))?;
+        writer.gauges(
+            "hub_since_timestamp_seconds",
+            "When a hub's active region last changed",
+            &each(|hub| seconds(hub.since)),
+        )?;
+        let held = each(|hub| f64::from(u8::from(hub.hold.is_some())));
+        writer.gauges("hub_hold", "1 while a change that policy wants waits", &held)?;
+        let all_down = each(|hub| f64::from(u8::from(hub.condition == Condition::AllDown)));
+        writer.gauges("hub_all_down", "1 while no endpoint of a hub may be chosen", &all_down)
+    }
+
+    fn endpoints(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let names: Vec<String> = self.status.hubs.iter().map(|hub| hub.name.to_string()).collect();
+        let health = self.labelled(&names, |endpoint| match endpoint.measured {
+            Health::Up => 1.0,
+            Health::Unknown => 0.5,
+            Health::Down => 0.0,
+        });
+        writer.gauges("endpoint_health", "What observations say: 1 up, 0.5 unknown, 0 down", &health)?;
+        let eligible = self.labelled(&names, |endpoint| match endpoint.effective {
+            Effective::Eligible => 1.0,
+            Effective::Drained => 0.5,
+            Effective::NotEligible => 0.0,
+        });
+        writer.gauges(
+            "endpoint_eligible",
+            "What follows with marks: 1 eligible, 0.5 drained, 0 not eligible",
+            &eligible,
+        )?;
+        let observed = |value: fn(&crate::control::report::ObservationStatus) -> f64| -> Vec<Sample<'_>> {
+            self.each_endpoint(&names)
+                .filter_map(|(labels, endpoint)| Some((labels, value(endpoint.observed.as_ref()?))))
+                .collect()
+        };
+        writer.gauges(
+            "endpoint_latency_seconds",
+            "How long the last observation took",
+            &observed(|observation| observation.latency_ms / 1e3),
+        )?;
+        writer.gauges(
+            "endpoint_observed_timestamp_seconds",
+            "When the last observation was complete",
+            &observed(|observation| seconds(observation.at)),
+        )?;
+        let stalled = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.stalled)));
+        writer.gauges("endpoint_stalled", "1 while a prober gives no observations and health is frozen", &stalled)
+    }
+
+    fn daemon(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Status { totals, reload, probers, .. } = &self.status;
+        let version = [(vec![("version", self.status.version.as_str())], 1.0)];
+        writer.gauges("build", "1, with the version as label", &version)?;
+        let switches: Vec<Sample<'_>> =
+            totals.switches.iter().map(|(cause, count)| (vec![("cause", cause.as_str())], *count as f64)).collect();
+        writer.counters("switches", "Changes of active regions, by cause", &switches)?;
+        writer.counters(
+            "observations",
+            "Observations, by outcome",
+            &[
+                (vec![("outcome", "good")], totals.observations_good as f64),
+                (vec![("outcome", "failed")], totals.observations_failed as f64),
+            ],
+        )?;
+        writer.counters(
+            "loads",
+            "Loads of zones and policy, the first one included",
+            &[
+                (vec![("result", "ok")], totals.reloads_ok as f64),
+                (vec![("result", "refused")], totals.reloads_refused as f64),
+            ],
+        )?;
+        writer.gauge("load_ok", "1 when the last load is what is answered", f64::from(u8::from(reload.ok)))?;
+        writer.gauge("load_timestamp_seconds", "When the last load was", seconds(reload.at))?;
+        writer.gauge("load_read_seconds", "Reading and checking the files", reload.read_ms / 1e3)?;
+        writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
+        writer.gauge("snapshot_generation", "Publications so far", self.status.generation as f64)?;
+        writer.gauge("start_timestamp_seconds", "When the daemon started", seconds(self.status.started))?;
+        writer.gauge("marks", "Marks that hold", self.status.marks.len() as f64)?;
+        writer.gauge("probers", "Probers that run", probers.running as f64)?;
+        writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;
+        writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
+        writer.counter("commit_failures", "Changes that the store could not make durable", totals.commits_failed)?;
+        writer.counter("refused_publications", "Changes that a rule refused to publish", totals.refused)?;
+        let zones: Vec<(String, f64)> =
+            self.status.zones.iter().map(|zone| (zone.apex.to_string(), f64::from(zone.serial))).collect();
+        let serials: Vec<Sample<'_>> =
+            zones.iter().map(|(apex, serial)| (vec![("zone", apex.as_str())], *serial)).collect();
+        writer.gauges("zone_serial", "SOA serial of a zone", &serials)
+    }
+
+    fn each_endpoint<'a>(
+        &'a self,
+        names: &'a [String],
+    ) -> impl Iterator<Item = (Vec<(&'static str, &'a str)>, &'a EndpointStatus)> {
+        self.status.hubs.iter().zip(names).flat_map(|(hub, name)| {
+            hub.endpoints
+                .iter()
+                .map(|endpoint| (vec![("hub", name.as_str()), ("region", endpoint.region.as_str())], endpoint))
+        })
+    }
+
+    fn labelled<'a>(&'a self, names: &'a [String], value: fn(&EndpointStatus) -> f64) -> Vec<Sample<'a>> {
+        self.each_endpoint(names).map(|(labels, endpoint)| (labels, value(endpoint))).collect()
+    }
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.0 as f64 / 1e3
+}

@@ -1,0 +1,63 @@
+//! The bodies and queries of the admin API's requests; the CLI makes them of the same types.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{MarkKind, RegionName};
+use crate::time::Timestamp;
+
+/// `PUT /v1/marks/TARGET`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MarkRequest {
+    /// `up`, `down` or `drain`.
+    pub kind: MarkKind,
+    /// Why.
+    pub reason: String,
+    /// When the mark ends, milliseconds since the Unix epoch; never, when left out.
+    pub until: Option<Timestamp>,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// `POST /v1/hubs/HUB/failover` and `/failback`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MoveRequest {
+    /// The region, for `failover`; `failback` goes to the preferred one.
+    pub to: Option<RegionName>,
+    /// The epoch that the move was planned at. A repeat of a move that has been applied then succeeds and changes
+    /// nothing, and one planned before another change is refused.
+    pub epoch: Option<u64>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// The query of `DELETE /v1/marks/TARGET` and `POST /v1/reload`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthorAndReason {
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The query of `GET /v1/explain/NAME`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainQuery {
+    /// The record type by its mnemonic; a hub's own, or A, when left out.
+    pub rtype: Option<String>,
+}
+
+/// The query of `GET /v1/history`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryQuery {
+    /// Only records about this hub or region.
+    pub subject: Option<String>,
+    /// At most this many. Default 50.
+    pub limit: Option<usize>,
+}

@@ -1,0 +1,79 @@
+//! `concierge check`.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::{Common, Failed, Output, config_path, print_json, render};
+use crate::control::load;
+use crate::daemon::read_config;
+use crate::diagnostic::{Diagnostic, has_errors};
+
+/// Check the configuration and every zone and policy file that it names, without a running daemon.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Check this folder of zones and policy, and no configuration
+    #[arg(long, value_name = "FOLDER")]
+    zones: Option<PathBuf>,
+}
+
+impl Check {
+    pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
+        let mut diagnostics = Vec::new();
+        let folder = match &self.zones {
+            Some(folder) => Some(folder.clone()),
+            None => {
+                let Some(path) = config_path(common) else {
+                    return Err(Failed::Sentence(format!(
+                        "nothing to check: neither {} exists\nhint: name one with --config, or a folder with --zones",
+                        super::PLACES.join(" nor ")
+                    )));
+                };
+                let (config, problems) = read_config(&path);
+                diagnostics.extend(problems);
+                config.map(|config| config.zones)
+            }
+        };
+        let mut loaded = None;
+        if let Some(folder) = &folder {
+            let (found, problems) = load::load(folder);
+            loaded = found;
+            diagnostics.extend(problems);
+        }
+        let rejected = has_errors(&diagnostics);
+        match common.output {
+            Output::Json => print_json(&json!({
+                "ok": !rejected,
+                "problems": diagnostics.iter().map(problem).collect::<Vec<_>>(),
+            }))?,
+            Output::Text => {
+                if !diagnostics.is_empty() {
+                    eprint!("{}", render::render(&diagnostics, std::io::stderr().is_terminal()));
+                }
+                if let Some(loaded) = loaded.filter(|_| !rejected) {
+                    let (zones, hubs) = (loaded.content.zones().len(), loaded.policy.hubs.len());
+                    let records = loaded.content.counts().records;
+                    println!(
+                        "ok: {zones} zones with {records} records, {hubs} hubs, {} regions",
+                        loaded.policy.regions.len()
+                    );
+                }
+            }
+        }
+        if rejected { Err(Failed::Rejected) } else { Ok(()) }
+    }
+}
+
+fn problem(diagnostic: &Diagnostic) -> serde_json::Value {
+    let place = diagnostic.place.as_ref();
+    json!({
+        "severity": diagnostic.severity.word(),
+        "message": diagnostic.message,
+        "file": place.map(|place| place.path.display().to_string()),
+        "line": place.map(|place| place.line),
+        "column": place.map(|place| place.column),
+        "hint": diagnostic.hint,
+    })
+}

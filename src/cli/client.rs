@@ -1,0 +1,132 @@
+//! I/O shell: the way to the daemon, HTTP over its admin socket.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: connects to the Unix socket, reads the account's name")]
+
+use std::path::PathBuf;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+/// The daemon, by its admin socket.
+#[derive(Debug)]
+pub(super) struct Client {
+    socket: PathBuf,
+}
+
+/// The daemon could not be asked, or refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    /// Nobody answers on the socket.
+    #[error(
+        "cannot reach the daemon at {}: {cause}\nhint: is `concierge serve` (or `concierge demo`) running? --socket or \
+         CONCIERGE_SOCKET names another socket",
+        .socket.display()
+    )]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
+    /// The daemon said no.
+    #[error("{message}{}", .problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>())]
+    Refused {
+        /// Its sentence.
+        message: String,
+        /// One sentence for each problem of a file.
+        problems: Vec<String>,
+        /// Whether files were rejected.
+        rejected: bool,
+    },
+    /// What came is not what this program knows.
+    #[error("the daemon's answer cannot be understood: {0}; is it of another version?")]
+    Garbled(String),
+}
+
+#[derive(serde::Deserialize)]
+struct Problem {
+    error: ProblemBody,
+}
+
+#[derive(serde::Deserialize)]
+struct ProblemBody {
+    message: String,
+    #[serde(default)]
+    problems: Vec<String>,
+}
+
+impl Client {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// `GET path`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(Method::GET, path, &()).await
+    }
+
+    /// A request with a JSON body, and the JSON of its response.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let unreachable = |cause: String| ClientError::Unreachable { socket: self.socket.clone(), cause };
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreachable(error.to_string()))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
+        tokio::spawn(connection);
+        let body = match method {
+            Method::GET | Method::DELETE => Bytes::new(),
+            _ => serde_json::to_vec(body).map_err(|error| ClientError::Garbled(error.to_string()))?.into(),
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "concierge")
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|error| ClientError::Garbled(error.to_string()))?;
+        let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| unreachable(error.to_string()))?.to_bytes();
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string()));
+        }
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(Problem { error: ProblemBody { message, problems } }) => {
+                let rejected = status == StatusCode::UNPROCESSABLE_ENTITY;
+                Err(ClientError::Refused { message, problems, rejected })
+            }
+            Err(_) => Err(ClientError::Garbled(format!("{status} {}", String::from_utf8_lossy(&body)))),
+        }
+    }
+}
+
+/// One segment of a path or a query, with what a URL gives a meaning to escaped (RFC 3986 2.1).
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for octet in text.bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(char::from(octet)),
+            other => escaped.push_str(&format!("%{other:02X}")),
+        }
+    }
+    escaped
+}
+
+/// Who the operator is, unless `--author` says: the account behind sudo, else the one that runs the command.
+pub(super) fn author(given: Option<&String>) -> String {
+    let account = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name);
+    given
+        .cloned()
+        .or_else(|| std::env::var("SUDO_USER").ok())
+        .or_else(account)
+        .unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
+}

@@ -1,0 +1,114 @@
+//! I/O shell: the keys of a person in front of the demo.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the terminal on a thread, waits for changes")]
+
+use std::io::{IsTerminal, Read};
+use std::time::Duration;
+
+use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
+use tokio::sync::mpsc;
+
+use super::regions::Regions;
+use super::toggled;
+use crate::cli::status;
+use crate::control::event::{Author, Command, Reply};
+use crate::control::report::Status;
+use crate::control::run::Control;
+
+/// Reads keys one by one where standard input is a terminal, else the letters of its lines.
+pub(super) struct Keys {
+    pressed: mpsc::Receiver<u8>,
+    regions: Regions,
+    control: Control,
+    /// How the terminal was; put back at the end.
+    before: Option<Termios>,
+}
+
+impl Keys {
+    pub(super) fn start(regions: Regions, control: Control) -> Self {
+        let before = raw();
+        let (sender, pressed) = mpsc::channel(16);
+        std::thread::spawn(move || {
+            let mut key = [0];
+            while std::io::stdin().read(&mut key).is_ok_and(|read| read == 1) {
+                if sender.blocking_send(key[0]).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { pressed, regions, control, before }
+    }
+
+    /// Does what the keys say and tells of every change, until `q`.
+    pub(super) async fn quit(mut self) {
+        let mut seen = Vec::new();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                key = self.pressed.recv(), if open => match key {
+                    // Without a terminal the demo runs until it is told to end.
+                    None => open = false,
+                    Some(b'q' | b'Q') => return,
+                    Some(b's' | b'S') => {
+                        if let Some(status) = self.status().await {
+                            print!("\n{}\n", status::render(&status));
+                        }
+                    }
+                    Some(digit @ b'1'..=b'9') => {
+                        if let Some(sentence) = toggled(&self.regions, usize::from(digit - b'1')) {
+                            println!("{sentence}");
+                        }
+                    }
+                    Some(_) => {}
+                },
+                () = tokio::time::sleep(Duration::from_millis(200)) => {
+                    if let Some(status) = self.status().await {
+                        tell(&status, &mut seen);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn status(&self) -> Option<Status> {
+        let author = Author { name: "demo".into(), origin: "daemon".into() };
+        match self.control.command(Command::Status, author).await {
+            Ok(Reply::Status(status)) => Some(*status),
+            _ => None,
+        }
+    }
+}
+
+/// Says what has changed since the last look.
+fn tell(status: &Status, seen: &mut Vec<String>) {
+    let lines: Vec<String> = status
+        .hubs
+        .iter()
+        .map(|hub| format!("{} answers {}, epoch {}: {}", hub.name, hub.active, hub.epoch, hub.answer.join(", ")))
+        .collect();
+    for line in lines.iter().filter(|line| !seen.contains(line)) {
+        println!("{}  {line}", status.now);
+    }
+    *seen = lines;
+}
+
+/// Lets keys through one by one, without showing them. Ctrl-C still ends the demo.
+fn raw() -> Option<Termios> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return None;
+    }
+    let before = termios::tcgetattr(&stdin).ok()?;
+    let mut raw = before.clone();
+    raw.local_flags.remove(LocalFlags::ICANON | LocalFlags::ECHO);
+    termios::tcsetattr(&stdin, SetArg::TCSANOW, &raw).ok()?;
+    Some(before)
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        if let Some(before) = &self.before {
+            // A terminal that is gone needs no mending.
+            let _ = termios::tcsetattr(std::io::stdin(), SetArg::TCSANOW, before);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `concierge serve`: the daemon in the foreground.
+
+use std::io::IsTerminal;
+
+use axum::Router;
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+
+use super::{Common, Failed, PLACES, config_path, render};
+use crate::config::{Config, Log, LogFormat};
+use crate::control::event::Loaded;
+use crate::control::load;
+use crate::daemon::{Daemon, Start, read_config};
+use crate::diagnostic::Diagnostic;
+
+/// Run the daemon in the foreground.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or nothing;
+SIGTERM and SIGINT answer what has come in, and end.")]
+pub(super) struct Serve {}
+
+impl Serve {
+    #[expect(clippy::unused_self, reason = "a subcommand without arguments of its own")]
+    pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
+        let Some(path) = config_path(common) else {
+            let places = PLACES.join(" nor ");
+            return Err(Failed::Sentence(format!(
+                "no configuration: neither {places} exists\nhint: name one with --config"
+            )));
+        };
+        let (config, problems) = read_config(&path);
+        let config = accepted(config, &problems)?;
+        start_log(&config.log)?;
+        let loaded = load(&config)?;
+        runtime()?.block_on(async {
+            let routes = Router::new();
+            let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false };
+            let daemon = Daemon::start(start).await?;
+            tracing::info!(event = "ready", "ready");
+            let outcome = daemon.run(std::future::pending()).await;
+            daemon.stop().await;
+            Ok(outcome?)
+        })
+    }
+}
+
+/// Zones and policy, or what is wrong with them on standard error.
+pub(super) fn load(config: &Config) -> Result<Loaded, Failed> {
+    let (loaded, problems) = load::load(&config.zones);
+    accepted(loaded, &problems)
+}
+
+/// Shows the problems; what was read, unless they reject it.
+fn accepted<T>(read: Option<T>, problems: &[Diagnostic]) -> Result<T, Failed> {
+    if !problems.is_empty() {
+        eprint!("{}", render::render(problems, std::io::stderr().is_terminal()));
+    }
+    read.ok_or(Failed::Rejected)
+}
+
+/// Sends logs to standard error, in the configured shape.
+pub(super) fn start_log(log: &Log) -> Result<(), Failed> {
+    let filter = EnvFilter::try_new(&log.filter)
+        .map_err(|error| Failed::Sentence(format!("log.filter `{}` is no filter: {error}", log.filter)))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match log.format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init(),
+    };
+    started.map_err(|error| Failed::Sentence(format!("cannot start the log: {error}")))
+}
+
+/// The runtime of everything but UDP and the control loop.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("shell").build()?)
+}

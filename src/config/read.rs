@@ -1,0 +1,200 @@
+//! TOML text to [`Config`].
+//!
+//! Every key has a default, so that a file says only what differs: a forgotten key is never an open door, for queries
+//! are then taken on loopback only and the operators' API is a socket in the state folder. The shipped
+//! `config/concierge.toml` shows all keys; the range and meaning of each stand at its field in [`Config`].
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tracing_subscriber::EnvFilter;
+
+use super::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
+use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
+use crate::document::{Document, Setting, Table, Value};
+
+const ZONES: &str = "../zones";
+const STATE: &str = "../state";
+const SOCKET: &str = "admin.sock";
+const LISTEN: [&str; 2] = ["127.0.0.1:5300", "[::1]:5300"];
+const FILTER: &str = "info";
+const DNS_PORT: u16 = 53;
+/// Addresses and resolvers in one list.
+const MOST_ADDRESSES: usize = 256;
+/// Octets of the path of a Unix socket on Linux, without the final NUL.
+const MOST_SOCKET_PATH: usize = 107;
+const TCP_IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
+const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
+
+/// Reads the configuration. Paths in it are relative to the file's folder.
+///
+/// With an error among the problems there is no configuration; with warnings only there is.
+pub fn read(source: &Source) -> (Option<Config>, Vec<Diagnostic>) {
+    let document = Document::parse(source);
+    let mut problems = Vec::new();
+    let config = read_root(&document, &mut problems);
+    document.settle(&mut problems);
+    problems.sort_by_key(|problem| problem.place.as_ref().map(|place| (place.line, place.column)));
+    (config.filter(|_| !has_errors(&problems)), problems)
+}
+
+impl Config {
+    /// The configuration of an empty file in `folder`: every default.
+    pub fn default_at(folder: &Path) -> Self {
+        let (config, _) = read(&Source::new(folder.join("concierge.toml"), ""));
+        config.expect("every key has a default")
+    }
+}
+
+fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<Config> {
+    let mut root = document.root();
+    let zones = root.setting("zones", problems, Value::path).or(document.beside(ZONES));
+    let state = root.setting("state", problems, Value::path).or(document.beside(STATE));
+    let listen = section(&mut root, "listen", problems, read_listen);
+    let limits = section(&mut root, "limits", problems, read_limits);
+    let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
+    let health = section(&mut root, "health", problems, read_health);
+    let log = section(&mut root, "log", problems, read_log);
+    root.close(problems);
+    Some(Config {
+        zones: zones?,
+        state: state?,
+        listen: listen?,
+        limits: limits?,
+        admin: admin?,
+        health: health?,
+        log: log?,
+    })
+}
+
+/// Reads the table `key`; one that is absent is read as an empty one.
+fn section<'d, T>(
+    root: &mut Table<'d>,
+    key: &'static str,
+    problems: &mut Vec<Diagnostic>,
+    read: impl FnOnce(&mut Table<'d>, &mut Vec<Diagnostic>) -> Option<T>,
+) -> Option<T> {
+    let mut table = match root.value(key) {
+        Some(value) => value.table(format!("[{key}]"), &format!("a table: `[{key}]`"), problems)?,
+        None => root.empty(),
+    };
+    let section = read(&mut table, problems);
+    table.close(problems);
+    section
+}
+
+fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Listen> {
+    let dns = table.setting("dns", problems, |value, problems| {
+        let addresses = socket_addresses(value, None, problems)?;
+        if addresses.is_empty() {
+            let problem = value.error("`dns` is empty, expected at least one address and port");
+            problems.push(problem.hint(format!("write `dns = {LISTEN:?}`")));
+            return None;
+        }
+        Some(addresses)
+    });
+    let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
+    Some(Listen {
+        dns: dns.or(LISTEN.iter().filter_map(|address| address.parse().ok()).collect())?,
+        workers: narrow(workers.or(0))?,
+    })
+}
+
+fn read_limits(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Limits> {
+    let max_udp_bytes = table.setting("max_udp_bytes", problems, |value, problems| value.integer(512..=4096, problems));
+    let tcp_connections =
+        table.setting("tcp_connections", problems, |value, problems| value.integer(1..=1_000_000, problems));
+    let tcp_idle = table.setting("tcp_idle", problems, |value, problems| value.duration(TCP_IDLE, problems));
+    let drain = table.setting("drain", problems, |value, problems| value.duration(DRAIN, problems));
+    Some(Limits {
+        max_udp_bytes: narrow(max_udp_bytes.or(1232))?,
+        tcp_connections: narrow(tcp_connections.or(1024))?,
+        tcp_idle: tcp_idle.or(Duration::from_secs(10))?,
+        drain: drain.or(Duration::from_secs(5))?,
+    })
+}
+
+fn read_admin(table: &mut Table<'_>, state: Option<&Path>, problems: &mut Vec<Diagnostic>) -> Option<Admin> {
+    let socket: Setting<PathBuf> = table.setting("socket", problems, |value, problems| {
+        let path = value.path(problems)?;
+        let length = path.as_os_str().len();
+        if length > MOST_SOCKET_PATH {
+            let message = format!("the path of the socket has {length} octets, expected at most {MOST_SOCKET_PATH}");
+            problems.push(value.error(message).hint("write a shorter one, such as \"/run/concierge/admin.sock\""));
+            return None;
+        }
+        Some(path)
+    });
+    Some(Admin { socket: socket.optional()?.or_else(|| Some(state?.join(SOCKET)))? })
+}
+
+fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<HealthConfig> {
+    let resolvers =
+        table.setting("resolvers", problems, |value, problems| socket_addresses(value, Some(DNS_PORT), problems));
+    Some(HealthConfig { resolvers: resolvers.or(Vec::new())? })
+}
+
+fn read_log(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Log> {
+    const FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+    let format = table.setting("format", problems, |value, problems| value.word(&FORMATS, problems));
+    let filter = table.setting("filter", problems, read_filter);
+    Some(Log { format: format.or(LogFormat::Text)?, filter: filter.or(FILTER.into())? })
+}
+
+fn read_filter(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    const EXAMPLE: &str = "such as \"info\" or \"info,concierge::health=debug\"";
+    let text = value.text("a log filter", EXAMPLE, problems)?;
+    // A word alone that is no level is taken for the name of a module, all of whose lines are then logged and no others.
+    let slip = text.split(',').map(str::trim).find_map(|word| {
+        let close = closest(word, LEVELS).filter(|level| !level.eq_ignore_ascii_case(word))?;
+        Some((word, close))
+    });
+    let problem = match (EnvFilter::builder().parse(text), slip) {
+        (Ok(_), None) if !text.trim().is_empty() => return Some(text.into()),
+        (_, Some((word, close))) => value
+            .mismatch("a level or directives", EXAMPLE)
+            .hint(format!("did you mean \"{close}\" instead of \"{word}\"?")),
+        _ => value.mismatch("a level or directives", EXAMPLE),
+    };
+    problems.push(problem);
+    None
+}
+
+/// A list of addresses with ports, none of them twice.
+fn socket_addresses(value: &Value<'_>, port: Option<u16>, problems: &mut Vec<Diagnostic>) -> Option<Vec<SocketAddr>> {
+    let example = format!("a list such as {LISTEN:?}");
+    let entries = value.list("a list of addresses with ports", &example, MOST_ADDRESSES, problems)?;
+    let mut addresses = Vec::new();
+    let mut seen: BTreeMap<SocketAddr, Place> = BTreeMap::new();
+    let mut complete = true;
+    for entry in entries {
+        let Some(address) = entry.socket_address(port, problems) else {
+            complete = false;
+            continue;
+        };
+        if address.ip().is_multicast() {
+            let problem = entry.error(format!("{address} is a multicast address, expected a unicast one"));
+            problems.push(problem.hint("write an address of this machine"));
+            complete = false;
+        }
+        // Port 0 takes a free one each time.
+        if address.port() != 0
+            && let Some(first) = seen.insert(address, entry.place())
+        {
+            let problem = entry.error(format!("{address} is written twice")).related(first, "first here");
+            problems.push(problem.hint("remove one of the two"));
+            complete = false;
+        }
+        addresses.push(address);
+    }
+    complete.then_some(addresses)
+}
+
+/// A number into the smaller type whose range has been checked.
+fn narrow<T: TryFrom<i64>>(number: Option<i64>) -> Option<T> {
+    number.and_then(|number| T::try_from(number).ok())
+}

@@ -1,0 +1,277 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::diagnostic::Source;
+
+/// The shipped file, from the root of the project.
+const REFERENCE: &str = include_str!("../../config/concierge.toml");
+
+fn read_text(text: &str) -> (Option<Config>, Vec<String>) {
+    let (config, problems) = read(&Source::new("config/concierge.toml", text));
+    (config, problems.iter().map(ToString::to_string).collect())
+}
+
+/// Reads `text` and compares the problems, each as `line:column: severity: message (hint: ...)`.
+fn check(text: &str, expected: &[&str]) {
+    let (config, problems) = read_text(text);
+    let problems: Vec<&str> =
+        problems.iter().map(|problem| problem.strip_prefix("config/concierge.toml:").unwrap()).collect();
+    assert_eq!(problems, expected, "{text}");
+    assert_eq!(config.is_some(), expected.is_empty(), "{text}");
+}
+
+/// Every key of the reader, found by asking each table for a key that there is not.
+fn known_keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for table in ["", "listen", "limits", "admin", "health", "log"] {
+        let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
+        let (_, problems) = read_text(&text);
+        let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+        let (_, expected) = problem.split_once(", expected ").unwrap();
+        let expected = expected.split(" (hint").next().unwrap();
+        keys.extend(expected.split('`').skip(1).step_by(2).map(|key| format!("{table}.{key}")));
+    }
+    keys
+}
+
+/// The keys of the reference file, commented out or not, and the tables among them.
+fn written_keys() -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    let mut table = String::new();
+    for line in REFERENCE.lines() {
+        if let Some(header) = line.strip_prefix('[') {
+            table = header.trim_end_matches(']').into();
+            keys.insert(format!(".{table}"));
+        } else if let Some(key) = key_of(line.trim_start_matches("# ")) {
+            keys.insert(format!("{table}.{key}"));
+        }
+    }
+    keys
+}
+
+/// The key, if the line sets one.
+fn key_of(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once(" = ")?;
+    key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_').then_some(key)
+}
+
+#[test]
+fn the_reference_is_the_defaults() {
+    let (config, problems) = read_text(REFERENCE);
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(config, Some(Config::default_at(Path::new("config"))));
+}
+
+#[test]
+fn the_reference_names_every_key_and_no_other() {
+    assert_eq!(written_keys(), known_keys());
+}
+
+#[test]
+fn every_line_of_the_reference_that_is_commented_out_loads() {
+    let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 1);
+    let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
+    let (config, problems) = read_text(&text.join("\n"));
+    assert_eq!(problems, [""; 0]);
+    assert_eq!(config.unwrap().health.resolvers.len(), 2);
+}
+
+#[test]
+fn a_value_set_is_the_value_read() {
+    let (config, problems) = read_text(
+        "zones = \"z\"\nstate = \"/var/lib/concierge\"\n\
+         [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\n\
+         [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
+         [health]\nresolvers = [\"::1\"]\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+    );
+    assert_eq!(problems, [""; 0]);
+    let config = config.unwrap();
+    assert_eq!(config.zones, Path::new("config/z"));
+    assert_eq!(config.admin.socket, Path::new("/var/lib/concierge/admin.sock"));
+    assert_eq!(config.listen.dns.len(), 3);
+    assert_eq!((config.listen.workers, config.limits.tcp_connections), (4, 1_000_000));
+    assert_eq!(config.limits.tcp_idle.as_secs(), 90);
+    assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
+    assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
+}
+
+#[test]
+fn paths_are_relative_to_the_folder_of_the_file() {
+    let check = |file: &str, zones: &str, expected: &str| {
+        let (config, _) = read(&Source::new(file, format!("zones = \"{zones}\"")));
+        assert_eq!(config.unwrap().zones, Path::new(expected), "{zones} in {file}");
+    };
+    check("config/concierge.toml", "../zones", "zones");
+    check("config/concierge.toml", "zones", "config/zones");
+    check("concierge.toml", "../zones", "../zones");
+    check("concierge.toml", ".", ".");
+    check("../config/concierge.toml", "../../zones", "../../zones");
+    check("/etc/concierge/concierge.toml", "../../../zones", "/zones");
+    check("config/concierge.toml", "/srv/zones", "/srv/zones");
+}
+
+#[test]
+fn mistakes_are_named() {
+    check(
+        "zone = \"z\"",
+        &[
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `admin`, `health`, `log` (hint: did you mean `zones`?)",
+        ],
+    );
+    check(
+        "zones = 1",
+        &[
+            "1:9: error: `zones` is the integer 1, expected a path (hint: write it in quotes, relative to this file's folder)",
+        ],
+    );
+    check(
+        "zones = \"\"",
+        &["1:9: error: `zones` is \"\", expected a path (hint: write it relative to this file's folder)"],
+    );
+    check(
+        "listen = 1",
+        &["1:10: error: `listen` is the integer 1, expected a table (hint: write a table: `[listen]`)"],
+    );
+    check(
+        "listen.dns = []",
+        &[
+            "1:14: error: `dns` is empty, expected at least one address and port (hint: write `dns = [\"127.0.0.1:5300\", \"[::1]:5300\"]`)",
+        ],
+    );
+    check(
+        "listen.dns = \"127.0.0.1:53\"",
+        &[
+            "1:14: error: `dns` is \"127.0.0.1:53\", expected a list of addresses with ports (hint: write a list such as [\"127.0.0.1:5300\", \"[::1]:5300\"])",
+        ],
+    );
+    check(
+        "listen.dns = [\"::1\"]",
+        &[
+            "1:15: error: an entry of `dns` is \"::1\", expected an address and port (hint: write the port too: \"[::1]:53\")",
+        ],
+    );
+    check(
+        "listen.dns = [\"::1:x\", \"224.0.0.1:53\"]",
+        &[
+            "1:15: error: an entry of `dns` is \"::1:x\", expected an address and port (hint: write such as \"127.0.0.1:5300\" or \"[::1]:5300\")",
+            "1:24: error: 224.0.0.1:53 is a multicast address, expected a unicast one (hint: write an address of this machine)",
+        ],
+    );
+    check(
+        "listen.dns = [\"127.0.0.1:53\", \"127.0.0.1:53\"]",
+        &[
+            "1:31: error: 127.0.0.1:53 is written twice (first here: config/concierge.toml:1:15) (hint: remove one of the two)",
+        ],
+    );
+    check(
+        "listen.workers = 257",
+        &[
+            "1:18: error: `workers` is the integer 257, expected a whole number from 0 to 256 (hint: write a number in the range, such as `0`)",
+        ],
+    );
+    check(
+        "limits.max_udp_bytes = 511",
+        &[
+            "1:24: error: `max_udp_bytes` is the integer 511, expected a whole number from 512 to 4096 (hint: write a number in the range, such as `512`)",
+        ],
+    );
+    check(
+        "limits.tcp_connections = \"9\"",
+        &[
+            "1:26: error: `tcp_connections` is \"9\", expected a whole number from 1 to 1000000 (hint: write a number in the range, such as `1`)",
+        ],
+    );
+    check(
+        "limits.tcp_idle = 10",
+        &[
+            "1:19: error: `tcp_idle` is the integer 10, expected a duration in d, h, m, s or ms (hint: write the unit, in quotes: \"10s\")",
+        ],
+    );
+    check(
+        "limits.tcp_idle = \"11m\"",
+        &["1:19: error: `tcp_idle` is \"11m\", expected 1s to 10m (hint: write at most \"10m\")"],
+    );
+    check(
+        "limits.drain = \"5 s\"",
+        &[
+            "1:16: error: `drain` is \"5 s\", expected a duration in d, h, m, s or ms (hint: write such as \"30s\", \"1m30s\" or \"250ms\")",
+        ],
+    );
+    check(
+        "health.resolvers = [\"dns.example.\"]",
+        &[
+            "1:21: error: an entry of `resolvers` is \"dns.example.\", expected an address and port (hint: write such as \"127.0.0.1:5300\" or \"[::1]:5300\")",
+        ],
+    );
+    check(
+        "log.format = \"jsn\"",
+        &["1:14: error: `format` is \"jsn\", expected one of \"text\", \"json\" (hint: did you mean \"json\"?)"],
+    );
+    check(
+        "log.filter = \"inof\"",
+        &[
+            "1:14: error: `filter` is \"inof\", expected a level or directives (hint: did you mean \"info\" instead of \"inof\"?)",
+        ],
+    );
+    check(
+        "log.filter = \"a=b=c\"",
+        &[
+            "1:14: error: `filter` is \"a=b=c\", expected a level or directives (hint: write such as \"info\" or \"info,concierge::health=debug\")",
+        ],
+    );
+    let long = "x".repeat(100);
+    check(&format!("admin.socket = \"/{long}/s\""), &[]);
+    check(
+        &format!("admin.socket = \"/{long}/12345678\""),
+        &[
+            "1:16: error: the path of the socket has 110 octets, expected at most 107 (hint: write a shorter one, such as \"/run/concierge/admin.sock\")",
+        ],
+    );
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_with_its_syntax_errors() {
+    check(
+        "[listen]\nworkers = -1\ndns = [\"::1:53\" \"::1\"]\nworkers = 3\n[log]\nformat = txt\nfilter = 5\n",
+        &[
+            "2:11: error: `workers` is the integer -1, expected a whole number from 0 to 256 (hint: write a number in the range, such as `0`)",
+            "3:17: error: TOML syntax: missing comma between array elements, expected `,` (hint: separate the two with a comma)",
+            "4:1: error: `workers` is defined twice (first defined here: config/concierge.toml:2:1) (hint: keep one of the two)",
+            "6:10: error: TOML syntax: `txt` is neither true nor false, and not in quotes (hint: write \"txt\" in quotes)",
+            "7:10: error: `filter` is the integer 5, expected a log filter (hint: write such as \"info\" or \"info,concierge::health=debug\")",
+        ],
+    );
+}
+
+#[test]
+fn a_file_that_is_not_utf_8_is_refused_where_it_is_not() {
+    let (config, problems) = read(&Source::new("c.toml", b"zones = \"\xff\"".to_vec()));
+    assert!(config.is_none());
+    assert_eq!(
+        problems[0].to_string(),
+        "c.toml:1:10: error: octet 0xff is not UTF-8, expected a TOML file in UTF-8 (hint: save the file as UTF-8)"
+    );
+}
+
+proptest! {
+    #[test]
+    fn any_octets_are_read_without_panic(octets in prop::collection::vec(any::<u8>(), 0..200)) {
+        let (config, problems) = read(&Source::new("c.toml", octets));
+        prop_assert_eq!(config.is_none(), crate::diagnostic::has_errors(&problems));
+    }
+
+    #[test]
+    fn any_change_of_the_reference_is_read_without_panic(
+        at in 0..REFERENCE.len(), length in 0usize..40, put in "[\\[\\]{}=\"',.#\n a-z0-9é]{0,8}",
+    ) {
+        let mut text = REFERENCE.as_bytes().to_vec();
+        text.splice(at..(at + length).min(REFERENCE.len()), put.bytes());
+        let (config, problems) = read(&Source::new("c.toml", text));
+        prop_assert_eq!(config.is_none(), crate::diagnostic::has_errors(&problems));
+        prop_assert!(problems.iter().all(|problem| problem.place.is_some()));
+    }
+}

@@ -1,0 +1,185 @@
+//! What operators ask for: marks and moves.
+
+use super::event::{CommandError, Level};
+use super::mark::{Mark, MarkTarget};
+use super::reason;
+use super::report::AuditKind;
+use super::state::{Pending, State, Turn};
+use crate::diagnostic::closest;
+use crate::dns::Name;
+use crate::policy::{Cause, Hub, MarkKind, Moved, RegionName, judge_move, preferred};
+use crate::time::Timestamp;
+
+impl State {
+    pub(super) fn mark(
+        &mut self,
+        target: MarkTarget,
+        kind: MarkKind,
+        why: &str,
+        until: Option<Timestamp>,
+        turn: &mut Turn,
+    ) -> Result<Pending, CommandError> {
+        self.known_target(&target)?;
+        if let Some(until) = until.filter(|until| *until <= turn.now) {
+            return Err(CommandError::Refused(format!("the mark would have ended at {until}, before it is made")));
+        }
+        let author = turn.author.name.clone();
+        let mark = Mark { kind, reason: why.into(), author, since: turn.now, until };
+        let before = self.marks.get(&target).cloned();
+        let same = |before: &Mark| Mark { since: mark.since, ..before.clone() } == mark;
+        let summary = format!("{target} {}", reason::mark(&mark));
+        if before.as_ref().is_some_and(same) {
+            return Ok(Pending::Moved { summary: format!("already so: {summary}"), changed: false });
+        }
+        let record = turn.audit(AuditKind::Mark, target.to_string(), why);
+        record.before = before.map(|before| before.kind.word().into());
+        record.after = Some(kind.word().into());
+        turn.say(Level::Info, "mark", summary.clone()).region = region_of(&target);
+        self.change_mark(target.clone(), Some(mark), turn);
+        self.say_what_will_follow(&target, kind, until, turn);
+        Ok(Pending::Moved { summary, changed: true })
+    }
+
+    /// What the operator would otherwise find out later: marks that outrank this one, hubs that cannot leave.
+    fn say_what_will_follow(&mut self, target: &MarkTarget, kind: MarkKind, until: Option<Timestamp>, turn: &mut Turn) {
+        let policy = self.policy.clone();
+        for hub in self.hubs_of_mark(target).iter().filter_map(|name| policy.hubs.get(name)) {
+            let Some(at) = region_of(target).and_then(|region| hub.position(&region)) else { continue };
+            let views = self.views(hub, turn.now);
+            if views[at].mark != Some(kind) {
+                let sentence = self.endpoint_reason(hub, &hub.endpoints[at], turn.now);
+                turn.notes.push(format!("{}: another mark is more restrictive and holds: {sentence}", hub.name));
+            }
+            let active = self.standings.get(&hub.name).and_then(|standing| hub.position(&standing.active));
+            if kind != MarkKind::Up && active == Some(at) && !views.iter().any(|view| view.eligible()) {
+                let others = hub.endpoints.iter().enumerate().filter(|(other, _)| *other != at);
+                let why: Vec<_> = others.map(|(_, other)| self.endpoint_reason(hub, other, turn.now)).collect();
+                let why = if why.is_empty() { "it has no other endpoint".into() } else { why.join("; ") };
+                turn.notes.push(format!(
+                    "{}: no endpoint is eligible, when_all_down decides what is answered: {why}",
+                    hub.name
+                ));
+            }
+        }
+        if let Some(until) = until {
+            turn.notes.push(format!(
+                "the mark ends by itself at {until}; health decides from then on, and no hub goes back because of it unless \
+                 its failback says so"
+            ));
+        }
+    }
+
+    pub(super) fn unmark(&mut self, target: MarkTarget, why: &str, turn: &mut Turn) -> Result<Pending, CommandError> {
+        let Some(before) = self.marks.get(&target).cloned() else {
+            self.known_target(&target)?;
+            return Ok(Pending::Moved { summary: format!("{target} was not marked"), changed: false });
+        };
+        let summary =
+            format!("{target} is no longer {}, taken away by {} ({why})", reason::mark(&before), turn.author.name);
+        let record = turn.audit(AuditKind::Unmark, target.to_string(), why);
+        record.before = Some(before.kind.word().into());
+        turn.say(Level::Info, "mark", summary.clone()).region = region_of(&target);
+        self.change_mark(target, None, turn);
+        Ok(Pending::Moved { summary, changed: true })
+    }
+
+    /// Moves a hub to `to`, or to its preferred region.
+    pub(super) fn operator_move(
+        &mut self,
+        hub: &Name,
+        to: Option<&RegionName>,
+        epoch: Option<u64>,
+        why: &str,
+        cause: Cause,
+        turn: &mut Turn,
+    ) -> Result<Pending, CommandError> {
+        let policy = self.policy.clone();
+        let hub = policy.hubs.get(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))?;
+        let region = to.unwrap_or(&preferred(hub).region);
+        let views = self.views(hub, turn.now);
+        let standing = self.standings.get(&hub.name).cloned();
+        let standing =
+            standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
+        let moved = judge_move(hub, &views, &standing, region, epoch, turn.now).map_err(|refused| {
+            let truth = hub.position(region).map(|at| self.endpoint_reason(hub, &hub.endpoints[at], turn.now));
+            match truth {
+                Some(truth) => CommandError::Refused(format!("{refused}: {truth}")),
+                None => CommandError::NotFound(refused.to_string()),
+            }
+        })?;
+        let name = &hub.name;
+        match moved {
+            Moved::Already => {
+                let epoch = standing.epoch;
+                Ok(Pending::Moved {
+                    summary: format!("{name} answers {region} already, epoch {epoch}"),
+                    changed: false,
+                })
+            }
+            Moved::To(at) => {
+                let truth = self.endpoint_reason(hub, &hub.endpoints[at], turn.now);
+                let reason = format!("{} by {} ({why}); {truth}", cause.word(), turn.author.name);
+                let from = standing.active.clone();
+                self.switch(hub, at, cause, reason, turn);
+                turn.touched.insert(name.clone());
+                if turn.switched.is_empty() {
+                    return Err(CommandError::Refused(turn.notes.join("; ")));
+                }
+                if cause == Cause::Failover {
+                    turn.notes.push(format!(
+                        "{name} stays on {region} until an operator says failback, or it is not eligible"
+                    ));
+                }
+                Ok(Pending::Moved { summary: format!("{name}: {from} -> {region}"), changed: true })
+            }
+        }
+    }
+
+    fn known_target(&self, target: &MarkTarget) -> Result<(), CommandError> {
+        let refuse = |sentence| Err(CommandError::NotFound(sentence));
+        match target {
+            MarkTarget::Region(region) if self.policy.regions.contains_key(region) => Ok(()),
+            MarkTarget::Region(region) => {
+                let known: Vec<_> = self.policy.regions.keys().map(RegionName::as_str).collect();
+                refuse(unknown("region", region.as_str(), &known))
+            }
+            MarkTarget::Endpoint(endpoint) => match self.policy.hubs.get(&endpoint.hub) {
+                None => refuse(self.no_hub(&endpoint.hub)),
+                Some(hub) if hub.position(&endpoint.region).is_some() => Ok(()),
+                Some(hub) => {
+                    refuse(unknown(&format!("endpoint of {}", hub.name), endpoint.region.as_str(), &regions(hub)))
+                }
+            },
+        }
+    }
+
+    fn no_hub(&self, hub: &Name) -> String {
+        let known: Vec<_> = self.policy.hubs.keys().map(ToString::to_string).collect();
+        unknown("hub", &hub.to_string(), &known.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
+fn regions(hub: &Hub) -> Vec<&str> {
+    hub.endpoints.iter().map(|endpoint| endpoint.region.as_str()).collect()
+}
+
+/// `no region `westeurop`; did you mean `westeurope`?`
+fn unknown(what: &str, written: &str, known: &[&str]) -> String {
+    /// More names than this are not listed.
+    const LISTED: usize = 12;
+    match closest(written, known.iter().copied()) {
+        Some(close) => format!("no {what} `{written}`; did you mean `{close}`?"),
+        None if known.is_empty() => format!("no {what} `{written}`; the policy has none"),
+        None => {
+            let more = if known.len() > LISTED { ", ..." } else { "" };
+            format!("no {what} `{written}`; there are {}{more}", known[..known.len().min(LISTED)].join(", "))
+        }
+    }
+}
+
+fn region_of(target: &MarkTarget) -> Option<RegionName> {
+    match target {
+        MarkTarget::Region(region) => Some(region.clone()),
+        MarkTarget::Endpoint(endpoint) => Some(endpoint.region.clone()),
+    }
+}

@@ -1,0 +1,242 @@
+//! What the one writer is told, and what it wants done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::mark::{Mark, MarkTarget};
+use super::report::{AuditRecord, Explanation, Moved, Status};
+use crate::answer::snapshot::{Choice, Content};
+use crate::dns::{Name, Rtype};
+use crate::health::{Health, Observation};
+use crate::policy::{Policy, Probe, ProbeTarget, RegionName, Standing};
+use crate::time::Timestamp;
+
+/// Everything that can change an answer, and everything that asks about it.
+#[derive(Debug)]
+pub enum Event {
+    /// A prober saw something.
+    Observation(Observation),
+    /// Probers that had ended by themselves were started again; the count since the start.
+    ProbersRestarted(u64),
+    /// An operator wants something.
+    Command {
+        /// What.
+        command: Command,
+        /// Who.
+        author: Author,
+        /// Where the answer goes.
+        reply: ReplyTo,
+    },
+    /// New zones and policy have been read and compiled, or have been refused.
+    Loaded {
+        /// The result.
+        loaded: Result<Loaded, LoadFailure>,
+        /// Who asked for it.
+        author: Author,
+        /// Who waits for it; a signal has nobody.
+        reply: Option<ReplyTo>,
+    },
+    /// Time has passed.
+    Tick,
+}
+
+/// Which of the loop's waiting callers a reply is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// Who gave a command, and by which way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The name that the operator gave, or the account's.
+    pub name: String,
+    /// Where the command came from: `unix socket, uid 0`, `signal`.
+    pub origin: String,
+}
+
+impl Author {
+    /// The daemon itself.
+    pub fn daemon() -> Self {
+        Self { name: "concierge".into(), origin: "daemon".into() }
+    }
+}
+
+/// What an operator can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// The state of everything.
+    Status,
+    /// Why a name is answered as it is.
+    Explain {
+        /// The name.
+        name: Name,
+        /// The type; a hub's own, or A, when left out.
+        rtype: Option<Rtype>,
+    },
+    /// Mark a region or an endpoint.
+    Mark {
+        /// What is marked.
+        target: MarkTarget,
+        /// `up`, `down` or `drain`.
+        kind: crate::policy::MarkKind,
+        /// Why.
+        reason: String,
+        /// When the mark ends.
+        until: Option<Timestamp>,
+    },
+    /// Take a mark away.
+    Unmark {
+        /// What was marked.
+        target: MarkTarget,
+        /// Why.
+        reason: String,
+    },
+    /// Make a region active.
+    Failover {
+        /// The hub.
+        hub: Name,
+        /// The region.
+        to: RegionName,
+        /// The epoch that it was planned at.
+        epoch: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+    /// Make the preferred region active.
+    Failback {
+        /// The hub.
+        hub: Name,
+        /// The epoch that it was planned at.
+        epoch: Option<u64>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Zones and policy, read and compiled.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// What is answered.
+    pub content: Arc<Content>,
+    /// Warnings, as one-line sentences.
+    pub warnings: Vec<String>,
+    /// How long reading and checking the files took.
+    pub read: Duration,
+    /// How long the compilation took.
+    pub compile: Duration,
+}
+
+/// Why new zones and policy were refused: one sentence for each problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadFailure {
+    /// The problems, as one-line sentences with file, line and column.
+    pub problems: Vec<String>,
+}
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make this durable before anything that follows.
+    Commit(Commit),
+    /// Answer from this from here on, and wait until nothing is answered from an older one.
+    Publish(Arc<Content>, Box<[Choice]>),
+    /// Probe these, and no others.
+    Probe {
+        /// What is probed, and how.
+        wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
+        /// The health, from before the daemon started, of those that are probed for the first time.
+        remembered: BTreeMap<ProbeTarget, Health>,
+    },
+    /// Say it to the operators.
+    Log(LogLine),
+    /// Answer the caller.
+    Reply(ReplyTo, Result<Reply, CommandError>),
+}
+
+/// One durable transaction.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Commit {
+    /// Hubs whose standing changes: before and after.
+    pub standings: Vec<(Name, Option<Standing>, Standing)>,
+    /// Marks that change: before and after.
+    pub marks: Vec<(MarkTarget, Option<Mark>, Option<Mark>)>,
+    /// Health that changed.
+    pub health: Vec<(ProbeTarget, Health)>,
+    /// What the audit trail says of it.
+    pub audit: Vec<AuditRecord>,
+}
+
+impl Commit {
+    /// Whether there is nothing to make durable.
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// To [`Command::Status`].
+    Status(Box<Status>),
+    /// To [`Command::Explain`].
+    Explanation(Box<Explanation>),
+    /// To everything that may move hubs.
+    Moved(Moved),
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// It names something that is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// It would do what is never done.
+    #[error("{0}")]
+    Refused(String),
+    /// The files were refused; one sentence for each problem.
+    #[error("reload refused, the running answers stay as they are:\n{}", .0.join("\n"))]
+    Rejected(Vec<String>),
+    /// The store could not make it durable.
+    #[error("nothing was changed: {0}")]
+    Store(String),
+    /// The daemon is stopping.
+    #[error("the daemon is stopping")]
+    Stopping,
+}
+
+/// How loud a log line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// A change that an operator would want to see, once.
+    Info,
+    /// Somebody may have to act.
+    Warn,
+    /// The job is not being done.
+    Error,
+}
+
+/// One line of the log, before it is formatted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How loud.
+    pub level: Level,
+    /// The sentence.
+    pub sentence: String,
+    /// What kind of event: `switch`, `health`, `mark`, `hold`, `reload`, `prober`.
+    pub event: &'static str,
+    /// The hub that it is about.
+    pub hub: Option<Name>,
+    /// The region that it is about.
+    pub region: Option<RegionName>,
+    /// The hub's epoch.
+    pub epoch: Option<u64>,
+}
+
+impl LogLine {
+    /// A line about nothing in particular.
+    pub fn new(level: Level, event: &'static str, sentence: String) -> Self {
+        Self { level, sentence, event, hub: None, region: None, epoch: None }
+    }
+}

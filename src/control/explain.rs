@@ -1,0 +1,121 @@
+//! Why a name is answered as it is: the walk of the answer engine, told in sentences.
+
+use super::report::Explanation;
+use super::state::State;
+use crate::answer::lookup::{Answered, End, Matched, Resolution, Step, StepResult};
+use crate::answer::snapshot::{Choice, Content, Snapshot};
+use crate::dns::{Name, Rtype};
+use crate::policy::{Answer, Hub};
+use crate::time::Timestamp;
+use crate::zone::display_rdata;
+
+impl State {
+    /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
+    /// every other name for A.
+    pub(super) fn explain(&self, name: &Name, rtype: Option<Rtype>, now: Timestamp) -> Result<Explanation, String> {
+        let snapshot = Snapshot::new(0, self.content.clone(), self.choices().into())
+            .map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let rtype = rtype.unwrap_or_else(|| self.policy.hubs.get(name).map_or(Rtype::A, |hub| first_type(hub)));
+        let resolution = Content::lookup(&snapshot, name, rtype);
+        let mut hubs = Vec::new();
+        let mut steps = vec![format!("a query for {name} {rtype}")];
+        for step in &resolution.steps {
+            self.tell(step, &mut steps);
+            if step.hub.is_some()
+                && let Some(hub) = self.policy.hubs.get(&step.name)
+            {
+                hubs.push(self.hub_status(hub, now));
+            }
+        }
+        steps.extend(end(&resolution));
+        Ok(Explanation {
+            name: name.clone(),
+            rcode: resolution.rcode.to_string(),
+            steps,
+            answer: resolution.steps.iter().flat_map(records).collect(),
+            hubs,
+        })
+    }
+
+    fn tell(&self, step: &Step, steps: &mut Vec<String>) {
+        let Step { name, zone, matched, hub, result } = step;
+        steps.push(match matched {
+            Matched::Exact => format!("{name} exists in the zone {zone}"),
+            Matched::Wildcard(wildcard) => {
+                format!("{name} does not exist in the zone {zone}; {wildcard} stands for it (RFC 4592)")
+            }
+            Matched::Cut(cut) => format!("{name} is at or below {cut}, which the zone {zone} delegates"),
+            Matched::Dname(owner) => format!("{name} is below the DNAME at {owner} in the zone {zone} (RFC 6672)"),
+            Matched::Missing(encloser) => {
+                format!("{name} does not exist in the zone {zone}; {encloser} is what exists above it")
+            }
+        });
+        if let Some((position, choice)) = hub {
+            let at = self.content.hubs().nth(*position).and_then(|name| self.policy.hubs.get(name));
+            let standing = self.standings.get(name);
+            let region = match (choice, at) {
+                (Choice::All, _) => "all its endpoints, for none is eligible".into(),
+                (Choice::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(*at)].region.to_string(),
+                (Choice::Endpoint(at), None) => format!("endpoint {at}"),
+            };
+            let why =
+                standing.map(|standing| format!(", epoch {}: {}", standing.epoch, standing.reason)).unwrap_or_default();
+            steps.push(format!("it is a hub and answers {region}{why}"));
+        }
+        steps.push(match result {
+            StepResult::Answer(answered) => format!("its {} RRset is the answer", answered.rtype),
+            StepResult::Cname { target, .. } => format!("it is an alias: the search goes on at {target}"),
+            StepResult::Dname { target, next: Some(next), .. } => {
+                format!("the DNAME to {target} makes it {next}: the search goes on there")
+            }
+            StepResult::Dname { target, next: None, .. } => format!("the DNAME to {target} makes too long a name"),
+            StepResult::Referral(_) => "the answer is a referral to the name servers of the cut".into(),
+            StepResult::NoData { ttl } => {
+                format!("it has no such type: a negative answer, kept for at most {ttl} s (RFC 2308)")
+            }
+            StepResult::NxDomain { ttl } => format!("the answer is NXDOMAIN, kept for at most {ttl} s (RFC 2308)"),
+            StepResult::Unprepared => "it has no answer for this choice".into(),
+        });
+    }
+}
+
+fn first_type(hub: &Hub) -> Rtype {
+    match &hub.endpoints[0].answer {
+        Answer::Cname(_) => Rtype::A,
+        other => other.rrsets().first().map_or(Rtype::A, |rrset| rrset.rtype),
+    }
+}
+
+fn end(resolution: &Resolution) -> Option<String> {
+    match (resolution.end, resolution.steps.is_empty()) {
+        (End::Complete, _) => None,
+        (End::Unserved, true) => Some("no zone that is served here holds the name".into()),
+        (End::Unserved, false) => Some("that name is in no zone served here: the resolver goes on by itself".into()),
+        (End::Loop, _) => Some("that name has been visited: the chain is a loop and ends here".into()),
+        (End::Long, _) => Some("the chain is longer than an answer may be and ends here".into()),
+        (End::TooLong, _) => Some("the name that the DNAME makes is too long (RFC 6672 2.2)".into()),
+    }
+}
+
+/// The records that one step gives to the answer.
+fn records(step: &Step) -> Vec<String> {
+    let record = |owner: &Name, ttl: u32, rtype: Rtype, rdata: &[u8]| {
+        format!("{owner} {ttl} IN {rtype} {}", display_rdata(rtype, rdata))
+    };
+    match &step.result {
+        StepResult::Answer(Answered { rtype, ttl, rdatas }) => {
+            rdatas.iter().map(|rdata| record(&step.name, *ttl, *rtype, rdata)).collect()
+        }
+        StepResult::Cname { target, ttl } => vec![record(&step.name, *ttl, Rtype::CNAME, target.wire())],
+        StepResult::Dname { target, next, ttl } => {
+            let owner = match &step.matched {
+                Matched::Dname(owner) => owner,
+                _ => &step.name,
+            };
+            let dname = record(owner, *ttl, Rtype::DNAME, target.wire());
+            let cname = next.as_ref().map(|next| record(&step.name, *ttl, Rtype::CNAME, next.wire()));
+            std::iter::once(dname).chain(cname).collect()
+        }
+        _ => Vec::new(),
+    }
+}

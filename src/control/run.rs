@@ -1,0 +1,425 @@
+//! I/O shell: the loop that carries out what [`State::apply`] wants, on one thread of its own.
+//!
+//! Everything that may change an answer comes through one of two queues: operators' messages, which go first, and
+//! observations. Both are bounded: a sender waits. The order of effects is commit, publish, log, reply; an effect that
+//! follows a commit which failed is not carried out.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::clock::Clock;
+use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, Reply, ReplyTo};
+use super::load;
+use super::report::{AuditRecord, Moved};
+use super::state::State;
+use super::store::{Store, StoreError};
+use crate::answer::Refused;
+use crate::answer::publish::Publisher;
+use crate::answer::snapshot::Snapshot;
+use crate::health::run::Probers;
+use crate::health::{Health, Observation};
+use crate::policy::{Probe, ProbeTarget};
+
+/// Messages that may wait for the loop.
+const QUEUED_MESSAGES: usize = 256;
+/// Observations that may wait for the loop.
+const QUEUED_OBSERVATIONS: usize = 4096;
+/// Time between two looks for silent probers.
+const TICK: Duration = Duration::from_secs(1);
+
+type Answer = oneshot::Sender<Result<Reply, CommandError>>;
+
+/// What the loop is told from outside.
+#[derive(Debug)]
+enum Message {
+    Command { command: Command, author: Author, answer: Answer },
+    Reload { author: Author, answer: Option<Answer> },
+    Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
+    Stop,
+}
+
+/// A loader at work, and those who wait for it.
+#[derive(Debug)]
+struct Loading {
+    waiting: Vec<Waiting>,
+    /// Asked since it began. The files may have changed in between: these wait for another run.
+    later: Vec<Waiting>,
+}
+
+/// Somebody who asked for a reload.
+#[derive(Debug)]
+struct Waiting {
+    author: Author,
+    answer: Option<Answer>,
+}
+
+/// The way to the one writer; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Control {
+    messages: mpsc::Sender<Message>,
+    store: Arc<Store>,
+}
+
+impl Control {
+    /// Gives a command and waits until it is durable, published, and no older answer is given any more.
+    ///
+    /// # Errors
+    /// Why it was not carried out.
+    pub async fn command(&self, command: Command, author: Author) -> Result<Reply, CommandError> {
+        let (answer, reply) = oneshot::channel();
+        self.ask(Message::Command { command, author, answer }, reply).await
+    }
+
+    /// Reads zones and policy anew, all or nothing.
+    ///
+    /// # Errors
+    /// Every problem of every file; the running answers then stay.
+    pub async fn reload(&self, author: Author) -> Result<Moved, CommandError> {
+        let (answer, reply) = oneshot::channel();
+        match self.ask(Message::Reload { author, answer: Some(answer) }, reply).await? {
+            Reply::Moved(moved) => Ok(moved),
+            Reply::Status(_) | Reply::Explanation(_) => Err(CommandError::Stopping),
+        }
+    }
+
+    /// Asks for a reload and does not wait: SIGHUP.
+    pub async fn request_reload(&self, author: Author) {
+        // A loop that is gone is stopping, and so is the process.
+        drop(self.messages.send(Message::Reload { author, answer: None }).await);
+    }
+
+    /// The newest audit records, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn history(&self, subject: Option<String>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || store.history(subject.as_deref(), limit));
+        read.await.unwrap_or_else(|_| Ok(Vec::new()))
+    }
+
+    async fn ask(
+        &self,
+        message: Message,
+        reply: oneshot::Receiver<Result<Reply, CommandError>>,
+    ) -> Result<Reply, CommandError> {
+        self.messages.send(message).await.map_err(|_| CommandError::Stopping)?;
+        reply.await.unwrap_or(Err(CommandError::Stopping))
+    }
+}
+
+/// What the loop works with.
+#[derive(Debug)]
+pub struct Parts {
+    /// The state; its first effects have been carried out.
+    pub state: State,
+    /// The store.
+    pub store: Arc<Store>,
+    /// The one publisher.
+    pub publisher: Publisher,
+    /// The clock.
+    pub clock: Clock,
+    /// The folder that a reload reads.
+    pub zones: PathBuf,
+    /// Looks at what else a reload should refuse: the configuration file. Returns its problems.
+    pub recheck: fn(&std::path::Path) -> Vec<String>,
+    /// The file that `recheck` looks at; `None` when the daemon runs on embedded defaults.
+    pub config: Option<PathBuf>,
+}
+
+/// The loop, before it runs.
+#[derive(Debug)]
+pub struct Loop {
+    parts: Parts,
+    probers: Probers,
+    messages: mpsc::Receiver<Message>,
+    own: mpsc::WeakSender<Message>,
+    observations: mpsc::Receiver<Observation>,
+    replies: HashMap<ReplyTo, Answer>,
+    next_reply: u64,
+    /// The loader at work.
+    loading: Option<Loading>,
+    restarts: u64,
+}
+
+/// The running loop.
+#[derive(Debug)]
+pub struct Running {
+    thread: std::thread::JoinHandle<()>,
+    messages: mpsc::Sender<Message>,
+}
+
+impl Running {
+    /// Ends the loop and waits for it: commands that were taken in are finished, later ones are told that the daemon stops.
+    pub async fn stop(self) {
+        drop(self.messages.send(Message::Stop).await);
+        let joined = tokio::task::spawn_blocking(move || self.thread.join()).await;
+        if !matches!(joined, Ok(Ok(()))) {
+            tracing::error!(event = "stop", "the control loop ended with a panic");
+        }
+    }
+
+    /// Whether the loop has ended by itself, which it never should.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+}
+
+/// The queue that probers send to.
+pub fn observations() -> (mpsc::Sender<Observation>, mpsc::Receiver<Observation>) {
+    mpsc::channel(QUEUED_OBSERVATIONS)
+}
+
+/// What the probers are to be started with.
+#[derive(Debug, Default)]
+pub struct FirstProbes {
+    /// What is probed, and how.
+    pub wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
+    /// The health from before the daemon started.
+    pub remembered: BTreeMap<ProbeTarget, Health>,
+}
+
+/// Carries out the first effects: commits and makes the publisher. Nothing is answered before.
+///
+/// # Errors
+/// When the store cannot make them durable, or no thread can be started.
+pub fn first(
+    effects: Vec<Effect>,
+    store: &Store,
+) -> Result<(Publisher, FirstProbes), Box<dyn std::error::Error + Send + Sync>> {
+    let mut publisher = None;
+    let mut probes = FirstProbes::default();
+    for effect in effects {
+        match effect {
+            Effect::Commit(commit) => store.commit(&commit)?,
+            Effect::Publish(content, choices) => {
+                let snapshot = Snapshot::new(1, content, choices).map_err(|refused| sentence(&refused))?;
+                publisher = Some(Publisher::new(snapshot)?);
+            }
+            Effect::Probe { wanted, remembered } => probes = FirstProbes { wanted, remembered },
+            Effect::Log(line) => write(&line),
+            Effect::Reply(..) => {}
+        }
+    }
+    let publisher = publisher.ok_or("the first decision published nothing")?;
+    Ok((publisher, probes))
+}
+
+/// Starts the loop on a thread of its own.
+///
+/// # Errors
+/// When the thread or its runtime cannot be made.
+pub fn start(
+    parts: Parts,
+    probers: Probers,
+    observations: mpsc::Receiver<Observation>,
+) -> std::io::Result<(Control, Running)> {
+    let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
+    let control = Control { messages: sender.clone(), store: parts.store.clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let looping = Loop {
+        parts,
+        probers,
+        messages,
+        own: sender.downgrade(),
+        observations,
+        replies: HashMap::new(),
+        next_reply: 0,
+        loading: None,
+        restarts: 0,
+    };
+    let thread = std::thread::Builder::new().name("control".into()).spawn(move || runtime.block_on(looping.run()))?;
+    Ok((control, Running { thread, messages: sender }))
+}
+
+impl Loop {
+    async fn run(mut self) {
+        loop {
+            let now = self.parts.clock.now();
+            let wait = self.parts.state.wake().map_or(TICK, |wake| wake.since(now).min(TICK));
+            tokio::select! {
+                biased;
+                message = self.messages.recv() => match message {
+                    None | Some(Message::Stop) => break,
+                    Some(message) => self.take(message),
+                },
+                Some(observation) = self.observations.recv() => self.turn(Event::Observation(observation)),
+                () = tokio::time::sleep(wait) => {
+                    let restarts = self.probers.restarts();
+                    if restarts != self.restarts {
+                        self.restarts = restarts;
+                        self.turn(Event::ProbersRestarted(restarts));
+                    }
+                    self.turn(Event::Tick);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Command { command, author, answer } => {
+                let reply = self.expect(answer);
+                self.turn(Event::Command { command, author, reply });
+            }
+            Message::Reload { author, answer } => {
+                let waiting = Waiting { author, answer };
+                match &mut self.loading {
+                    Some(loading) => loading.later.push(waiting),
+                    None => self.load(vec![waiting]),
+                }
+            }
+            Message::Loaded(loaded) => self.loaded(*loaded),
+            Message::Stop => {}
+        }
+    }
+
+    fn expect(&mut self, answer: Answer) -> ReplyTo {
+        self.next_reply += 1;
+        let reply = ReplyTo(self.next_reply);
+        self.replies.insert(reply, answer);
+        reply
+    }
+
+    /// Reads and compiles the files on a thread of its own: observations and commands go on meanwhile.
+    fn load(&mut self, waiting: Vec<Waiting>) {
+        self.loading = Some(Loading { waiting, later: Vec::new() });
+        let (zones, recheck, config) = (self.parts.zones.clone(), self.parts.recheck, self.parts.config.clone());
+        let own = self.own.clone();
+        let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
+            let outcome = std::panic::catch_unwind(|| {
+                let problems = config.map(|config| recheck(&config)).unwrap_or_default();
+                let (loaded, diagnostics) = load::load(&zones);
+                match loaded {
+                    Some(loaded) if problems.is_empty() => Ok(loaded),
+                    _ => {
+                        let LoadFailure { problems: more } = LoadFailure::from(diagnostics.as_slice());
+                        Err(LoadFailure { problems: problems.into_iter().chain(more).collect() })
+                    }
+                }
+            });
+            let loaded = outcome.unwrap_or_else(|_| {
+                Err(LoadFailure { problems: vec!["the loader failed; this is a defect of concierge".into()] })
+            });
+            if let Some(own) = own.upgrade() {
+                // A loop that is gone has no use for it.
+                drop(own.blocking_send(Message::Loaded(Box::new(loaded))));
+            }
+        });
+        if let Err(error) = spawned {
+            let problems = vec![format!("cannot start the loader's thread: {error}")];
+            self.loaded(Err(LoadFailure { problems }));
+        }
+    }
+
+    fn loaded(&mut self, loaded: Result<super::event::Loaded, LoadFailure>) {
+        let Some(Loading { waiting, later }) = self.loading.take() else { return };
+        let mut waiting = waiting.into_iter();
+        let first = waiting.next();
+        let author = first.as_ref().map_or_else(Author::daemon, |first| first.author.clone());
+        let reply = first.and_then(|first| first.answer).map(|answer| self.expect(answer));
+        // Only a load needs the state of before: a commit of anything else says what it changed.
+        let before = self.parts.state.clone();
+        let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
+        let event = Event::Loaded { loaded, author, reply };
+        let effects = self.parts.state.apply(event, self.parts.clock.now());
+        if self.carry_out(effects).is_err() {
+            self.parts.state = before;
+            self.parts.state.revert(&Commit::default(), self.parts.clock.now());
+        }
+        for other in waiting.filter_map(|waiting| waiting.answer) {
+            let answer = match &outcome {
+                Ok(()) => Ok(Reply::Moved(Moved {
+                    summary: "reloaded together with another request".into(),
+                    changed: true,
+                    switched: Vec::new(),
+                    notes: Vec::new(),
+                })),
+                Err(LoadFailure { problems }) => Err(CommandError::Rejected(problems.clone())),
+            };
+            drop(other.send(answer));
+        }
+        if !later.is_empty() {
+            self.load(later);
+        }
+    }
+
+    fn turn(&mut self, event: Event) {
+        let now = self.parts.clock.now();
+        let effects = self.parts.state.apply(event, now);
+        if let Err(commit) = self.carry_out(effects) {
+            self.parts.state.revert(&commit, now);
+        }
+    }
+
+    /// Carries effects out in order. The error is the commit that could not be made durable: nothing after it was done,
+    /// and whoever waits has been told.
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Box<Commit>> {
+        let mut failed: Option<(Box<Commit>, StoreError)> = None;
+        for effect in effects {
+            match effect {
+                Effect::Commit(commit) => {
+                    if let Err(error) = self.parts.store.commit(&commit) {
+                        write(&LogLine::new(Level::Error, "store", format!("nothing was changed: {error}")));
+                        failed = Some((Box::new(commit), error));
+                    }
+                }
+                Effect::Reply(to, reply) => {
+                    let reply = match &failed {
+                        Some((_, error)) => Err(CommandError::Store(error.to_string())),
+                        None => reply.map(|reply| self.complete(reply)),
+                    };
+                    if let Some(answer) = self.replies.remove(&to) {
+                        // A caller that has gone away has nothing to hear; what was done stays done.
+                        drop(answer.send(reply));
+                    }
+                }
+                _ if failed.is_some() => {}
+                Effect::Publish(content, choices) => {
+                    let generation = self.parts.publisher.current().generation + 1;
+                    match Snapshot::new(generation, content, choices) {
+                        Ok(snapshot) => self.parts.publisher.publish(snapshot),
+                        // The content has an answer for every choice that the policy allows, and `refusal` looks at
+                        // each one before: this is a defect. What is answered stays.
+                        Err(refused) => write(&LogLine::new(Level::Error, "refused", sentence(&refused))),
+                    }
+                }
+                Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
+                Effect::Log(line) => write(&line),
+            }
+        }
+        failed.map_or(Ok(()), |(commit, _)| Err(commit))
+    }
+
+    /// Adds what only the publisher knows.
+    fn complete(&self, reply: Reply) -> Reply {
+        match reply {
+            Reply::Status(mut status) => {
+                status.generation = self.parts.publisher.current().generation;
+                Reply::Status(status)
+            }
+            other => other,
+        }
+    }
+}
+
+fn sentence(refused: &[Refused]) -> String {
+    let sentences: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    format!("not published: {}", sentences.join("; "))
+}
+
+/// Writes one line of the log, with its fields.
+fn write(line: &LogLine) {
+    let LogLine { level, sentence, event, hub, region, epoch } = line;
+    let (hub, region) = (hub.as_ref().map(ToString::to_string), region.as_ref().map(ToString::to_string));
+    match level {
+        Level::Info => tracing::info!(event, hub, region, epoch, "{sentence}"),
+        Level::Warn => tracing::warn!(event, hub, region, epoch, "{sentence}"),
+        Level::Error => tracing::error!(event, hub, region, epoch, "{sentence}"),
+    }
+}

@@ -1,0 +1,562 @@
+//! What events do to the state: answers, commits, replies and sentences.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::answer::compile::compile;
+use crate::control::mark::MarkTarget;
+use crate::control::report::{Condition, Status};
+use crate::diagnostic::Place;
+use crate::dns::Rtype;
+use crate::policy::{Answer, Failback, ProbeKind, ProbeName, Region, Target, TcpProbe, WhenAllDown};
+use crate::zone::{Position, Rrset, Zone};
+
+const START: Timestamp = Timestamp(1_000_000);
+
+fn name(text: &str) -> Name {
+    Name::parse(text, None).unwrap()
+}
+
+fn target(region: &str) -> ProbeTarget {
+    let last = if region == "weu" { 11 } else { 12 };
+    ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, last].into()]) }
+}
+
+fn probe() -> Probe {
+    Probe {
+        name: ProbeName::new("p"),
+        kind: ProbeKind::Tcp(TcpProbe { port: 1 }),
+        interval: Duration::from_secs(5),
+        timeout: Duration::from_secs(2),
+        confirm: Duration::from_secs(1),
+        fall: 3.try_into().unwrap(),
+        rise: 5.try_into().unwrap(),
+    }
+}
+
+fn zone() -> Zone {
+    let apex = name("example.net.");
+    let rrset = |rdata: &[u8]| Rrset { ttl: 300, rdatas: vec![rdata.into()], position: Position { file: 0, line: 1 } };
+    let mut soa = [apex.wire(), apex.wire()].concat();
+    soa.extend_from_slice(&[0; 20]);
+    let node = [(Rtype::SOA, rrset(&soa)), (Rtype::NS, rrset(name("ns.example.org.").wire()))].into();
+    Zone { nodes: [(apex.clone(), node)].into(), apex, files: vec![Path::new("example.net.zone").into()] }
+}
+
+/// Two hubs, each with weu before neu, on the same two probers.
+fn loaded(regions: &[&str]) -> Loaded {
+    let place = Place { path: Path::new("t.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
+    let hub = |owner: &str| {
+        let endpoints = regions.iter().map(|region| Endpoint {
+            region: RegionName::new(region),
+            answer: Answer::Cname(name(&format!("{region}.example.org."))),
+            probe: Some(target(region)),
+        });
+        let hub = Hub {
+            name: name(owner),
+            ttl: Duration::from_secs(30),
+            dwell: Duration::from_secs(60),
+            failback: Failback::Manual,
+            when_all_down: WhenAllDown::Keep,
+            rto: None,
+            endpoints: endpoints.collect(),
+            place: place.clone(),
+        };
+        (name(owner), Arc::new(hub))
+    };
+    let policy = Policy {
+        regions: regions.iter().map(|region| (RegionName::new(region), Region::default())).collect(),
+        probes: [(ProbeName::new("p"), Arc::new(probe()))].into(),
+        hubs: [hub("a.example.net."), hub("b.example.net.")].into(),
+    };
+    let content = compile(&[Arc::new(zone())], &policy).unwrap();
+    Loaded {
+        policy: Arc::new(policy),
+        content: Arc::new(content),
+        warnings: Vec::new(),
+        read: Duration::ZERO,
+        compile: Duration::ZERO,
+    }
+}
+
+/// A state with a clock, and everything that it wanted done.
+struct Bench {
+    state: State,
+    now: Timestamp,
+    commits: Vec<Commit>,
+    published: Vec<Box<[Choice]>>,
+    log: Vec<String>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::restarted(Persisted::default(), START)
+    }
+
+    fn restarted(persisted: Persisted, now: Timestamp) -> Self {
+        let (state, effects) = State::new(loaded(&["weu", "neu"]), persisted, now);
+        let mut bench = Self { state, now, commits: Vec::new(), published: Vec::new(), log: Vec::new() };
+        bench.take(effects);
+        bench
+    }
+
+    fn take(&mut self, effects: Vec<Effect>) -> Option<Result<Reply, CommandError>> {
+        let mut reply = None;
+        let mut order = Vec::new();
+        for effect in effects {
+            order.push(match &effect {
+                Effect::Commit(_) => 0,
+                Effect::Publish(..) => 1,
+                Effect::Probe { .. } | Effect::Log(_) => 2,
+                Effect::Reply(..) => 3,
+            });
+            match effect {
+                Effect::Commit(commit) => self.commits.push(commit),
+                Effect::Publish(_, choices) => self.published.push(choices),
+                Effect::Log(line) => self.log.push(line.sentence),
+                Effect::Reply(_, answer) => reply = Some(answer),
+                Effect::Probe { .. } => {}
+            }
+        }
+        assert!(order.is_sorted(), "commit, publish, log, reply: {order:?}");
+        reply
+    }
+
+    fn event(&mut self, event: Event) -> Option<Result<Reply, CommandError>> {
+        let effects = self.state.apply(event, self.now);
+        self.take(effects)
+    }
+
+    fn pass(&mut self, seconds: u64) -> &mut Self {
+        self.now = self.now.after(Duration::from_secs(seconds));
+        self.event(Event::Tick);
+        self
+    }
+
+    fn see(&mut self, region: &str, good: bool) -> &mut Self {
+        let outcome = if good { Outcome::Good } else { Outcome::Failed("connection refused".into()) };
+        let latency = Duration::from_millis(3);
+        self.event(Event::Observation(Observation { target: target(region), at: self.now, latency, outcome }));
+        self
+    }
+
+    /// Enough observations for a verdict.
+    fn verdict(&mut self, region: &str, good: bool) -> &mut Self {
+        for _ in 0..5 {
+            self.see(region, good);
+        }
+        self
+    }
+
+    fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let author = Author { name: "alice".into(), origin: "test".into() };
+        self.event(Event::Command { command, author, reply: ReplyTo(1) }).expect("a command is answered")
+    }
+
+    fn moved(&mut self, command: Command) -> Moved {
+        match self.command(command) {
+            Ok(Reply::Moved(moved)) => moved,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn mark(&mut self, target: &str, kind: MarkKind, until: Option<Timestamp>) -> Moved {
+        let target: MarkTarget = target.parse().unwrap();
+        self.moved(Command::Mark { target, kind, reason: "because".into(), until })
+    }
+
+    fn status(&mut self) -> Status {
+        match self.command(Command::Status) {
+            Ok(Reply::Status(status)) => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// `weu 1, neu 2`: active region and epoch of each hub.
+    fn active(&self) -> String {
+        let standings = self.state.standings();
+        let each = ["a.example.net.", "b.example.net."].map(|hub| {
+            let standing = &standings[&name(hub)];
+            format!("{} {}", standing.active, standing.epoch)
+        });
+        each.join(", ")
+    }
+
+    fn persisted(&self) -> Persisted {
+        let health = self.commits.iter().flat_map(|commit| &commit.health);
+        Persisted {
+            standings: self.state.standings().clone(),
+            marks: self.state.marks().clone(),
+            health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
+        }
+    }
+}
+
+#[test]
+fn the_start_commits_and_publishes_the_first_choice() {
+    let bench = Bench::new();
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert_eq!(bench.commits.len(), 1);
+    assert_eq!(bench.published, [[Choice::Endpoint(0); 2].into()]);
+}
+
+#[test]
+fn a_region_that_fails_moves_every_hub_in_one_commit_and_one_publication() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    let (commits, published) = (bench.commits.len(), bench.published.len());
+    bench.see("weu", false).see("weu", false);
+    assert_eq!(bench.active(), "weu 1, weu 1", "two of three");
+    bench.see("weu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    assert_eq!((bench.commits.len(), bench.published.len()), (commits + 1, published + 1));
+    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    let audit = &bench.commits.last().unwrap().audit;
+    assert_eq!(audit.len(), 2, "one record for each hub");
+    assert!(audit[0].reason.contains("weu is down: 3 failed in a row"), "{}", audit[0].reason);
+    assert!(
+        bench.log.iter().any(|line| line.starts_with("a.example.net.: weu -> neu, epoch 2: weu is down")),
+        "{:?}",
+        bench.log
+    );
+}
+
+#[test]
+fn an_observation_that_changes_nothing_costs_no_commit_and_no_publication() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    let before = (bench.commits.len(), bench.published.len());
+    bench.see("weu", true).see("weu", false).see("weu", true).pass(1);
+    assert_eq!((bench.commits.len(), bench.published.len()), before);
+}
+
+#[test]
+fn a_region_that_comes_back_does_not_take_over() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false).pass(100).verdict("weu", true).pass(9000);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn the_dwell_holds_the_next_automatic_switch_and_then_lets_it_go() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false).verdict("weu", true).pass(10);
+    bench.verdict("neu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    let status = bench.status();
+    assert_eq!(status.hubs[0].condition, Condition::Held);
+    assert_eq!(
+        status.hubs[0].hold.as_ref().unwrap().reason,
+        "the move to weu waits 50 s more for the dwell since the last automatic switch"
+    );
+    assert_eq!(bench.state.wake(), Some(START.after(Duration::from_secs(60))));
+    bench.pass(49);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    bench.pass(1);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+}
+
+#[test]
+fn a_mark_moves_at_once_and_never_edits_health() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false).verdict("weu", true);
+    let moved = bench.mark("neu", MarkKind::Down, None);
+    assert!(moved.changed);
+    assert_eq!(moved.switched.len(), 2, "inside the dwell as well");
+    assert_eq!(bench.active(), "weu 3, weu 3");
+    let status = bench.status();
+    assert_eq!(status.hubs[0].endpoints[1].measured, Health::Up);
+    assert_eq!(
+        status.hubs[0].endpoints[1].reason,
+        "neu marked down by alice (because); probes say up, last ok 0 ms ago, 5 in a row"
+    );
+    assert_eq!(status.hubs[0].endpoints[1].mark.as_ref().unwrap().target.to_string(), "neu");
+    assert!(!bench.mark("neu", MarkKind::Down, None).changed, "a repeat changes nothing");
+}
+
+#[test]
+fn a_mark_on_one_endpoint_moves_one_hub() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    bench.mark("b.example.net./weu", MarkKind::Drain, None);
+    assert_eq!(bench.active(), "weu 1, neu 2");
+    let moved = bench.mark("weu", MarkKind::Up, None);
+    assert!(moved.notes[0].contains("more restrictive"), "{:?}", moved.notes);
+    assert_eq!(bench.active(), "weu 1, neu 2");
+}
+
+#[test]
+fn a_mark_that_leaves_nothing_says_so_and_keeps_the_answer() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", false);
+    let moved = bench.mark("weu", MarkKind::Down, None);
+    assert!(moved.switched.is_empty());
+    assert!(
+        moved.notes[0].contains("no endpoint is eligible") && moved.notes[0].contains("neu is down"),
+        "{:?}",
+        moved.notes
+    );
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert_eq!(bench.status().hubs[0].condition, Condition::AllDown);
+}
+
+#[test]
+fn a_mark_ends_when_it_said_and_moves_nobody_back() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    bench.mark("weu", MarkKind::Down, Some(bench.now.after(Duration::from_secs(600))));
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    bench.pass(599);
+    assert_eq!(bench.state.marks().len(), 1);
+    bench.pass(1);
+    assert!(bench.state.marks().is_empty());
+    assert_eq!(bench.commits.last().unwrap().audit[0].kind, AuditKind::MarkExpired);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn what_is_not_there_is_named_with_what_was_meant() {
+    let mut bench = Bench::new();
+    let mut refused = |target: &str| {
+        let target = target.parse().unwrap();
+        bench
+            .command(Command::Mark { target, kind: MarkKind::Up, reason: "r".into(), until: None })
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(refused("weuu"), "no region `weuu`; did you mean `weu`?");
+    assert_eq!(refused("asia-east"), "no region `asia-east`; there are neu, weu");
+    assert_eq!(refused("a.example.nett./weu"), "no hub `a.example.nett.`; did you mean `a.example.net.`?");
+    assert_eq!(refused("a.example.net./wee"), "no endpoint of a.example.net. `wee`; did you mean `weu`?");
+    let past =
+        Command::Mark { target: "weu".parse().unwrap(), kind: MarkKind::Up, reason: "r".into(), until: Some(START) };
+    assert!(matches!(bench.command(past), Err(CommandError::Refused(_))));
+}
+
+#[test]
+fn failover_and_failback_are_idempotent_by_epoch() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    let to = |to: &str, epoch| Command::Failover {
+        hub: name("a.example.net."),
+        to: RegionName::new(to),
+        epoch: Some(epoch),
+        reason: "drill".into(),
+    };
+    assert!(bench.moved(to("neu", 1)).changed);
+    assert_eq!(bench.active(), "neu 2, weu 1");
+    assert!(!bench.moved(to("neu", 1)).changed, "a repeat of an applied move succeeds");
+    assert!(matches!(bench.command(to("weu", 1)), Err(CommandError::Refused(_))), "planned at an old epoch");
+    let back = |epoch| Command::Failback { hub: name("a.example.net."), epoch, reason: "done".into() };
+    assert!(bench.moved(back(Some(2))).changed);
+    assert!(!bench.moved(back(None)).changed);
+    assert_eq!(bench.active(), "weu 3, weu 1");
+    bench.verdict("neu", false);
+    let refused = bench.command(to("neu", 3)).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("neu is down; to move there all the same, mark it up first: neu is down: 5 failed"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_restart_changes_no_answer_and_no_epoch() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false);
+    bench.mark("b.example.net./weu", MarkKind::Down, None);
+    let mut again = Bench::restarted(bench.persisted(), bench.now.after(Duration::from_secs(5)));
+    assert_eq!(again.active(), "neu 2, neu 2");
+    assert!(again.commits.is_empty(), "nothing to decide, nothing to commit");
+    assert_eq!(again.state.marks().len(), 1);
+    // What was down needs `rise` good observations, not the first one.
+    again.see("weu", true);
+    assert_eq!(again.status().hubs[0].endpoints[0].measured, Health::Unknown);
+    again.verdict("weu", true);
+    assert_eq!(again.status().hubs[0].endpoints[0].measured, Health::Up);
+}
+
+/// Both regions were down before the restart. Whichever prober is heard first, the fleet does not move.
+#[test]
+fn a_restart_into_an_outage_moves_nobody_before_the_other_region_has_a_verdict() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("neu", false).verdict("weu", false);
+    let mut again = Bench::restarted(bench.persisted(), bench.now);
+    again.verdict("weu", false);
+    assert_eq!(again.active(), "weu 1, weu 1");
+    assert!(again.status().hubs[0].hold.as_ref().unwrap().reason.contains("first verdict"));
+    again.verdict("neu", false).pass(60);
+    assert_eq!(again.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn a_commit_that_fails_changes_nothing_and_is_tried_again() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    let fail = |bench: &mut Bench, event| {
+        let effects = bench.state.apply(event, bench.now);
+        let commit = effects.into_iter().find_map(|effect| match effect {
+            Effect::Commit(commit) => Some(commit),
+            _ => None,
+        });
+        bench.state.revert(&commit.unwrap(), bench.now);
+    };
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    let target: MarkTarget = "weu".parse().unwrap();
+    let command = Command::Mark { target, kind: MarkKind::Down, reason: "r".into(), until: None };
+    fail(&mut bench, Event::Command { command, author, reply: ReplyTo(1) });
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert!(bench.state.marks().is_empty());
+    assert_eq!(bench.state.choices()[..], [Choice::Endpoint(0); 2]);
+    bench.see("weu", false).see("weu", false);
+    let outcome = Outcome::Failed("refused".into());
+    let third = Observation { target: self::target("weu"), at: bench.now, latency: Duration::ZERO, outcome };
+    fail(&mut bench, Event::Observation(third));
+    assert_eq!(bench.active(), "weu 1, weu 1", "the store could not make the move durable");
+    assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Down, "what was measured stays measured");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    assert_eq!(bench.status().totals.switches["health"], 2);
+    assert_eq!(bench.status().totals.commits_failed, 2);
+}
+
+#[test]
+fn a_silent_prober_freezes_health_and_is_shown() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true);
+    bench.pass(120);
+    let status = bench.status();
+    assert_eq!(status.probers.stalled, 2);
+    assert!(status.hubs[0].endpoints[0].stalled && status.hubs[0].endpoints[0].measured == Health::Up);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert!(bench.log.iter().any(|line| line.contains("its health is frozen at up")), "{:?}", bench.log);
+    bench.see("weu", true);
+    assert_eq!(bench.status().probers.stalled, 1);
+}
+
+#[test]
+fn a_reload_keeps_health_epochs_and_answers() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false);
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    let reload = |bench: &mut Bench, regions: &[&str]| {
+        bench.event(Event::Loaded { loaded: Ok(loaded(regions)), author: author.clone(), reply: Some(ReplyTo(1)) });
+    };
+    reload(&mut bench, &["weu", "neu"]);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Down);
+    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    reload(&mut bench, &["weu"]);
+    assert_eq!(bench.active(), "weu 3, weu 3", "the active region left the policy");
+    reload(&mut bench, &["neu", "weu"]);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    let refused = Event::Loaded {
+        loaded: Err(LoadFailure { problems: vec!["a.toml:1:1: error: bad".into()] }),
+        author: author.clone(),
+        reply: Some(ReplyTo(1)),
+    };
+    let published = bench.published.len();
+    assert!(matches!(bench.event(refused), Some(Err(CommandError::Rejected(_)))));
+    assert_eq!(bench.published.len(), published);
+    let status = bench.status();
+    assert!(!status.reload.ok && status.reload.problems.len() == 1);
+}
+
+mod random {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        See(bool, bool),
+        Mark(bool, Option<MarkKind>, u64),
+        Failover(bool, bool),
+        Pass(u64),
+        Restart,
+        FailCommit,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let kind =
+            prop_oneof![Just(None), Just(Some(MarkKind::Up)), Just(Some(MarkKind::Down)), Just(Some(MarkKind::Drain))];
+        prop_oneof![
+            8 => (any::<bool>(), any::<bool>()).prop_map(|(weu, good)| Step::See(weu, good)),
+            2 => (any::<bool>(), kind, 0u64..300).prop_map(|(weu, kind, until)| Step::Mark(weu, kind, until)),
+            1 => (any::<bool>(), any::<bool>()).prop_map(|(weu, stale)| Step::Failover(weu, stale)),
+            3 => (1u64..90).prop_map(Step::Pass),
+            1 => Just(Step::Restart),
+            1 => Just(Step::FailCommit),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        /// Whatever happens: epochs count the changes of the active region, what is published is what stands, every
+        /// switch is in the audit trail, and equal histories give equal states.
+        #[test]
+        fn whatever_happens_the_books_agree(steps in proptest::collection::vec(step(), 1..80)) {
+            let run = || {
+                let mut bench = Bench::new();
+                let mut health = Vec::new();
+                for step in &steps {
+                    let before = bench.state.standings().clone();
+                    let audited: usize = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
+                    match step {
+                        Step::See(weu, good) => { bench.see(if *weu { "weu" } else { "neu" }, *good); }
+                        Step::Mark(weu, Some(kind), until) => {
+                            let until = (*until > 0).then(|| bench.now.after(Duration::from_secs(*until)));
+                            bench.mark(if *weu { "weu" } else { "neu" }, *kind, until);
+                        }
+                        Step::Mark(weu, None, _) => {
+                            let target = if *weu { "weu" } else { "neu" }.parse().unwrap();
+                            bench.moved(Command::Unmark { target, reason: "r".into() });
+                        }
+                        Step::Failover(weu, stale) => {
+                            let epoch = before[&name("a.example.net.")].epoch - u64::from(*stale);
+                            let to = RegionName::new(if *weu { "weu" } else { "neu" });
+                            let command = Command::Failover { hub: name("a.example.net."), to, epoch: Some(epoch), reason: "r".into() };
+                            drop(bench.command(command));
+                        }
+                        Step::Pass(seconds) => { bench.pass(*seconds); }
+                        Step::Restart => {
+                            let persisted = bench.persisted();
+                            health.extend(bench.commits.iter().flat_map(|commit| commit.health.clone()));
+                            let choices = bench.state.choices().to_vec();
+                            let now = bench.now;
+                            bench = Bench { commits: bench.commits, ..Bench::restarted(persisted, now) };
+                            assert_eq!(&choices, &bench.state.choices().to_vec(), "a restart changes no answer");
+                            assert_eq!(&before, bench.state.standings());
+                        }
+                        Step::FailCommit => {
+                            let outcome = Outcome::Failed("x".into());
+                            let observation = Observation { target: target("weu"), at: bench.now, latency: Duration::ZERO, outcome };
+                            let effects = bench.state.apply(Event::Observation(observation), bench.now);
+                            for effect in effects {
+                                if let Effect::Commit(commit) = effect {
+                                    bench.state.revert(&commit, bench.now);
+                                }
+                            }
+                            assert_eq!(&before, bench.state.standings(), "nothing of a failed commit stays");
+                        }
+                    }
+                    let after = bench.state.standings();
+                    let mut changes = 0;
+                    for (hub, standing) in after {
+                        let changed = u64::from(before[hub].active != standing.active);
+                        assert_eq!(standing.epoch, before[hub].epoch + changed, "one change, one epoch");
+                        changes += changed;
+                    }
+                    let now_audited = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
+                    assert_eq!(now_audited - audited, usize::try_from(changes).unwrap(), "every switch is audited");
+                    let stands: Vec<_> = after.values().map(|standing| Choice::Endpoint(u16::from(standing.active.as_str() == "neu"))).collect();
+                    assert_eq!(bench.state.choices(), stands.as_slice(), "what is published is what stands");
+                }
+                let marks = bench.state.marks().clone();
+                (bench.state.standings().clone(), marks, bench.log)
+            };
+            prop_assert_eq!(run(), run(), "equal histories, equal states");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! I/O shell: the embedded store. One durable transaction for each commit; nothing is acknowledged before it.
+//!
+//! Rows are JSON, so that a newer daemon can add fields and an older one can still read what it knows. The store is
+//! locked while the daemon runs: the CLI asks the daemon instead.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::event::Commit;
+use super::report::AuditRecord;
+use super::state::Persisted;
+use crate::dns::Name;
+
+/// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
+const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
+/// By what is marked: the [`Mark`](super::mark::Mark).
+const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
+/// By what is probed: the [`Health`](crate::health::Health) when it last changed.
+const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
+/// By sequence number: the [`AuditRecord`].
+const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
+/// What the rows look like.
+const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("format");
+/// The layout that this program writes.
+const VERSION: u64 = 1;
+
+/// The embedded database.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+    path: PathBuf,
+}
+
+/// The store could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{intent} {}: {cause}", .path.display())]
+pub struct StoreError {
+    intent: &'static str,
+    path: PathBuf,
+    cause: String,
+}
+
+impl Store {
+    /// Opens the store in the state folder, and makes both when they do not exist.
+    ///
+    /// # Errors
+    /// Names the file, and what was tried.
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let path = state.join("concierge.redb");
+        let fail = |intent, cause: String| StoreError { intent, path: path.clone(), cause };
+        if !state.is_dir() {
+            std::fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(state)
+                .map_err(|error| fail("cannot make the state folder of", error.to_string()))?;
+        }
+        let database = Database::create(&path).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => fail(
+                "cannot open the store",
+                "another concierge is running on it; one state folder serves one daemon".into(),
+            ),
+            other => fail("cannot open the store", other.to_string()),
+        })?;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+            .map_err(|error| fail("cannot protect the store", error.to_string()))?;
+        let store = Self { database, path: path.clone() };
+        store.prepare().map_err(|cause| fail("cannot prepare the store", cause.0))?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> Result<(), Cause> {
+        let write = self.database.begin_write()?;
+        {
+            let mut format = write.open_table(FORMAT)?;
+            let found = format.get("version")?.map(|version| version.value());
+            match found {
+                Some(VERSION) => {}
+                Some(other) => {
+                    let sentence =
+                        format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
+                    return Err(Cause(sentence));
+                }
+                None => drop(format.insert("version", VERSION)?),
+            }
+            write.open_table(STANDINGS)?;
+            write.open_table(MARKS)?;
+            write.open_table(HEALTH)?;
+            write.open_table(AUDIT)?;
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// Everything that the daemon starts from.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a row of it cannot be understood: then the daemon does not start.
+    pub fn read(&self) -> Result<Persisted, StoreError> {
+        self.read_all().map_err(|cause| self.fail("cannot read the store", cause))
+    }
+
+    fn read_all(&self) -> Result<Persisted, Cause> {
+        let read = self.database.begin_read()?;
+        let mut persisted = Persisted::default();
+        for (key, value) in rows(&read.open_table(STANDINGS)?)? {
+            let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+            persisted.standings.insert(name, parse(&key, &value)?);
+        }
+        for (key, value) in rows(&read.open_table(MARKS)?)? {
+            let target = key.parse().map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+            persisted.marks.insert(target, parse(&key, &value)?);
+        }
+        for (key, value) in rows(&read.open_table(HEALTH)?)? {
+            let health = parse(&key, &value)?;
+            persisted.health.insert(key, health);
+        }
+        Ok(persisted)
+    }
+
+    /// Makes a commit durable: when this returns, it survives the loss of power.
+    ///
+    /// # Errors
+    /// When it is not durable. Then nothing of it is in the store.
+    pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
+        self.write(commit).map_err(|cause| self.fail("cannot write to the store", cause))
+    }
+
+    fn write(&self, commit: &Commit) -> Result<(), Cause> {
+        let mut write = self.database.begin_write()?;
+        write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
+        {
+            let mut standings = write.open_table(STANDINGS)?;
+            for (name, _, after) in &commit.standings {
+                standings.insert(name.to_lowercase().to_string().as_str(), json(after)?.as_slice())?;
+            }
+            let mut marks = write.open_table(MARKS)?;
+            for (target, _, after) in &commit.marks {
+                let key = target.to_string();
+                match after {
+                    Some(mark) => drop(marks.insert(key.as_str(), json(mark)?.as_slice())?),
+                    None => drop(marks.remove(key.as_str())?),
+                }
+            }
+            let mut health = write.open_table(HEALTH)?;
+            for (target, after) in &commit.health {
+                health.insert(target.to_string().as_str(), json(after)?.as_slice())?;
+            }
+            let mut audit = write.open_table(AUDIT)?;
+            let mut sequence = audit.last()?.map_or(0, |(last, _)| last.value());
+            for record in &commit.audit {
+                sequence += 1;
+                let record = AuditRecord { sequence, ..record.clone() };
+                audit.insert(sequence, json(&record)?.as_slice())?;
+            }
+        }
+        write.commit()?;
+        Ok(())
+    }
+
+    /// The newest `limit` audit records, newest first; only those about `subject`, where one is given.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read_history(subject, limit).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    fn read_history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
+        let table = self.database.begin_read()?.open_table(AUDIT)?;
+        let mut records = Vec::new();
+        for row in table.iter()?.rev() {
+            if records.len() >= limit {
+                break;
+            }
+            let (sequence, value) = row?;
+            let record: AuditRecord = parse(&sequence.value().to_string(), value.value())?;
+            if subject.is_none_or(|subject| about(&record, subject)) {
+                records.push(record);
+            }
+        }
+        Ok(records)
+    }
+
+    fn fail(&self, intent: &'static str, cause: Cause) -> StoreError {
+        StoreError { intent, path: self.path.clone(), cause: cause.0 }
+    }
+}
+
+/// Whether a record is about a hub or a region: its subject, one endpoint of it, or one of the regions that it tells of.
+fn about(record: &AuditRecord, subject: &str) -> bool {
+    let same = |text: &str| text.trim_end_matches('.').eq_ignore_ascii_case(subject.trim_end_matches('.'));
+    same(&record.subject)
+        || record.subject.rsplit_once('/').is_some_and(|(hub, region)| same(hub) || same(region))
+        || record.before.as_deref().is_some_and(same)
+        || record.after.as_deref().is_some_and(same)
+}
+
+/// What went wrong inside the database.
+#[derive(Debug)]
+struct Cause(String);
+
+macro_rules! causes {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Cause {
+            fn from(error: $error) -> Self {
+                Self(error.to_string())
+            }
+        })*
+    };
+}
+
+causes!(redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, serde_json::Error);
+
+fn rows(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<BTreeMap<String, Vec<u8>>, Cause> {
+    table
+        .iter()?
+        .map(|row| {
+            let (key, value) = row?;
+            Ok((key.value().to_owned(), value.value().to_owned()))
+        })
+        .collect()
+}
+
+fn json(value: &impl Serialize) -> Result<Vec<u8>, Cause> {
+    Ok(serde_json::to_vec(value)?)
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Cause> {
+    serde_json::from_slice(value).map_err(|error| Cause(format!("row `{key}`: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::mark::{Mark, MarkTarget};
+    use crate::control::report::AuditKind;
+    use crate::health::Health;
+    use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Standing, Target};
+    use crate::time::Timestamp;
+
+    fn standing(epoch: u64) -> Standing {
+        Standing {
+            active: RegionName::new("weu"),
+            epoch,
+            since: Timestamp(5),
+            cause: Cause::Health,
+            reason: "because".into(),
+            last_automatic: Some(Timestamp(5)),
+            all: false,
+        }
+    }
+
+    fn audit(subject: &str, after: &str) -> AuditRecord {
+        AuditRecord {
+            sequence: 0,
+            at: Timestamp(5),
+            kind: AuditKind::Switch,
+            subject: subject.into(),
+            author: "alice".into(),
+            origin: "test".into(),
+            epoch: Some(2),
+            before: None,
+            after: Some(after.into()),
+            reason: "because".into(),
+        }
+    }
+
+    fn commit() -> Commit {
+        let mark = Mark {
+            kind: MarkKind::Down,
+            reason: "r".into(),
+            author: "a".into(),
+            since: Timestamp(1),
+            until: Some(Timestamp(9)),
+        };
+        let probed = ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, 1].into()]) };
+        Commit {
+            standings: vec![(Name::parse("Hub.x.", None).unwrap(), None, standing(7))],
+            marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
+            health: vec![(probed, Health::Down)],
+            audit: vec![audit("hub.x.", "weu"), audit("hub.x./neu", "down"), audit("other.x.", "neu")],
+        }
+    }
+
+    #[test]
+    fn what_is_committed_is_read_by_the_next_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("deep/state");
+        Store::open(&state).unwrap().commit(&commit()).unwrap();
+        let store = Store::open(&state).unwrap();
+        let persisted = store.read().unwrap();
+        assert_eq!(persisted.standings[&Name::parse("hub.X.", None).unwrap()], standing(7));
+        let (target, mark) = persisted.marks.first_key_value().unwrap();
+        assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
+        assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
+        let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
+        store.commit(&gone).unwrap();
+        assert!(store.read().unwrap().marks.is_empty());
+    }
+
+    #[test]
+    fn history_is_newest_first_and_filtered_by_hub_or_region() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.commit(&commit()).unwrap();
+        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
+        let check = |subject, limit, expected: &[u64]| {
+            let found: Vec<_> = store.history(subject, limit).unwrap().iter().map(|record| record.sequence).collect();
+            assert_eq!(found, expected, "{subject:?}");
+        };
+        check(None, 10, &[4, 3, 2, 1]);
+        check(None, 2, &[4, 3]);
+        check(Some("HUB.x"), 10, &[4, 2, 1]);
+        check(Some("neu"), 10, &[4, 3, 2]);
+        check(Some("gone"), 10, &[]);
+    }
+
+    #[test]
+    fn one_state_folder_serves_one_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path()).unwrap();
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("another concierge is running on it"), "{error}");
+        assert!(error.contains("concierge.redb"), "{error}");
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        Store::open(&state).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&state.join("concierge.redb"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let write = store.database.begin_write().unwrap();
+        write.open_table(FORMAT).unwrap().insert("version", 99).unwrap();
+        write.commit().unwrap();
+        drop(store);
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("its format is 99, this program knows 1"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("concierge.redb"), "not a database at all").unwrap();
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the store "), "{error}");
+    }
+}

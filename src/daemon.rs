@@ -1,0 +1,175 @@
+//! I/O shell: puts the parts together, waits for signals, and takes them apart again.
+//!
+//! The order of the start is the order of the promises: files are checked before the store is touched, what the first
+//! decision says is durable before a socket is bound, and probers and the admin socket come once queries are answered.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{self, Api};
+use crate::answer::publish::Readers;
+use crate::config::{self, Config};
+use crate::control::clock::Clock;
+use crate::control::event::{Author, Loaded};
+use crate::control::run::{self, Control, Parts, Running};
+use crate::control::state::State;
+use crate::control::store::Store;
+use crate::diagnostic::Source;
+use crate::health::run::Probers;
+use crate::serve::Counters;
+use crate::serve::{self, Serving};
+
+/// Why the daemon could not start, or failed.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// The running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    serving: Serving,
+    api: Api,
+    running: Running,
+    control: Control,
+    readers: Readers,
+    drain: Duration,
+}
+
+/// What a daemon is started from, beside the configuration.
+#[derive(Debug)]
+pub struct Start {
+    /// How it runs.
+    pub config: Config,
+    /// The file that the configuration came from: a reload looks at it again.
+    pub config_path: Option<PathBuf>,
+    /// Zones and policy.
+    pub loaded: Loaded,
+    /// Routes served on the admin socket beside the API.
+    pub routes: Router,
+    /// Ask this daemon itself for the addresses of probed names, instead of a resolver.
+    pub resolve_here: bool,
+}
+
+impl Daemon {
+    /// Starts everything; when it returns, queries are answered.
+    ///
+    /// # Errors
+    /// Names the file, address or socket, and what was tried.
+    pub async fn start(start: Start) -> Result<Self, Failure> {
+        let Start { config, config_path, loaded, routes, resolve_here } = start;
+        let clock = Clock::start();
+        let store = Arc::new(Store::open(&config.state)?);
+        let (state, effects) = State::new(loaded, store.read()?, clock.now());
+        let (publisher, probes) = run::first(effects, &store)?;
+        let readers = publisher.readers();
+        let counters = Arc::new(Counters::default());
+        let runtime = tokio::runtime::Handle::current();
+        let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
+        for address in serving.addresses() {
+            tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
+        }
+        let resolvers = match resolve_here {
+            true => serving.addresses().to_vec(),
+            false => config.health.resolvers.clone(),
+        };
+        let (observed, observations) = run::observations();
+        let now = clock.clone();
+        let mut probers = Probers::start(&resolvers, observed, move || now.now());
+        probers.update(probes.wanted, probes.remembered);
+        let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
+        let (control, running) = run::start(parts, probers, observations)?;
+        let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
+        let socket = config.admin.socket.display();
+        tracing::info!(event = "listen", %socket, "admin API on {socket}");
+        Ok(Self { serving, api, running, control, readers, drain: config.limits.drain })
+    }
+
+    /// The addresses that are answered on, port 0 resolved.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.serving.addresses()
+    }
+
+    /// The way to the one writer.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// What is answered from.
+    pub fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// Runs until SIGTERM or SIGINT, or until `until` completes; SIGHUP reloads.
+    ///
+    /// # Errors
+    /// When signals cannot be waited for, or the control loop has ended.
+    pub async fn run(&self, until: impl Future<Output = ()>) -> Result<(), Failure> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        tokio::pin!(until);
+        loop {
+            tokio::select! {
+                () = &mut until => return Ok(()),
+                _ = terminate.recv() => {
+                    tracing::info!(event = "stop", "SIGTERM: draining");
+                    return Ok(());
+                }
+                _ = interrupt.recv() => {
+                    tracing::info!(event = "stop", "SIGINT: draining");
+                    return Ok(());
+                }
+                _ = hang_up.recv() => {
+                    let author = Author { name: "SIGHUP".into(), origin: "signal".into() };
+                    self.control.request_reload(author).await;
+                }
+                _ = look.tick() => {
+                    if self.running.has_ended() {
+                        return Err("the control loop has ended; answers stay as they are, but nothing decides".into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops taking queries and commands, finishes those in flight, and ends.
+    pub async fn stop(self) {
+        let Self { serving, api, running, drain, .. } = self;
+        api.stop().await;
+        let drained = serving.drain(drain).await;
+        match drained.is_complete() {
+            true => tracing::info!(event = "stop", "{drained}"),
+            false => tracing::warn!(event = "stop", "{drained}"),
+        }
+        running.stop().await;
+        tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// Every problem of the file.
+pub fn read_config(path: &Path) -> (Option<Config>, Vec<crate::diagnostic::Diagnostic>) {
+    match std::fs::read(path) {
+        Ok(text) => config::read(&Source::new(path, text)),
+        Err(error) => {
+            let sentence = format!("cannot read the configuration {}: {error}", path.display());
+            (None, vec![crate::diagnostic::Diagnostic::without_place(sentence)])
+        }
+    }
+}
+
+/// The problems of the configuration file at a reload: it takes effect at the next start, which must not fail then.
+fn recheck(path: &Path) -> Vec<String> {
+    let (config, diagnostics) = read_config(path);
+    match config {
+        Some(_) => Vec::new(),
+        None => diagnostics.iter().map(ToString::to_string).collect(),
+    }
+}

@@ -1,0 +1,250 @@
+//! I/O shell: one observation over real sockets.
+//!
+//! [`Prober::observe`] does what a [`Probe`] says to a [`Target`] within the probe's timeout, which covers everything:
+//! resolving, connecting, TLS and the response.
+//!
+//! **All addresses are tried, one that answers is enough.** The addresses of a target are dialled at once and the first
+//! one that answers as expected makes the observation good: devices try the addresses that they are given one after
+//! another, so that an endpoint is of use as long as one of them is. When none does, the sentence of the failed
+//! observation says of each address what came instead. A and AAAA are asked for at the same time and what is resolved
+//! is dialled without waiting for the other, so that a resolver that never answers one of them fails nothing.
+//!
+//! Deliberately absent: redirects (a 3xx is judged by the expected status), proxies, client certificates, reuse of
+//! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
+#![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
+
+mod http;
+mod renew;
+mod resolve;
+mod tcp;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use self::resolve::{Family, Resolver, Unresolved};
+use self::tls::TrustAnchors;
+use super::Outcome;
+use crate::dns::Name;
+use crate::policy::{Probe, ProbeKind, Target};
+use crate::time::human;
+
+/// Most addresses of one family that are dialled for one observation; more than a device would ever get.
+const MAX_ADDRESSES: usize = 32;
+
+/// Most addresses that the sentence of a failed observation names.
+const MAX_NAMED: usize = 8;
+
+/// Whether certificates can be verified with this file of trust anchors.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_trust_anchors(ca: &Path) -> Result<(), String> {
+    tls::check(ca)
+}
+
+/// What all probers share: the resolver with its cache and the trust anchors.
+#[derive(Debug)]
+pub struct Prober {
+    resolver: Resolver,
+    anchors: TrustAnchors,
+}
+
+impl Prober {
+    /// Resolves through these recursive resolvers; with none, through those of `/etc/resolv.conf`.
+    pub fn new(resolvers: &[SocketAddr]) -> Self {
+        Self { resolver: Resolver::new(resolvers), anchors: TrustAnchors::default() }
+    }
+
+    /// Reads the trust anchors and `/etc/resolv.conf` again when they are next needed. What can then not be read stays
+    /// as it was, with a warning.
+    pub fn renew(&self) {
+        self.resolver.renew();
+        self.anchors.renew();
+    }
+
+    /// Makes one observation; takes at most the probe's timeout.
+    pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Outcome {
+        let deadline = Deadline { at: Instant::now() + probe.timeout, length: probe.timeout };
+        let mut steps = JoinSet::new();
+        let mut dialled = Vec::new();
+        let mut dial = |steps: &mut JoinSet<Step>, addresses: &[IpAddr]| {
+            for address in addresses.iter().take(MAX_ADDRESSES) {
+                if !dialled.contains(address) {
+                    let position = dialled.len();
+                    dialled.push(*address);
+                    let attempt = attempt(self.clone(), probe.clone(), host_of(target, *address), *address, deadline);
+                    steps.spawn(async move { Step::Dialled(position, attempt.await) });
+                }
+            }
+        };
+        match target {
+            Target::Addresses(addresses) => dial(&mut steps, addresses),
+            Target::Host(name) => {
+                for family in [Family::V4, Family::V6] {
+                    let (prober, name) = (self.clone(), name.clone());
+                    steps.spawn(async move {
+                        Step::Resolved(family, prober.resolver.lookup(&name, family, deadline).await)
+                    });
+                }
+            }
+        }
+        let (mut failed, mut unresolved) = (Vec::new(), Vec::new());
+        while let Some(step) = steps.join_next().await {
+            match step {
+                Ok(Step::Resolved(_, Ok(addresses))) => dial(&mut steps, &addresses),
+                Ok(Step::Resolved(family, Err(why))) => unresolved.push((family, why)),
+                // The other attempts are dropped with `steps`, and their connections closed.
+                Ok(Step::Dialled(_, Ok(()))) => return Outcome::Good,
+                Ok(Step::Dialled(position, Err(sentence))) => failed.push((position, sentence)),
+                Err(died) => {
+                    // A step that panicked is a prober that panicked: its supervisor sees it. Nothing but the end of
+                    // the runtime cancels a step, and then nobody waits for the outcome.
+                    if let Ok(panic) = died.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+            }
+        }
+        // In the order of the addresses and not of their failing, so that equal failures read alike.
+        failed.sort();
+        unresolved.sort();
+        Outcome::Failed(sentence(target, failed.into_iter().map(|(_, sentence)| sentence).collect(), unresolved))
+    }
+}
+
+/// What one of the concurrent parts of an observation came to.
+enum Step {
+    Resolved(Family, Result<Vec<IpAddr>, Unresolved>),
+    Dialled(usize, Result<(), String>),
+}
+
+/// The name by which a device would know the target at this address.
+fn host_of(target: &Target, address: IpAddr) -> String {
+    match target {
+        Target::Host(name) => host_name(name),
+        Target::Addresses(_) => address.to_string(),
+    }
+}
+
+/// A name as URLs and certificates write it: in lower case and without the final dot (RFC 6066 3).
+fn host_name(name: &Name) -> String {
+    let text = name.to_lowercase().to_string();
+    text.strip_suffix('.').map(str::to_owned).unwrap_or(text)
+}
+
+async fn attempt(
+    prober: Arc<Prober>,
+    probe: Arc<Probe>,
+    host: String,
+    address: IpAddr,
+    deadline: Deadline,
+) -> Result<(), String> {
+    match &probe.kind {
+        ProbeKind::Tcp(tcp) => tcp::attempt(tcp, address, deadline).await,
+        ProbeKind::Http(http) => http::attempt(http, &prober.anchors, &host, address, deadline).await,
+    }
+}
+
+fn sentence(target: &Target, mut failed: Vec<String>, mut unresolved: Vec<(Family, Unresolved)>) -> String {
+    if failed.is_empty() {
+        return match target {
+            Target::Host(name) => resolve::sentence(name, &unresolved),
+            Target::Addresses(_) => "there is no address to probe".to_owned(),
+        };
+    }
+    let more = failed.len().saturating_sub(MAX_NAMED);
+    failed.truncate(MAX_NAMED);
+    if more > 0 {
+        failed.push(format!("and {more} more addresses"));
+    }
+    // That a host has addresses of one family only is no failure; that a family could not be resolved is.
+    unresolved.retain(|(_, why)| matches!(why, Unresolved::Failed(_)));
+    if let (Target::Host(name), false) = (target, unresolved.is_empty()) {
+        failed.push(resolve::sentence(name, &unresolved));
+    }
+    failed.join("; ")
+}
+
+/// When an observation has failed for want of time.
+#[derive(Clone, Copy, Debug)]
+struct Deadline {
+    at: Instant,
+    length: Duration,
+}
+
+impl Deadline {
+    /// Waits for `work` until the deadline; the sentence of the failure says what was being done.
+    async fn within<T>(self, doing: Doing, work: impl Future<Output = T>) -> Result<T, String> {
+        timeout_at(self.at, work).await.map_err(|_| format!("timed out after {} while {doing}", exact(self.length)))
+    }
+}
+
+/// What a deadline cut off.
+#[derive(Clone, Copy, Debug)]
+enum Doing {
+    Resolving,
+    Connecting(SocketAddr),
+    ReadingAnchors,
+    Handshaking(SocketAddr),
+    AwaitingResponse(SocketAddr),
+    ReadingBody(SocketAddr),
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Resolving => write!(f, "resolving"),
+            Self::Connecting(peer) => write!(f, "connecting to {peer}"),
+            Self::ReadingAnchors => write!(f, "reading trust anchors"),
+            Self::Handshaking(peer) => write!(f, "in the TLS handshake with {peer}"),
+            Self::AwaitingResponse(peer) => write!(f, "waiting for the response of {peer}"),
+            Self::ReadingBody(peer) => write!(f, "reading the body from {peer}"),
+        }
+    }
+}
+
+/// As [`human`], but not rounded: timeouts are short and often no whole seconds.
+fn exact(length: Duration) -> String {
+    if length.subsec_millis() == 0 { human(length) } else { format!("{} ms", length.as_millis()) }
+}
+
+/// Connects, for every kind of probe.
+async fn connect(peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, String> {
+    let stream = deadline
+        .within(Doing::Connecting(peer), TcpStream::connect(peer))
+        .await?
+        .map_err(|error| format!("connect {peer}: {}", words(&error)))?;
+    not_itself(stream, peer)
+}
+
+/// Refuses a connection to itself: dialling a port of this machine that nobody listens on, when the kernel happens to
+/// choose that very port to dial from, is a simultaneous open of one (RFC 9293 3.5). There is nobody there.
+fn not_itself(stream: TcpStream, peer: SocketAddr) -> Result<TcpStream, String> {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(remote)) if local == remote => Err(format!("connect {peer}: connection refused")),
+        _ => Ok(stream),
+    }
+}
+
+/// The system's words for an error, to stand inside a sentence: in lower case and without the error's number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => error.kind().to_string(),
+    }
+}

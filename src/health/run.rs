@@ -1,0 +1,265 @@
+//! I/O shell: one task for each thing to be probed, and a supervisor that sees to it that they run.
+//!
+//! A task waits, observes, reports, and begins again; it never waits for another one, so that a slow target delays no
+//! other. To know whether `confirm` or `interval` comes next it feeds its observations to a [`Machine`] of its own,
+//! which is the same as the control core's because it is fed the same: nothing has to be reported back to it.
+//!
+//! The supervisor owns the tasks. One that ends, by a panic or otherwise, is logged, counted and started again with the
+//! machine that it had. Should the supervisor itself end, every prober falls silent, which
+//! [`overdue`](super::schedule::overdue) shows.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: probers are tasks that wait")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::machine::Machine;
+use super::probe::Prober;
+use super::schedule::{self, Position};
+use super::{Health, Observation, Outcome};
+use crate::policy::{Probe, ProbeTarget};
+use crate::time::Timestamp;
+
+/// Time from the end of a prober to its next start.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// All probers of this process; they stop when it is dropped.
+///
+/// It belongs to the control loop, which tells it what is to be probed and receives the observations.
+#[derive(Debug)]
+pub struct Probers {
+    prober: Arc<Prober>,
+    /// To the supervisor, which never waits long. It ends when this is dropped.
+    orders: mpsc::UnboundedSender<Order>,
+    supervisor: JoinHandle<()>,
+    restarts: Arc<AtomicU64>,
+}
+
+/// What is to be probed from now on.
+#[derive(Debug)]
+struct Order {
+    wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
+    restored: BTreeMap<ProbeTarget, Health>,
+}
+
+impl Probers {
+    /// Starts with nothing to probe.
+    ///
+    /// `resolvers` are asked for the addresses of host names; with none, those of `/etc/resolv.conf`. Observations go to
+    /// `observations` as they are complete; when it is full the probers wait, and when it is closed they end. `clock`
+    /// gives the time at which an observation was complete.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start(
+        resolvers: &[SocketAddr],
+        observations: mpsc::Sender<Observation>,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        let prober = Arc::new(Prober::new(resolvers));
+        let restarts = Arc::new(AtomicU64::new(0));
+        let (orders, received) = mpsc::unbounded_channel();
+        let supervisor = Supervisor {
+            surroundings: Arc::new(Surroundings { prober: prober.clone(), observations, clock: Box::new(clock) }),
+            tasks: JoinSet::new(),
+            probers: BTreeMap::new(),
+            restarts: restarts.clone(),
+        };
+        Self { prober, orders, supervisor: tokio::spawn(supervisor.run(received)), restarts }
+    }
+
+    /// Probes exactly `wanted` from now on.
+    ///
+    /// What is probed already and not changed goes on undisturbed. What has another definition goes on with its health
+    /// and counters, at the new pace. What is added begins spread over its interval, with the health of `restored` if
+    /// it is there: pass what the control core made its own [`Machine`] from. An observation of something that is no
+    /// longer wanted may still arrive, if it was on its way.
+    ///
+    /// Files that probes depend on (trust anchors, `/etc/resolv.conf`) are read again.
+    pub fn update(&mut self, wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
+        self.prober.renew();
+        // A supervisor that is gone shows as silence of every prober.
+        drop(self.orders.send(Order { wanted, restored }));
+    }
+
+    /// How often a prober had to be started again.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Probers {
+    fn drop(&mut self) {
+        // Its tasks are dropped with it.
+        self.supervisor.abort();
+    }
+}
+
+/// What every task needs.
+struct Surroundings {
+    prober: Arc<Prober>,
+    observations: mpsc::Sender<Observation>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+struct Supervisor {
+    surroundings: Arc<Surroundings>,
+    tasks: JoinSet<()>,
+    probers: BTreeMap<ProbeTarget, Running>,
+    restarts: Arc<AtomicU64>,
+}
+
+/// A prober's task and what outlives it.
+struct Running {
+    task: AbortHandle,
+    definition: watch::Sender<Definition>,
+    machine: SharedMachine,
+}
+
+/// A probe as the task learns of it.
+#[derive(Clone, Debug)]
+struct Definition {
+    probe: Arc<Probe>,
+    /// Time to the first observation, if none is due by what went before.
+    first: Duration,
+}
+
+/// The machine of one task. The lock is for the task that comes after a panic; two never hold it.
+type SharedMachine = Arc<Mutex<Machine>>;
+
+impl Supervisor {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => return,
+                },
+                Some(ended) = self.tasks.join_next_with_id() => {
+                    if self.surroundings.observations.is_closed() {
+                        return;
+                    }
+                    match ended {
+                        Ok((id, ())) => self.restart(id, "it ended"),
+                        Err(died) => self.restart(died.id(), &panic_words(died)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, Order { wanted, restored }: Order) {
+        self.probers.retain(|target, running| {
+            let keep = wanted.contains_key(target);
+            if !keep {
+                running.task.abort();
+            }
+            keep
+        });
+        let changed: Vec<_> = wanted
+            .into_iter()
+            .filter(|(target, probe)| {
+                self.probers.get(target).is_none_or(|running| running.definition.borrow().probe != *probe)
+            })
+            .collect();
+        let of = changed.len();
+        for (index, (target, probe)) in changed.into_iter().enumerate() {
+            let first = schedule::first(&probe, Position { index, of }, rand::random());
+            let definition = Definition { probe, first };
+            if let Some(running) = self.probers.get(&target) {
+                running.definition.send_replace(definition);
+                continue;
+            }
+            let machine = restored.get(&target).map_or_else(Machine::new, |before| Machine::restored(*before));
+            let (definition, machine) = (watch::Sender::new(definition), SharedMachine::new(machine.into()));
+            let task = self.spawn(&target, &definition, &machine);
+            self.probers.insert(target, Running { task, definition, machine });
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        target: &ProbeTarget,
+        definition: &watch::Sender<Definition>,
+        machine: &SharedMachine,
+    ) -> AbortHandle {
+        let task = watch_target(self.surroundings.clone(), target.clone(), definition.subscribe(), machine.clone());
+        self.tasks.spawn(task)
+    }
+
+    fn restart(&mut self, id: tokio::task::Id, why: &str) {
+        // One that was stopped because it is not wanted is not found, and that is right.
+        let Some((target, running)) = self.probers.iter().find(|(_, running)| running.task.id() == id) else { return };
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(probe = %target, "prober of {target} stopped and is started again: {why}");
+        let (target, definition, machine) = (target.clone(), running.definition.clone(), running.machine.clone());
+        definition.send_modify(|definition| definition.first = RESTART_PAUSE);
+        let task = self.spawn(&target, &definition, &machine);
+        if let Some(running) = self.probers.get_mut(&target) {
+            running.task = task;
+        }
+    }
+}
+
+fn panic_words(died: JoinError) -> String {
+    let Ok(panic) = died.try_into_panic() else { return "it was cancelled".to_owned() };
+    let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("it panicked: {}", words.unwrap_or("without a word"))
+}
+
+/// Observes one target for ever, or until nobody receives the observations.
+async fn watch_target(
+    surroundings: Arc<Surroundings>,
+    target: ProbeTarget,
+    mut definition: watch::Receiver<Definition>,
+    machine: SharedMachine,
+) {
+    let mut begun: Option<Instant> = None;
+    let mut start = Instant::now() + definition.borrow_and_update().first;
+    loop {
+        tokio::select! {
+            () = sleep_until(start) => {}
+            Ok(()) = definition.changed() => {
+                let Definition { probe, first } = definition.borrow_and_update().clone();
+                let now = Instant::now();
+                let due = begun.map(|begun| begun + period(&probe, &machine));
+                // What the new pace makes overdue is not done at once, for a reload may change many.
+                start = due.filter(|due| *due > now).unwrap_or(now + first);
+                continue;
+            }
+        }
+        let probe = definition.borrow().probe.clone();
+        let now = Instant::now();
+        begun = Some(now);
+        let outcome = surroundings.prober.observe(&probe, &target.target).await;
+        let latency = now.elapsed();
+        let at = (surroundings.clock)();
+        log(&target, &outcome, latency);
+        machine.lock().unwrap_or_else(PoisonError::into_inner).observe(&probe, &outcome, at);
+        let observation = Observation { target: target.clone(), at, latency, outcome };
+        if surroundings.observations.send(observation).await.is_err() {
+            return;
+        }
+        start = now + period(&probe, &machine);
+    }
+}
+
+fn period(probe: &Probe, machine: &SharedMachine) -> Duration {
+    schedule::period(probe, &machine.lock().unwrap_or_else(PoisonError::into_inner), rand::random())
+}
+
+fn log(target: &ProbeTarget, outcome: &Outcome, latency: Duration) {
+    let latency_ms = latency.as_millis();
+    match outcome {
+        Outcome::Good => tracing::trace!(probe = %target, latency_ms, "{target}: ok"),
+        Outcome::Failed(detail) => tracing::debug!(probe = %target, latency_ms, "{target}: {detail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,181 @@
+//! Regions and probes: what hubs refer to by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::{Probe, ProbeName, Region, RegionName};
+use super::probe;
+use crate::diagnostic::{Diagnostic, Place, closest};
+use crate::document::{Document, Entry, Value, escaped, quoted};
+
+/// The regions and probes of all files.
+pub(super) struct Definitions<'d> {
+    documents: &'d [Document<'d>],
+    /// By name, as it is written; its form is checked apart.
+    regions: BTreeMap<String, Definition<Region>>,
+    probes: BTreeMap<String, Definition<Arc<Probe>>>,
+}
+
+/// One definition; without content when something in it is wrong, which has been reported.
+struct Definition<T> {
+    content: Option<T>,
+    place: Place,
+    used: bool,
+}
+
+impl<'d> Definitions<'d> {
+    pub(super) fn new(documents: &'d [Document<'d>]) -> Self {
+        Self { documents, regions: BTreeMap::new(), probes: BTreeMap::new() }
+    }
+
+    /// Takes `[regions.NAME]`.
+    pub(super) fn add_region(&mut self, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) {
+        let form = check_form("region", entry, problems);
+        let region = read_region(entry, problems).filter(|_| form);
+        define(&mut self.regions, "region", entry, region, problems);
+    }
+
+    /// Takes `[probes.NAME]`.
+    pub(super) fn add_probe(&mut self, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) {
+        let form = check_form("probe", entry, problems);
+        let probe = probe::read(entry, problems).filter(|_| form).map(Arc::new);
+        define(&mut self.probes, "probe", entry, probe, problems);
+    }
+
+    /// The region that `value` names.
+    pub(super) fn region(&mut self, value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<RegionName> {
+        let text = value.text("the name of a region", "it in quotes", problems)?;
+        refer(&mut self.regions, "region", text, value, self.documents, problems)?;
+        Some(RegionName::new(text))
+    }
+
+    /// The probe that `value` names, and its definition if that is without mistakes.
+    pub(super) fn probe(
+        &mut self,
+        value: &Value<'_>,
+        problems: &mut Vec<Diagnostic>,
+    ) -> Option<(ProbeName, Option<Arc<Probe>>)> {
+        let text = value.text("the name of a probe", "it in quotes", problems)?;
+        let definition = refer(&mut self.probes, "probe", text, value, self.documents, problems)?;
+        Some((ProbeName::new(text), definition.content.clone()))
+    }
+
+    /// The name of some probe, for a hint.
+    pub(super) fn example_probe(&self) -> &str {
+        self.probes.keys().next().map_or("NAME", String::as_str)
+    }
+
+    /// Warns of what no hub refers to, unless a file could not be read to its end.
+    pub(super) fn report_unused(&self, problems: &mut Vec<Diagnostic>) {
+        if self.documents.iter().any(Document::is_broken) {
+            return;
+        }
+        let unused =
+            |place: &Place, sentence: String, hint: &str| Diagnostic::warning(place.clone(), sentence).hint(hint);
+        for (name, region) in self.regions.iter().filter(|(_, region)| !region.used) {
+            let sentence = format!("region {} is defined, but no hub has an endpoint in it", quoted(name));
+            problems.push(unused(&region.place, sentence, "add an endpoint, or remove the region"));
+        }
+        for (name, probe) in self.probes.iter().filter(|(_, probe)| !probe.used) {
+            let sentence = format!("probe {} is defined, but no endpoint uses it", quoted(name));
+            problems.push(unused(&probe.place, sentence, "name it as `probe` of an endpoint, or remove it"));
+        }
+    }
+
+    /// The definitions without mistakes.
+    pub(super) fn finish(self) -> (BTreeMap<RegionName, Region>, BTreeMap<ProbeName, Arc<Probe>>) {
+        let regions =
+            self.regions.into_iter().filter_map(|(name, region)| Some((RegionName::new(&name), region.content?)));
+        let probes = self.probes.into_iter().filter_map(|(name, probe)| Some((ProbeName::new(&name), probe.content?)));
+        (regions.collect(), probes.collect())
+    }
+}
+
+fn read_region(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<Region> {
+    let example = format!("a table: `[regions.{}]`", entry.key);
+    let mut table = entry.value.table(format!("region {}", quoted(entry.key)), &example, problems)?;
+    let location = table.setting("location", problems, |value, problems| {
+        const EXAMPLE: &str = "latitude and longitude in degrees, such as `[52.37, 4.89]`";
+        let entries = value.list("latitude and longitude", EXAMPLE, 2, problems)?;
+        let [latitude, longitude] = entries.as_slice() else {
+            let message = match entries.len() {
+                1 => "`location` has 1 entry, expected latitude and longitude",
+                _ => "`location` is empty, expected latitude and longitude",
+            };
+            problems.push(value.error(message).hint(format!("write {EXAMPLE}")));
+            return None;
+        };
+        let latitude = latitude.degrees("latitude", -90.0..=90.0, problems);
+        let longitude = longitude.degrees("longitude", -180.0..=180.0, problems);
+        latitude.zip(longitude)
+    });
+    table.close(problems);
+    Some(Region { location: location.optional()? })
+}
+
+/// Checks that the key is 1 to 63 of `a-z`, `0-9`, `-` and `_`, starting with a letter or digit.
+fn check_form(kind: &str, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> bool {
+    let name = entry.key;
+    let plain = |octet: u8| octet.is_ascii_lowercase() || octet.is_ascii_digit();
+    let good = (1..=63).contains(&name.len())
+        && name.bytes().all(|octet| plain(octet) || octet == b'-' || octet == b'_')
+        && name.bytes().next().is_some_and(plain);
+    if !good {
+        let message = format!(
+            "{} is not the name of a {kind}, expected 1 to 63 of a-z, 0-9, `-` and `_`, a letter or digit first",
+            quoted(name)
+        );
+        let slug: String = name.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
+        let hint = if !slug.is_empty() && slug.len() <= 63 && slug.bytes().all(|octet| plain(octet) || octet == b'-') {
+            format!("write `{slug}`")
+        } else {
+            String::from("choose a short name, such as `westeurope`")
+        };
+        problems.push(Diagnostic::error(entry.place(), message).hint(hint));
+    }
+    good
+}
+
+fn define<T>(
+    definitions: &mut BTreeMap<String, Definition<T>>,
+    kind: &str,
+    entry: &Entry<'_>,
+    content: Option<T>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    if let Some(first) = definitions.get(entry.key) {
+        let problem = Diagnostic::error(entry.place(), format!("{kind} {} is defined twice", quoted(entry.key)));
+        problems.push(problem.related(first.place.clone(), "first defined here").hint("keep one of the two"));
+        return;
+    }
+    definitions.insert(entry.key.into(), Definition { content, place: entry.place(), used: false });
+}
+
+/// The definition called `text`, which is used by that.
+fn refer<'a, T>(
+    definitions: &'a mut BTreeMap<String, Definition<T>>,
+    kind: &str,
+    text: &str,
+    value: &Value<'_>,
+    documents: &[Document<'_>],
+    problems: &mut Vec<Diagnostic>,
+) -> Option<&'a Definition<T>> {
+    if !definitions.contains_key(text) {
+        let close = closest(text, definitions.keys().map(String::as_str)).map(str::to_owned);
+        if !documents.iter().any(|document| document.may_define(text)) {
+            let problem = value.error(format!("{kind} {} is not defined", quoted(text)));
+            problems.push(match &close {
+                Some(close) => problem.hint(format!("did you mean \"{close}\"?")),
+                None => problem.hint(format!("add `[{kind}s.{}]`", escaped(text))),
+            });
+        }
+        // What was probably meant is not reported as unused as well.
+        if let Some(meant) = close.and_then(|close| definitions.get_mut(&close)) {
+            meant.used = true;
+        }
+        return None;
+    }
+    let definition = definitions.get_mut(text)?;
+    definition.used = true;
+    Some(definition)
+}

@@ -1,0 +1,186 @@
+//! One of a hub's `endpoints`: a region, what is answered for it, and what its probe dials.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::super::{Answer, Endpoint, Probe, ProbeName, ProbeTarget, RegionName, Rrset, Target};
+use super::definitions::Definitions;
+use super::records;
+use crate::diagnostic::{Diagnostic, Place};
+use crate::dns::{Name, Rtype};
+use crate::document::{Setting, Value, one_of};
+
+const ANSWERS: [&str; 3] = ["cname", "addresses", "records"];
+const MOST_ADDRESSES: usize = 256;
+
+/// An endpoint as far as it could be read.
+pub(super) struct EndpointDraft {
+    pub(super) region: Option<RegionName>,
+    /// Where the region is written, else the endpoint.
+    pub(super) region_place: Place,
+    pub(super) answer: Option<Answer>,
+    pub(super) answer_place: Option<Place>,
+    /// The definition of the probe, if there is a good one.
+    pub(super) definition: Option<Arc<Probe>>,
+    /// The endpoint's probe; `None` when something about it is wrong.
+    probe: Option<Option<ProbeTarget>>,
+}
+
+impl EndpointDraft {
+    /// The endpoint, if nothing in it is wrong.
+    pub(super) fn finish(&self) -> Option<Endpoint> {
+        Some(Endpoint { region: self.region.clone()?, answer: self.answer.clone()?, probe: self.probe.clone()? })
+    }
+}
+
+pub(super) fn read(
+    value: &Value<'_>,
+    hub: Option<&Name>,
+    definitions: &mut Definitions<'_>,
+    problems: &mut Vec<Diagnostic>,
+) -> EndpointDraft {
+    let mut draft = EndpointDraft {
+        region: None,
+        region_place: value.place(),
+        answer: None,
+        answer_place: None,
+        definition: None,
+        probe: None,
+    };
+    let example = "a table: `{ region = \"NAME\", cname = \"TARGET.\", probe = \"NAME\" }`";
+    let Some(mut table) = value.table("the endpoint", example, problems) else { return draft };
+    let region = table.setting("region", problems, |value, problems| definitions.region(value, problems));
+    if !region.is_written() {
+        table.missing("region", "add `region = \"NAME\"`", problems);
+    }
+    let cname = table.setting("cname", problems, |value, problems| value.name(problems).map(Answer::Cname));
+    let addresses =
+        table.setting("addresses", problems, |value, problems| read_addresses(value, problems).map(Answer::Addresses));
+    let rrsets =
+        table.setting("records", problems, |value, problems| records::read(value, problems).map(Answer::Rrsets));
+    let probe = table.setting("probe", problems, |value, problems| definitions.probe(value, problems));
+    let target = table.setting("target", problems, |value, problems| read_target(value, hub, problems));
+
+    let written: Vec<_> =
+        ANSWERS.into_iter().zip([cname, addresses, rrsets]).filter(|(_, answer)| answer.is_written()).collect();
+    match written.as_slice() {
+        [] => table.missing_one(&ANSWERS, "answer", &format!("add {}", one_of(ANSWERS)), problems),
+        [(_, answer)] => {
+            draft.answer_place = answer.place();
+            draft.answer = answer.clone().good();
+        }
+        [(first, _), (second, answer), ..] => {
+            let message = format!("the endpoint has two answers, `{first}` and `{second}`, expected exactly one");
+            let place = answer.place().unwrap_or_else(|| table.place());
+            problems.push(Diagnostic::error(place, message).hint("keep one of the two"));
+        }
+    }
+    if let Some(place) = region.place() {
+        draft.region_place = place;
+    }
+    draft.region = region.good();
+    if table.lacks(&["probe"]) {
+        let region = draft.region.as_ref().map(|region| format!(" in `{region}`")).unwrap_or_default();
+        let message = format!("the endpoint{region} has no `probe`: its health stays unknown");
+        let hint = format!("add `probe = \"{}\"`", definitions.example_probe());
+        problems.push(Diagnostic::warning(value.place(), message).hint(hint));
+    }
+    table.close(problems);
+    draft.definition = probe.placed().and_then(|((_, definition), _)| definition.clone());
+    draft.probe = aim(&draft, value, probe, target, problems);
+    draft
+}
+
+/// What the endpoint's probe dials: `target`, else what is answered.
+fn aim(
+    draft: &EndpointDraft,
+    endpoint: &Value<'_>,
+    probe: Setting<(ProbeName, Option<Arc<Probe>>)>,
+    target: Setting<Target>,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Option<ProbeTarget>> {
+    if !probe.is_written() {
+        if let Some(place) = target.place() {
+            let problem = Diagnostic::warning(place, "`target` has no effect without `probe`");
+            problems.push(problem.hint("add `probe`, or remove `target`"));
+        }
+        target.optional()?;
+        return Some(None);
+    }
+    let (name, _) = probe.good()?;
+    let target = match (target.optional()?, draft.answer.as_ref()?) {
+        (Some(target), _) => target,
+        (None, Answer::Cname(target)) => Target::Host(target.clone()),
+        (None, Answer::Addresses(addresses)) => Target::Addresses(addresses.clone()),
+        (None, Answer::Rrsets(rrsets)) => {
+            let addresses = addresses_among(rrsets);
+            if addresses.is_empty() {
+                let place = draft.answer_place.clone().unwrap_or_else(|| endpoint.place());
+                let problem =
+                    Diagnostic::error(place, "`records` has no address for the probe, expected `target` beside it");
+                problems.push(problem.hint("add `target = \"HOST.\"`, the host that the probe dials"));
+                return None;
+            }
+            Target::Addresses(addresses)
+        }
+    };
+    Some(Some(ProbeTarget { probe: name, target }))
+}
+
+fn addresses_among(rrsets: &[Rrset]) -> Vec<IpAddr> {
+    let address = |rtype, rdata: &[u8]| match rtype {
+        Rtype::A => <[u8; 4]>::try_from(rdata).ok().map(IpAddr::from),
+        Rtype::AAAA => <[u8; 16]>::try_from(rdata).ok().map(IpAddr::from),
+        _ => None,
+    };
+    rrsets.iter().flat_map(|rrset| rrset.rdatas.iter().filter_map(move |rdata| address(rrset.rtype, rdata))).collect()
+}
+
+/// At least one address, none twice.
+fn read_addresses(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<IpAddr>> {
+    const EXAMPLE: &str = "such as `[\"192.0.2.1\", \"2001:db8::1\"]`";
+    let entries = value.list("a list of IP addresses", EXAMPLE, MOST_ADDRESSES, problems)?;
+    if entries.is_empty() {
+        let problem = value.error(format!("{} is empty, expected at least one IP address", value.what()));
+        problems.push(problem.hint(format!("write {EXAMPLE}")));
+        return None;
+    }
+    let mut seen: BTreeMap<IpAddr, Place> = BTreeMap::new();
+    let mut addresses = Vec::new();
+    let mut complete = true;
+    for entry in entries {
+        match entry.address(problems) {
+            None => complete = false,
+            Some(address) => match seen.insert(address, entry.place()) {
+                Some(first) => {
+                    let problem = entry.error(format!("the address {address} is written twice"));
+                    problems.push(problem.related(first, "first here").hint("remove one of the two"));
+                    complete = false;
+                }
+                None => addresses.push(address),
+            },
+        }
+    }
+    complete.then_some(addresses)
+}
+
+/// A host name, an address, or a list of addresses.
+fn read_target(value: &Value<'_>, hub: Option<&Name>, problems: &mut Vec<Diagnostic>) -> Option<Target> {
+    if value.is_list() {
+        return read_addresses(value, problems).map(Target::Addresses);
+    }
+    let expected = "a host name, an IP address or a list of them";
+    let text = value.text(expected, "such as \"probe.example.net.\" or \"192.0.2.1\"", problems)?;
+    let looks_like_address = text.contains(':') || text.bytes().all(|octet| octet.is_ascii_digit() || octet == b'.');
+    if looks_like_address {
+        return value.address(problems).map(|address| Target::Addresses(vec![address]));
+    }
+    let host = value.name(problems)?;
+    if Some(&host) == hub {
+        let message = "`target` is the hub itself, whose answer follows the active region, not this one";
+        problems.push(value.error(message).hint("write a host of this region"));
+        return None;
+    }
+    Some(Target::Host(host))
+}

@@ -1,0 +1,251 @@
+//! What the sockets count: queries, responses, connections.
+//!
+//! Every UDP worker has a block of its own on cache lines of its own; TCP connections share a block for each core. A
+//! worker counts a batch in a plain [`Tally`] and adds it to its block at the end, relaxed, so that counting costs the
+//! query path no contention. [`Counters::totals`] sums the blocks when somebody asks; sums only grow.
+//!
+//! How they are shown (names, labels) is the business of the metrics endpoint, not of this module.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::engine::Transport;
+use crate::dns::Rcode;
+
+/// The response codes counted one by one; everything else is counted as `OTHER`.
+const RCODES: [Rcode; 8] = [
+    Rcode::NOERROR,
+    Rcode::FORMERR,
+    Rcode::SERVFAIL,
+    Rcode::NXDOMAIN,
+    Rcode::NOTIMP,
+    Rcode::REFUSED,
+    Rcode::YXDOMAIN,
+    Rcode::BADVERS,
+];
+
+/// Response codes, and one for the rest.
+const KINDS: usize = RCODES.len() + 1;
+
+/// All counters of the sockets, shared between the workers and whoever shows them.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Taken when a worker starts and when somebody asks for the sums, never while answering.
+    blocks: Mutex<Vec<(Transport, Arc<Block>)>>,
+    open: AtomicU64,
+    accepted: AtomicU64,
+    evicted: AtomicU64,
+    timed_out: AtomicU64,
+    accept_failures: AtomicU64,
+    receive_failures: AtomicU64,
+    restarts: AtomicU64,
+}
+
+/// The sums at one moment. Everything but `connections.open` only grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages over UDP.
+    pub udp: Messages,
+    /// Messages over TCP.
+    pub tcp: Messages,
+    /// TCP connections.
+    pub connections: Connections,
+    /// Receiving from a UDP socket failed, other than for want of datagrams.
+    pub receive_failures: u64,
+    /// UDP workers started again and TCP connections ended because of a panic: each one is a defect of this program.
+    pub restarts: u64,
+}
+
+/// Messages over one transport.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// Messages received, readable or not.
+    pub queries: u64,
+    /// Responses made, by response code as in [`Messages::by_rcode`].
+    responses: [u64; KINDS],
+    /// Responses with the TC bit (RFC 1035 4.1.1).
+    pub truncated: u64,
+    /// Messages that deserve no response, such as a response or less than a header.
+    pub silent: u64,
+    /// Responses made that the kernel did not take: its buffer was full, or it knows no way to the client.
+    pub unsent: u64,
+    /// Datagrams larger than any query, or from port 0, which nobody can be answered at.
+    pub unreadable: u64,
+}
+
+/// TCP connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Open at this moment.
+    pub open: u64,
+    /// Accepted since start.
+    pub accepted: u64,
+    /// Closed to make room for a newer one, at the limit of connections.
+    pub evicted: u64,
+    /// Closed because no message was completed in the idle time.
+    pub timed_out: u64,
+    /// Accepting failed, such as for want of file descriptors.
+    pub accept_failures: u64,
+}
+
+impl Messages {
+    /// Responses by the mnemonic of their code, every code in a fixed order, `OTHER` last.
+    pub fn by_rcode(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        RCODES.iter().map(|rcode| rcode.mnemonic()).chain(["OTHER"]).zip(self.responses)
+    }
+
+    /// Responses of all codes together.
+    pub fn responses(&self) -> u64 {
+        self.responses.iter().sum()
+    }
+}
+
+impl Counters {
+    /// Sums all blocks.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals {
+            connections: Connections {
+                open: self.open.load(Ordering::Relaxed),
+                accepted: self.accepted.load(Ordering::Relaxed),
+                evicted: self.evicted.load(Ordering::Relaxed),
+                timed_out: self.timed_out.load(Ordering::Relaxed),
+                accept_failures: self.accept_failures.load(Ordering::Relaxed),
+            },
+            receive_failures: self.receive_failures.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+            ..Totals::default()
+        };
+        for (transport, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            match transport {
+                Transport::Udp => block.sum_into(&mut totals.udp),
+                Transport::Tcp => block.sum_into(&mut totals.tcp),
+            }
+        }
+        totals
+    }
+
+    /// A block for one worker.
+    pub(super) fn block(&self, transport: Transport) -> Arc<Block> {
+        let block = Arc::new(Block::default());
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push((transport, block.clone()));
+        block
+    }
+
+    pub(super) fn connection_opened(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_evicted(&self) {
+        self.evicted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn connection_timed_out(&self) {
+        self.timed_out.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn accept_failed(&self) {
+        self.accept_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn receive_failed(&self) {
+        self.receive_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What one worker counts of one batch, before it goes to the worker's block.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) queries: u64,
+    responses: [u64; KINDS],
+    truncated: u64,
+    pub(super) silent: u64,
+    pub(super) unsent: u64,
+    pub(super) unreadable: u64,
+}
+
+impl Tally {
+    pub(super) fn response(&mut self, rcode: Rcode, truncated: bool) {
+        let kind = RCODES.iter().position(|known| *known == rcode).unwrap_or(RCODES.len());
+        self.responses[kind] += 1;
+        self.truncated += u64::from(truncated);
+    }
+}
+
+/// The counters of one worker, on cache lines of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Block {
+    queries: AtomicU64,
+    responses: [AtomicU64; KINDS],
+    truncated: AtomicU64,
+    silent: AtomicU64,
+    unsent: AtomicU64,
+    unreadable: AtomicU64,
+}
+
+impl Block {
+    /// Adds a tally; fields at zero, which are most, cost no write.
+    pub(super) fn add(&self, tally: &Tally) {
+        let counters = [&self.queries, &self.truncated, &self.silent, &self.unsent, &self.unreadable];
+        let counts = [tally.queries, tally.truncated, tally.silent, tally.unsent, tally.unreadable];
+        let responses = self.responses.iter().zip(tally.responses);
+        for (counter, count) in counters.into_iter().zip(counts).chain(responses) {
+            if count > 0 {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn sum_into(&self, messages: &mut Messages) {
+        messages.queries += self.queries.load(Ordering::Relaxed);
+        messages.truncated += self.truncated.load(Ordering::Relaxed);
+        messages.silent += self.silent.load(Ordering::Relaxed);
+        messages.unsent += self.unsent.load(Ordering::Relaxed);
+        messages.unreadable += self.unreadable.load(Ordering::Relaxed);
+        for (sum, counter) in messages.responses.iter_mut().zip(&self.responses) {
+            *sum += counter.load(Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn totals_are_the_sums_of_the_blocks_of_a_transport() {
+        let counters = Counters::default();
+        let mut tally = Tally { queries: 3, silent: 1, ..Tally::default() };
+        tally.response(Rcode::NXDOMAIN, false);
+        tally.response(Rcode(23), true);
+        counters.block(Transport::Udp).add(&tally);
+        counters.block(Transport::Udp).add(&tally);
+        counters.block(Transport::Tcp).add(&tally);
+        let totals = counters.totals();
+        assert_eq!((totals.udp.queries, totals.tcp.queries), (6, 3));
+        assert_eq!((totals.udp.silent, totals.udp.truncated, totals.udp.responses()), (2, 2, 4));
+        let shown: Vec<_> = totals.udp.by_rcode().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(shown, [("NXDOMAIN", 2), ("OTHER", 2)]);
+        assert_eq!(totals.tcp.by_rcode().count(), KINDS);
+    }
+
+    #[test]
+    fn open_connections_go_up_and_down_the_rest_only_up() {
+        let counters = Counters::default();
+        counters.connection_opened();
+        counters.connection_opened();
+        counters.connection_closed();
+        counters.connection_timed_out();
+        let connections = counters.totals().connections;
+        assert_eq!(connections, Connections { open: 1, accepted: 2, timed_out: 1, ..Connections::default() });
+    }
+}

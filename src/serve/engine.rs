@@ -1,0 +1,33 @@
+//! The one place of this module that calls the answer engine.
+
+pub(super) use crate::answer::respond::{Outcome, ResponseLimits, Transport};
+
+use crate::answer::respond::respond;
+use crate::answer::snapshot::Snapshot;
+
+/// The form of [`respond`]: tests of what must hold when an engine misbehaves put another in its place.
+pub(super) type Respond = fn(&Snapshot, &[u8], Transport, &ResponseLimits, &mut Vec<u8>) -> Outcome;
+
+/// The answer engine with the limits that are configured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Engine {
+    pub(super) respond: Respond,
+    pub(super) limits: ResponseLimits,
+}
+
+impl Engine {
+    pub(super) fn new(limits: ResponseLimits) -> Self {
+        Self { respond, limits }
+    }
+
+    /// Answers one query; what `response` held before is overwritten.
+    pub(super) fn answer_one(
+        &self,
+        snapshot: &Snapshot,
+        query: &[u8],
+        transport: Transport,
+        response: &mut Vec<u8>,
+    ) -> Outcome {
+        (self.respond)(snapshot, query, transport, &self.limits, response)
+    }
+}

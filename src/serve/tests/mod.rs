@@ -1,0 +1,258 @@
+//! Tests over real sockets of the loopback interface.
+//!
+//! The engine of most of them is [`stamp`], whose response tells the generation of its snapshot and which misbehaves on
+//! request; those of `answers` use the real one.
+
+mod answers;
+mod drain;
+mod switch;
+mod tcp;
+mod udp;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+
+use super::engine::{Engine, Outcome, ResponseLimits, Transport};
+use super::*;
+use crate::answer::publish::Publisher;
+use crate::answer::snapshot::{Content, Snapshot};
+use crate::dns::Rcode;
+
+/// Every wait of a test ends here, in failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A running server.
+struct Server {
+    publisher: Publisher,
+    serving: Option<Serving>,
+    address: SocketAddr,
+    counters: Arc<Counters>,
+    runtime: Runtime,
+}
+
+/// What may differ from server to server.
+struct Setting {
+    ip: IpAddr,
+    workers: u16,
+    tcp_connections: u32,
+    tcp_idle: Duration,
+    runtime_threads: usize,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { ip: LOCALHOST, workers: 2, tcp_connections: 100, tcp_idle: PATIENCE, runtime_threads: 2 }
+    }
+}
+
+impl Setting {
+    /// With [`stamp`] for an engine.
+    fn start(self) -> Server {
+        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
+        self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
+            start_with(engine, listen, limits, readers, counters, runtime)
+        })
+    }
+
+    /// As the daemon starts it.
+    fn start_real(self, first: Snapshot) -> Server {
+        self.start_from(first, super::start)
+    }
+
+    fn start_from(
+        self,
+        first: Snapshot,
+        start: impl FnOnce(&Listen, &Limits, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
+    ) -> Server {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(self.runtime_threads).enable_all().build();
+        let runtime = runtime.unwrap();
+        let publisher = Publisher::new(first).unwrap();
+        let counters = Arc::new(Counters::default());
+        let listen = Listen { dns: vec![SocketAddr::new(self.ip, 0)], workers: self.workers };
+        let limits = Limits {
+            max_udp_bytes: 1232,
+            tcp_connections: self.tcp_connections,
+            tcp_idle: self.tcp_idle,
+            drain: PATIENCE,
+        };
+        let handle = runtime.handle().clone();
+        let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
+        let address = serving.addresses()[0];
+        Server { publisher, serving: Some(serving), address, counters, runtime }
+    }
+}
+
+impl Server {
+    fn udp(&self) -> UdpSocket {
+        let socket = UdpSocket::bind(SocketAddr::new(self.address.ip(), 0)).unwrap();
+        socket.connect(self.address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        socket
+    }
+
+    fn tcp(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Begins a drain on a thread of its own.
+    fn drain(&mut self, deadline: Duration) -> std::thread::JoinHandle<Drained> {
+        let serving = self.serving.take().unwrap();
+        let stop = serving.stop.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(serving.drain(deadline))
+        });
+        until(|| stop.deadline().is_some());
+        thread
+    }
+}
+
+fn snapshot(generation: u64) -> Snapshot {
+    Snapshot { generation, content: Arc::new(Content::default()), choices: Box::new([]) }
+}
+
+/// What [`stamp`] does with a query, by the octet after its header.
+mod kind {
+    pub(super) const PLAIN: u8 = b'.';
+    /// A response of 500 octets.
+    pub(super) const LONG: u8 = b'l';
+    /// A response that fits into no datagram.
+    pub(super) const HUGE: u8 = b'h';
+    pub(super) const SILENCE: u8 = b's';
+    pub(super) const PANIC: u8 = b'p';
+    /// Answered when [`super::UDP_GATE`] opens; only one test may use it.
+    pub(super) const WAIT_UDP: u8 = b'u';
+    /// Answered when [`super::TCP_GATE`] opens; only one test may use it.
+    pub(super) const WAIT_TCP: u8 = b't';
+}
+
+/// Holds one query up inside the engine.
+struct Gate {
+    reached: AtomicBool,
+    open: AtomicBool,
+}
+
+static UDP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+static TCP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+
+impl Gate {
+    fn pass(&self) {
+        self.reached.store(true, Ordering::SeqCst);
+        until(|| self.open.load(Ordering::SeqCst));
+    }
+
+    fn wait_until_reached(&self) {
+        until(|| self.reached.load(Ordering::SeqCst));
+    }
+
+    fn open(&self) {
+        self.open.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Answers with the query's header, the generation, and the rest of the query.
+fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+    response.clear();
+    let kind = query.get(12).copied().unwrap_or(kind::SILENCE);
+    match kind {
+        kind::WAIT_UDP => UDP_GATE.pass(),
+        kind::WAIT_TCP => TCP_GATE.pass(),
+        kind::PANIC => panic!("a test asked for this panic"),
+        kind::SILENCE => return Outcome::Silence,
+        _ => {}
+    }
+    response.extend_from_slice(&query[..12]);
+    response[2] |= 0x80;
+    response.extend_from_slice(&snapshot.generation.to_be_bytes());
+    response.extend_from_slice(&query[12..]);
+    match kind {
+        kind::LONG => response.resize(500, 0),
+        kind::HUGE => response.resize(65_530, 0),
+        _ => {}
+    }
+    Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+}
+
+/// A query that [`stamp`] knows, told from others by its number, of which the id is the end.
+fn query(kind: u8, number: u32) -> Vec<u8> {
+    let [_, _, high, low] = number.to_be_bytes();
+    let mut query = vec![high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, kind];
+    query.extend_from_slice(&number.to_be_bytes());
+    query
+}
+
+/// What a response of [`stamp`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamped {
+    generation: u64,
+    number: u32,
+}
+
+fn read(response: &[u8]) -> Stamped {
+    assert!(response.len() >= 25, "short response {response:?}");
+    assert_eq!(response[2] & 0x80, 0x80, "no response");
+    let generation = u64::from_be_bytes(response[12..20].try_into().unwrap());
+    let number = u32::from_be_bytes(response[21..25].try_into().unwrap());
+    assert_eq!(response[..2], number.to_be_bytes()[2..], "id of another query");
+    Stamped { generation, number }
+}
+
+/// With its length, as TCP wants it.
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut framed = u16::try_from(message.len()).unwrap().to_be_bytes().to_vec();
+    framed.extend_from_slice(message);
+    framed
+}
+
+fn ask(stream: &mut TcpStream, number: u32) -> Stamped {
+    stream.write_all(&framed(&query(kind::PLAIN, number))).unwrap();
+    receive(stream)
+}
+
+fn receive(stream: &mut TcpStream) -> Stamped {
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut response = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut response).unwrap();
+    read(&response)
+}
+
+/// Whether the server has closed the connection, in whatever way, without another octet.
+fn is_closed(stream: &mut TcpStream) -> bool {
+    match stream.read(&mut [0]) {
+        Ok(octets) => octets == 0,
+        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+    }
+}
+
+fn ask_udp(socket: &UdpSocket, number: u32) -> Stamped {
+    socket.send(&query(kind::PLAIN, number)).unwrap();
+    receive_udp(socket)
+}
+
+fn receive_udp(socket: &UdpSocket) -> Stamped {
+    let mut response = [0; 1232];
+    let octets = socket.recv(&mut response).unwrap();
+    read(&response[..octets])
+}
+
+/// Waits for a condition.
+#[track_caller]
+fn until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,352 @@
+//! A concierge process, its files, its regions, and ways to ask it.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use hickory_proto::op::{Message, Query};
+use hickory_proto::rr::{Name, RData, RecordType};
+use serde_json::Value;
+
+/// The port that every daemon of these tests answers on, at an address of its own.
+pub const PORT: u16 = 5300;
+/// The port that the regions of these tests listen on, at addresses of their own.
+pub const BROKER: u16 = 8883;
+
+/// A /24 of the loopback network that no other test has.
+#[derive(Clone, Copy, Debug)]
+pub struct Net(u8, u8);
+
+impl Net {
+    /// The next free one.
+    pub fn new() -> Self {
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let taken = NEXT.fetch_add(1, Ordering::Relaxed);
+        // Processes of the same machine that run these tests at once differ in their ids.
+        let block = (std::process::id() % 100) as u8 + 100;
+        Self(block, u8::try_from(taken).expect("fewer than 256 tests"))
+    }
+
+    /// One of its addresses.
+    pub fn address(self, last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(127, self.0, self.1, last)
+    }
+
+    /// Where the daemon answers.
+    pub fn dns(self) -> SocketAddr {
+        (self.address(1), PORT).into()
+    }
+
+    /// Where the first region listens.
+    pub fn weu(self) -> Ipv4Addr {
+        self.address(11)
+    }
+
+    /// Where the second region listens.
+    pub fn neu(self) -> Ipv4Addr {
+        self.address(12)
+    }
+}
+
+/// The files of one daemon.
+pub struct Site {
+    pub net: Net,
+    folder: tempfile::TempDir,
+}
+
+/// A probe that decides quickly.
+pub const QUICK: &str = "interval = \"1s\"\ntimeout = \"500ms\"\nconfirm = \"100ms\"\nfall = 3\nrise = 3\n";
+
+impl Site {
+    /// A zone and a hub with two regions, watched by `probe` (the keys after the kind).
+    pub fn new(probe: &str) -> Self {
+        let site = Self { net: Net::new(), folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir_all(site.path("zones")).unwrap();
+        std::fs::create_dir_all(site.path("config")).unwrap();
+        let (net, dns) = (site.net, site.net.dns());
+        site.write(
+            "config/concierge.toml",
+            &format!(
+                "zones = \"../zones\"\nstate = \"../state\"\n[listen]\ndns = [\"{dns}\"]\nworkers = 1\n[health]\nresolvers = \
+                 [\"{dns}\"]\n[log]\nformat = \"json\"\n"
+            ),
+        );
+        site.write("zones/example.net.zone", &zone(net, 1, "one"));
+        site.write("zones/example.net.toml", &policy(net, probe));
+        site
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.path("state/admin.sock")
+    }
+
+    /// Runs the program with this site's configuration.
+    pub fn concierge(&self, arguments: &[&str]) -> Output {
+        let config = self.path("config/concierge.toml");
+        concierge().arg("--config").arg(config).args(arguments).output().unwrap()
+    }
+
+    /// Runs the program, which has to succeed, and returns what it prints.
+    pub fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.concierge(arguments);
+        let (out, err) = (text(&output.stdout), text(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {}\n{out}\n{err}", output.status);
+        out
+    }
+
+    /// The state of everything, by the program.
+    pub fn status(&self) -> Value {
+        serde_json::from_str(&self.ok(&["status", "--output", "json"])).unwrap()
+    }
+}
+
+/// The zone, with `text` in a TXT record.
+pub fn zone(net: Net, serial: u32, text: &str) -> String {
+    let (dns, weu, neu) = (net.address(1), net.weu(), net.neu());
+    format!(
+        "$TTL 60\n@ IN SOA ns hostmaster {serial} 3600 600 86400 30\n  IN NS ns\nns IN A {dns}\nwww IN A 192.0.2.1\nwww IN \
+         A 192.0.2.{}\nversion IN TXT \"{text}\"\n*.wild IN A 192.0.2.7\nhub-weu 5 IN A {weu}\nhub-neu 5 IN A {neu}\n",
+        serial % 200 + 10,
+    )
+}
+
+/// Two hubs in two regions: one answers names, one answers addresses.
+pub fn policy(net: Net, probe: &str) -> String {
+    let (weu, neu) = (net.weu(), net.neu());
+    format!(
+        "[regions.westeurope]\n[regions.northeurope]\n[probes.broker]\ntcp = {{ port = {BROKER} }}\n{probe}\n\
+         [hubs.\"hub.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nendpoints = [\n  {{ region = \"westeurope\", cname = \
+         \"hub-weu.example.net.\", probe = \"broker\" }},\n  {{ region = \"northeurope\", cname = \"hub-neu.example.net.\", \
+         probe = \"broker\" }},\n]\n[hubs.\"api.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nendpoints = [\n  {{ region = \
+         \"westeurope\", addresses = [\"{weu}\"], probe = \"broker\" }},\n  {{ region = \"northeurope\", addresses = \
+         [\"{neu}\"], probe = \"broker\" }},\n]\n"
+    )
+}
+
+/// The program under test.
+pub fn concierge() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_concierge"));
+    command.env_remove("CONCIERGE_SOCKET").env_remove("CONCIERGE_CONFIG").env_remove("SUDO_USER");
+    command.stdin(Stdio::null());
+    command
+}
+
+pub fn text(octets: &[u8]) -> String {
+    String::from_utf8_lossy(octets).into_owned()
+}
+
+/// A running daemon; killed when dropped.
+pub struct Daemon {
+    pub child: Child,
+    /// Its log so far, one JSON object a line.
+    pub log: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Daemon {
+    /// Starts the daemon of a site and waits until it says that it is ready.
+    pub fn start(site: &Site) -> Self {
+        let config = site.path("config/concierge.toml");
+        let mut command = concierge();
+        command.arg("serve").arg("--config").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let seen = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let line = serde_json::from_str(&line).unwrap_or(Value::String(line));
+                seen.lock().unwrap().push(line);
+            }
+        });
+        let mut daemon = Self { child, log };
+        let ready = eventually(Duration::from_secs(20), || {
+            daemon.child.try_wait().unwrap().is_some() || daemon.said("ready").is_some()
+        });
+        assert!(ready && daemon.said("ready").is_some(), "not ready: {:?}", daemon.log.lock().unwrap());
+        daemon
+    }
+
+    /// The newest log line of this event.
+    pub fn said(&self, event: &str) -> Option<Value> {
+        self.log.lock().unwrap().iter().rev().find(|line| line["event"] == event).cloned()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Kills it as the loss of power would, as far as the process goes.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A process that has ended needs no end.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Waits for a condition.
+pub fn eventually(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let started = Instant::now();
+    loop {
+        if holds() {
+            return true;
+        }
+        if started.elapsed() > limit {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A region that takes connections until it is dropped.
+pub struct Region {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Region {
+    pub fn start(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, BROKER)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                drop(listener.accept());
+            }
+        });
+        Self { address, stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(self.address));
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A query, ready to send.
+pub fn query(id: u16, name: &str, kind: RecordType) -> Vec<u8> {
+    let mut message = Message::query();
+    message.metadata.id = id;
+    message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
+    message.to_vec().unwrap()
+}
+
+/// Asks over UDP.
+pub fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    try_ask(server, name, kind, Duration::from_secs(5)).unwrap_or_else(|| panic!("{server} does not answer {name}"))
+}
+
+/// Asks over UDP a server that may be gone.
+pub fn try_ask(server: SocketAddr, name: &str, kind: RecordType, patience: Duration) -> Option<Message> {
+    let socket = client(patience);
+    socket.send_to(&query(rand::random(), name, kind), server).unwrap();
+    let mut response = [0; 4096];
+    let length = socket.recv(&mut response).ok()?;
+    Some(Message::from_vec(&response[..length]).unwrap())
+}
+
+/// Asks over TCP.
+pub fn ask_tcp(server: SocketAddr, name: &str, kind: RecordType) -> Message {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let query = query(rand::random(), name, kind);
+    let mut framed = u16::try_from(query.len()).unwrap().to_be_bytes().to_vec();
+    framed.extend_from_slice(&query);
+    stream.write_all(&framed).unwrap();
+    let mut length = [0; 2];
+    stream.read_exact(&mut length).unwrap();
+    let mut response = vec![0; usize::from(u16::from_be_bytes(length))];
+    stream.read_exact(&mut response).unwrap();
+    Message::from_vec(&response).unwrap()
+}
+
+/// A UDP socket for a client.
+pub fn client(patience: Duration) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(patience)).unwrap();
+    socket
+}
+
+/// The addresses of an answer.
+pub fn addresses(message: &Message) -> Vec<IpAddr> {
+    let address = |data: &RData| match data {
+        RData::A(address) => Some(IpAddr::V4(address.0)),
+        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+        _ => None,
+    };
+    message.answers.iter().filter_map(|record| address(&record.data)).collect()
+}
+
+/// The one address of a hub's answer.
+pub fn active(server: SocketAddr, hub: &str) -> IpAddr {
+    let answer = ask(server, hub, RecordType::A);
+    let found = addresses(&answer);
+    assert_eq!(found.len(), 1, "{answer:?}");
+    found[0]
+}
+
+/// One request on the admin socket; `None` when the daemon is gone before it answers.
+pub fn request(socket: &Path, method: &str, path: &str, body: &str) -> Option<(u16, Value)> {
+    let mut stream = UnixStream::connect(socket).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+    let length = body.len();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: concierge\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).ok()?;
+    let response = String::from_utf8(response).ok()?;
+    let (head, body) = response.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.into()))))
+}
+
+/// Whether every endpoint has this health.
+pub fn health(site: &Site, wanted: &str) -> bool {
+    measured(site).values().all(|health| health == wanted)
+}
+
+/// The measured health by region, of the first hub.
+pub fn measured(site: &Site) -> HashMap<String, String> {
+    let status = site.status();
+    let endpoints = status["hubs"][0]["endpoints"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    endpoints.iter().map(|endpoint| (text(&endpoint["region"]), text(&endpoint["measured"]))).collect()
+}
+
+/// A program of a Debian package; the test fails with the package's name where it is missing.
+pub fn program(name: &str, package: &str) -> Command {
+    let found = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].iter().map(|folder| Path::new(folder).join(name));
+    match found.into_iter().find(|path| path.is_file()) {
+        Some(path) => Command::new(path),
+        None => panic!("`{name}` is not installed: apt-get install {package}"),
+    }
+}
