@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use concierge::answer::respond::Transport;
 use concierge::dns::{Name, Rcode, Rtype};
 
 use super::Us;
-use super::message::{Form, Message, Question, Record};
+use super::client::Client;
+use super::message::{Form, Message, Question, Record, Transport};
 use super::peers::{Kind, Peer};
 
 /// Names in one of this server's chains at most.
@@ -20,7 +20,9 @@ const CHAIN: usize = 16;
 pub(super) struct Case<'a> {
     pub(super) question: &'a Question,
     pub(super) form: Form,
-    pub(super) us: &'a Us,
+    us: &'a Us,
+    /// Asks this server.
+    client: &'a mut Client,
     pub(super) peer: &'a mut Peer,
     pub(super) ours: Message,
     pub(super) theirs: Message,
@@ -80,11 +82,17 @@ const ALL: &[Exception] = &[
 ];
 
 impl<'a> Case<'a> {
-    pub(super) fn new(question: &'a Question, form: Form, us: &'a Us, peer: &'a mut Peer) -> Self {
+    pub(super) fn new(
+        question: &'a Question,
+        form: Form,
+        us: &'a Us,
+        client: &'a mut Client,
+        peer: &'a mut Peer,
+    ) -> Self {
         let query = question.query(form);
-        let ours = Message::read(&us.ask(&query, form.transport()));
-        let theirs = Message::read(&peer.ask(&query, form.transport()));
-        Self { question, form, us, peer, ours, theirs, followed: false }
+        let ours = Message::read(&client.ask(&query, form.transport()));
+        let theirs = Message::read(&peer.client.ask(&query, form.transport()));
+        Self { question, form, us, client, peer, ours, theirs, followed: false }
     }
 
     pub(super) fn is_equal(&self) -> bool {
@@ -138,7 +146,7 @@ fn follow_chain(case: &mut Case<'_>) -> bool {
     let mut asked = BTreeSet::new();
     while let Some(next) = case.next_of_chain().filter(|next| asked.insert(next.clone())) {
         let question = Question { name: next.wire().to_vec(), rtype: case.question.rtype };
-        let rest = Message::read(&case.peer.ask(&question.query(Form::Tcp), Transport::Tcp));
+        let rest = Message::read(&case.peer.client.ask(&question.query(Form::Tcp), Transport::Tcp));
         append(&mut case.theirs, rest);
     }
     case.followed = !asked.is_empty();
@@ -183,7 +191,7 @@ fn negative_that_fits_here(case: &mut Case<'_>) -> bool {
     if soa.rtype != Rtype::SOA || case.ours.truncated || !case.theirs.authority.is_empty() {
         return false;
     }
-    let whole = Message::read(&case.peer.ask(&case.question.query(Form::Tcp), Transport::Tcp));
+    let whole = Message::read(&case.peer.client.ask(&case.question.query(Form::Tcp), Transport::Tcp));
     let used = whole.answer == case.theirs.answer && whole.rcode == case.theirs.rcode && !whole.authority.is_empty();
     if used {
         case.theirs.truncated = false;
@@ -197,7 +205,7 @@ fn glue_without_tc(case: &mut Case<'_>) -> bool {
     if !(case.ours.truncated && !case.theirs.truncated && referral(&case.ours) && referral(&case.theirs)) {
         return false;
     }
-    let whole = Message::read(&case.peer.ask(&case.question.query(Form::Tcp), Transport::Tcp));
+    let whole = Message::read(&case.peer.client.ask(&case.question.query(Form::Tcp), Transport::Tcp));
     let missing = case.theirs.additional.len() < whole.additional.len();
     case.theirs.truncated = missing;
     missing
@@ -209,7 +217,7 @@ fn truncated_sections(case: &mut Case<'_>) -> bool {
     }
     if case.followed && !case.theirs.truncated {
         // Each part of theirs fitted. The whole must not, and must be what is said over TCP.
-        let whole = case.us.ask(&case.question.query(case.form), Transport::Tcp);
+        let whole = case.client.ask(&case.question.query(case.form), Transport::Tcp);
         case.theirs.truncated = whole.len() > case.form.limit() && {
             let whole = Message::read(&whole);
             (whole.rcode, &whole.answer, &whole.authority, &whole.additional)

@@ -2,11 +2,16 @@
 
 use std::fmt;
 
-use concierge::answer::respond::Transport;
 use concierge::dns::{Name, Rcode, Rtype};
 
 /// What every server is told to send at most over UDP.
 pub(super) const MAX_UDP_BYTES: u16 = 1232;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    Udp,
+    Tcp,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Question {
@@ -47,6 +52,24 @@ impl Form {
 }
 
 impl Question {
+    /// The forms that the question is asked in: all of them for the types that the algorithm knows or that fill
+    /// messages, one for those that are data like any other.
+    pub(super) fn forms(&self) -> &'static [Form] {
+        match self.rtype {
+            Rtype::A
+            | Rtype::AAAA
+            | Rtype::NS
+            | Rtype::CNAME
+            | Rtype::DNAME
+            | Rtype::SOA
+            | Rtype::MX
+            | Rtype::TXT
+            | Rtype::DS
+            | Rtype::RRSIG => &Form::ALL,
+            _ => &[Form::Plain],
+        }
+    }
+
     pub(super) fn query(&self, form: Form) -> Vec<u8> {
         let opt = match form {
             Form::Plain | Form::Tcp => None,

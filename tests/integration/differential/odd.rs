@@ -1,9 +1,8 @@
 //! Messages that are no ordinary query: what is said to them is what Knot or NSD says, or is listed with the reason.
 
-use concierge::answer::respond::Transport;
 use concierge::dns::Rtype;
 
-use super::Us;
+use super::client::Client;
 use super::peers::{Kind, Peer};
 
 /// Where neither peer says the same.
@@ -28,18 +27,18 @@ struct Reaction {
 
 impl Reaction {
     fn of(response: Option<Vec<u8>>) -> Option<Self> {
-        let response = response.filter(|response| !response.is_empty())?;
+        let response = response?;
         Some(Self { flags: *response[2..].first_chunk()?, counts: *response[6..].first_chunk()? })
     }
 }
 
-pub(super) fn compare(us: &Us, knot: &mut Peer, nsd: &mut Peer) {
+pub(super) fn compare(us: &mut Client, knot: &mut Peer, nsd: &mut Peer) {
     assert_eq!([knot.kind, nsd.kind], [Kind::Knot, Kind::Nsd]);
     let mut own = Vec::new();
     let mut differences = Vec::new();
     for (title, message) in messages() {
-        let ours = Reaction::of(Some(us.ask(&message, Transport::Udp)));
-        let theirs = [&mut *knot, &mut *nsd].map(|peer| Reaction::of(peer.ask_once(&message)));
+        let ours = Reaction::of(us.ask_once(&message));
+        let theirs = [&mut *knot, &mut *nsd].map(|peer| Reaction::of(peer.client.ask_once(&message)));
         if theirs.contains(&ours) {
             continue;
         }
