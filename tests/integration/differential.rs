@@ -166,6 +166,10 @@ fn questions(zones: &[Zone]) -> BTreeSet<Question> {
         let below = [&b"x"[..], b"*", b"zzz", b"ent", b"ns", b"www"];
         below.iter().filter_map(|label| owner.child(label).ok()).for_each(&mut add);
         owner.child(b"b").and_then(|name| name.child(b"A")).into_iter().for_each(&mut add);
+        if rrsets.contains_key(&Rtype::DNAME) {
+            // Some substitutions make too long a name.
+            owner.child(&[b'l'; 63]).into_iter().for_each(&mut add);
+        }
         let parent = owner.parent().into_iter();
         parent.flat_map(|parent| beside.iter().filter_map(move |label| parent.child(label).ok())).for_each(&mut add);
         let pointed = [(Rtype::NS, 0), (Rtype::CNAME, 0), (Rtype::DNAME, 0), (Rtype::MX, 2), (Rtype::SRV, 6)];
