@@ -5,5 +5,10 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod crash;
+mod failover;
+mod marks;
+mod timing;
 
 mod process;
+mod unbound;
+mod web;
