@@ -6,9 +6,12 @@
 
 mod crash;
 mod failover;
+mod grace;
 mod marks;
+mod reload;
 mod timing;
 
+mod load;
 mod process;
 mod unbound;
 mod web;

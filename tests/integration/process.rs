@@ -320,15 +320,23 @@ pub fn try_ask(server: SocketAddr, name: &str, kind: RecordType, patience: Durat
 pub fn ask_tcp(server: SocketAddr, name: &str, kind: RecordType) -> Message {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let query = query(rand::random(), name, kind);
-    let mut framed = u16::try_from(query.len()).unwrap().to_be_bytes().to_vec();
-    framed.extend_from_slice(&query);
-    stream.write_all(&framed).unwrap();
+    stream.write_all(&framed(&query(rand::random(), name, kind))).unwrap();
+    Message::from_vec(&read_message(&mut stream).unwrap()).unwrap()
+}
+
+/// A message as TCP carries it: its length in front (RFC 1035 4.2.2).
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap();
+    [&length.to_be_bytes(), message].concat()
+}
+
+/// The next message of a TCP connection.
+pub fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 2];
-    stream.read_exact(&mut length).unwrap();
-    let mut response = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut response).unwrap();
-    Message::from_vec(&response).unwrap()
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut message)?;
+    Ok(message)
 }
 
 /// A UDP socket for a client.
