@@ -6,5 +6,13 @@
 
 mod crash;
 mod differential;
+mod failover;
+mod grace;
+mod load;
+mod marks;
 mod process;
+mod reload;
+mod timing;
+mod unbound;
+mod web;
 mod zone_oracle;
