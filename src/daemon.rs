@@ -140,11 +140,11 @@ impl Daemon {
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
         let Self { serving, api, running, drain, .. } = self;
-        api.stop().await;
-        let drained = serving.drain(drain).await;
-        match drained.is_complete() {
-            true => tracing::info!(event = "stop", "{drained}"),
-            false => tracing::warn!(event = "stop", "{drained}"),
+        let (_, drained) = tokio::join!(api.stop(drain), serving.drain(drain));
+        if drained.is_complete() {
+            tracing::info!(event = "stop", "{drained}");
+        } else {
+            tracing::warn!(event = "stop", "{drained}");
         }
         running.stop().await;
         tracing::info!(event = "stop", "stopped");
@@ -163,6 +163,12 @@ pub fn read_config(path: &Path) -> (Option<Config>, Vec<crate::diagnostic::Diagn
             (None, vec![crate::diagnostic::Diagnostic::without_place(sentence)])
         }
     }
+}
+
+/// The zones folder of a configuration that was refused, when there is one to look into.
+pub fn zones_of_refused(path: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(path).ok()?;
+    config::zones(&Source::new(path, text)).filter(|folder| folder.is_dir())
 }
 
 /// The problems of the configuration file at a reload: it takes effect at the next start, which must not fail then.

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -43,15 +43,15 @@ impl Writer<'_> {
         if samples.is_empty() {
             return Ok(());
         }
+        let encode = |value: f64, encoder: MetricEncoder<'_>| match kind {
+            MetricType::Counter => ConstCounter::new(value).encode(encoder),
+            _ => ConstGauge::new(value).encode(encoder),
+        };
         let mut encoder = self.0.encode_descriptor(name, help, None, kind)?;
-        for (labels, value) in samples {
-            let labelled = encoder.encode_family(labels)?;
-            match kind {
-                MetricType::Counter => ConstCounter::new(*value).encode(labelled)?,
-                _ => ConstGauge::new(*value).encode(labelled)?,
-            }
+        match samples {
+            [(labels, value)] if labels.is_empty() => encode(*value, encoder),
+            _ => samples.iter().try_for_each(|(labels, value)| encode(*value, encoder.encode_family(labels)?)),
         }
-        Ok(())
     }
 
     fn counters(&mut self, name: &str, help: &str, samples: &[Sample<'_>]) -> fmt::Result {

@@ -13,8 +13,9 @@
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Bodies are JSON, of the types in [`crate::control::report`] and [`request`]. A command that succeeds is durable and
-//! published when its response comes. An error is `{"error": {"code", "message", "problems"}}` with 404 (no such thing),
-//! 409 (refused by a rule), 422 (files refused, one problem an entry) or 503 (the store failed, or the daemon stops).
+//! published when its response comes. An error is `{"error": {"code", "message", "problems"}}` with 400 (not
+//! understood), 404 (no such thing), 405 (another method), 409 (refused by a rule), 413 (too long a body), 422 (files
+//! refused, one problem an entry) or 503 (the store failed, or the daemon stops).
 //!
 //! Who may connect is the socket's file mode: its owner (0600). Who did what in the audit trail is the name that the
 //! client gives, and beside it the account that the kernel says.
@@ -26,11 +27,13 @@ pub mod request;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path as UrlPath, Query, State};
-use axum::http::{StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::serve::IncomingStream;
@@ -45,6 +48,11 @@ use crate::control::mark::MarkTarget;
 use crate::control::run::Control;
 use crate::dns::{Name, Rtype};
 use crate::serve::Counters;
+
+/// No request needs a longer body.
+const MAX_BODY: usize = 64 * 1024;
+/// No reason needs more characters, and no author's name.
+const LONGEST_TEXT: usize = 500;
 
 /// What the handlers work with.
 #[derive(Clone, Debug)]
@@ -62,12 +70,16 @@ pub struct Api {
 }
 
 impl Api {
-    /// Stops taking requests, lets those in flight finish, and removes the socket.
-    pub async fn stop(self) {
+    /// Stops taking requests, lets those in flight finish until the deadline, and removes the socket.
+    pub async fn stop(mut self, deadline: Duration) {
         drop(self.stop);
-        // A server that panicked has nothing left to finish.
-        drop(self.server.await);
         drop(std::fs::remove_file(&self.path));
+        // A client that does not finish its request must not keep the daemon from ending; a server that panicked has
+        // nothing left to finish.
+        if tokio::time::timeout(deadline, &mut self.server).await.is_err() {
+            self.server.abort();
+            tracing::warn!(event = "stop", "an admin request was cut: it was not complete at the deadline");
+        }
     }
 }
 
@@ -77,7 +89,9 @@ impl Api {
 /// Names the socket, and says when another daemon listens on it.
 pub async fn start(path: &Path, control: Control, counters: Arc<Counters>, more: Router) -> std::io::Result<Api> {
     let listener = bind(path).await?;
-    let app = router(Shared { control, counters }).merge(more).into_make_service_with_connect_info::<Peer>();
+    let app = router(Shared { control, counters }).merge(more);
+    let app = app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json));
+    let app = app.into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -123,6 +137,10 @@ fn router(shared: Shared) -> Router {
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not-found", "no such path".into()))
+        .method_not_allowed_fallback(async |method: Method, uri: Uri| {
+            let sentence = format!("{} is not for {method}", uri.path());
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", sentence)
+        })
         .with_state(shared)
 }
 
@@ -182,8 +200,29 @@ impl From<CommandError> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", rejection.body_text())
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                let sentence = format!("the body is longer than {MAX_BODY} octets");
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", sentence)
+            }
+            // 422 is of files, not of bodies.
+            _ => bad(rejection.body_text()),
+        }
     }
+}
+
+/// Errors that the framework makes (a query with an unknown key, a path that is no text) in the shape of all others.
+async fn explain_in_json(response: Response) -> Response {
+    let status = response.status();
+    let json = HeaderValue::from_static("application/json");
+    if !(status.is_client_error() || status.is_server_error())
+        || response.headers().get(header::CONTENT_TYPE) == Some(&json)
+    {
+        return response;
+    }
+    // The framework's sentences are short; one that cannot be read is left out.
+    let body = axum::body::to_bytes(response.into_body(), MAX_BODY).await.unwrap_or_default();
+    Problem::new(status, "bad-request", String::from_utf8_lossy(&body).into_owned()).into_response()
 }
 
 impl IntoResponse for Problem {
@@ -225,6 +264,7 @@ async fn mark(
     body: Body<MarkRequest>,
 ) -> Answer {
     let Json(MarkRequest { kind, reason, until, author }) = body?;
+    let (reason, author) = (why(reason)?, who(author)?);
     let mark = Command::Mark { target: marked(&target)?, kind, reason, until };
     command(&shared, mark, peer.author(author)).await
 }
@@ -235,7 +275,8 @@ async fn unmark(
     UrlPath(target): UrlPath<String>,
     Query(AuthorAndReason { author, reason }): Query<AuthorAndReason>,
 ) -> Answer {
-    let reason = reason.unwrap_or_else(|| "no reason given".into());
+    let reason = why(reason.unwrap_or_else(|| "no reason given".into()))?;
+    let author = who(author)?;
     command(&shared, Command::Unmark { target: marked(&target)?, reason }, peer.author(author)).await
 }
 
@@ -247,6 +288,7 @@ async fn failover(
 ) -> Answer {
     let Json(MoveRequest { to, epoch, reason, author }) = body?;
     let to = to.ok_or_else(|| bad("`to` is missing: a region".into()))?;
+    let (reason, author) = (why(reason)?, who(author)?);
     command(&shared, Command::Failover { hub: owner(&hub)?, to, epoch, reason }, peer.author(author)).await
 }
 
@@ -256,7 +298,11 @@ async fn failback(
     UrlPath(hub): UrlPath<String>,
     body: Body<MoveRequest>,
 ) -> Answer {
-    let Json(MoveRequest { epoch, reason, author, .. }) = body?;
+    let Json(MoveRequest { to, epoch, reason, author }) = body?;
+    if to.is_some() {
+        return Err(bad("failback goes to the preferred region: `to` is for failover".into()));
+    }
+    let (reason, author) = (why(reason)?, who(author)?);
     command(&shared, Command::Failback { hub: owner(&hub)?, epoch, reason }, peer.author(author)).await
 }
 
@@ -272,7 +318,7 @@ async fn reload(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Query(AuthorAndReason { author, .. }): Query<AuthorAndReason>,
 ) -> Answer {
-    let moved = shared.control.reload(peer.author(author)).await?;
+    let moved = shared.control.reload(peer.author(who(author)?)).await?;
     Ok(Json(moved).into_response())
 }
 
@@ -282,6 +328,28 @@ async fn metrics(State(shared): State<Shared>, ConnectInfo(peer): ConnectInfo<Pe
     let text = metrics::render(&status, &shared.counters.totals());
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+/// A reason is a line that others can read: in tables, in the log, on a terminal.
+fn why(reason: String) -> Result<String, Problem> {
+    match reason.trim() {
+        "" => Err(bad("a reason is needed: it is what everybody else sees".into())),
+        _ => one_line("reason", reason),
+    }
+}
+
+fn who(author: Option<String>) -> Result<Option<String>, Problem> {
+    author.map(|author| one_line("author", author)).transpose()
+}
+
+fn one_line(what: &str, text: String) -> Result<String, Problem> {
+    if text.chars().any(char::is_control) {
+        return Err(bad(format!("the {what} holds control characters: expected one line of text")));
+    }
+    match text.chars().count() {
+        0..=LONGEST_TEXT => Ok(text.trim().to_owned()),
+        count => Err(bad(format!("the {what} has {count} characters, and {LONGEST_TEXT} are the most"))),
+    }
 }
 
 fn owner(text: &str) -> Result<Name, Problem> {

@@ -1,14 +1,14 @@
 //! `concierge check`.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Failed, Output, config_path, print_json, render};
+use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::control::load;
-use crate::daemon::read_config;
+use crate::control::reason::many;
+use crate::daemon::{read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, has_errors};
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
@@ -33,7 +33,7 @@ impl Check {
                 };
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
-                config.map(|config| config.zones)
+                config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
         };
         let mut loaded = None;
@@ -50,15 +50,18 @@ impl Check {
             }))?,
             Output::Text => {
                 if !diagnostics.is_empty() {
-                    eprint!("{}", render::render(&diagnostics, std::io::stderr().is_terminal()));
+                    print::complain(render::render(&diagnostics, print::colors()));
                 }
                 if let Some(loaded) = loaded.filter(|_| !rejected) {
                     let (zones, hubs) = (loaded.content.zones().len(), loaded.policy.hubs.len());
                     let records = loaded.content.counts().records;
-                    println!(
-                        "ok: {zones} zones with {records} records, {hubs} hubs, {} regions",
-                        loaded.policy.regions.len()
-                    );
+                    print::line(format_args!(
+                        "ok: {}, {}, {}, {}",
+                        many(zones, "zone"),
+                        many(records, "record"),
+                        many(hubs, "hub"),
+                        many(loaded.policy.regions.len(), "region")
+                    ))?;
                 }
             }
         }

@@ -3,7 +3,8 @@
 use clap::Args;
 
 use super::client::{Client, escape};
-use super::{Common, Failed, Output, moves, print_json, status};
+use super::table::fold;
+use super::{Common, Failed, Output, moves, print, print_json, status};
 use crate::control::report::Explanation;
 use crate::dns::Name;
 
@@ -14,7 +15,7 @@ pub(super) struct Explain {
     #[arg(value_parser = moves::name)]
     name: Name,
     /// The record type [default: what the hub answers; A for other names]
-    #[arg(long = "type", short, value_name = "TYPE")]
+    #[arg(long = "type", short = 't', value_name = "TYPE")]
     rtype: Option<String>,
 }
 
@@ -26,19 +27,16 @@ impl Explain {
         if common.output == Output::Json {
             return print_json(&explanation);
         }
-        println!("{}: {}", explanation.name, explanation.rcode);
-        for (at, step) in explanation.steps.iter().enumerate() {
-            println!("  {}. {step}", at + 1);
-        }
+        let mut page = vec![format!("{}: {}", explanation.name, explanation.rcode)];
+        let width = print::width();
+        page.extend(
+            explanation.steps.iter().enumerate().map(|(at, step)| fold(&format!("{:>3}. ", at + 1), step, width)),
+        );
         if !explanation.answer.is_empty() {
-            println!("\nanswer");
-            for record in &explanation.answer {
-                println!("  {record}");
-            }
+            page.push("\nanswer".into());
+            page.extend(explanation.answer.iter().map(|record| format!("  {record}")));
         }
-        for hub in &explanation.hubs {
-            println!("\n{}", status::why(hub));
-        }
-        Ok(())
+        page.extend(explanation.hubs.iter().map(|hub| format!("\n{}", status::why(hub, width))));
+        print::line(page.join("\n"))
     }
 }

@@ -1,10 +1,10 @@
 //! `concierge history`.
 
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
 
 use super::client::{Client, escape};
-use super::{Common, Failed, Output, print_json};
+use super::table::{Table, wrap};
+use super::{Common, Failed, Output, print, print_json};
 use crate::control::report::AuditRecord;
 
 /// Show the audit trail, newest first.
@@ -25,31 +25,40 @@ impl History {
             return print_json(&records);
         }
         if records.is_empty() {
-            println!("nothing has changed yet");
-            return Ok(());
+            return print::line(match &self.subject {
+                Some(subject) => format!("the audit trail tells nothing of {subject}"),
+                None => "nothing has changed yet".into(),
+            });
         }
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        table.set_header(["#", "WHEN (UTC)", "WHAT", "ABOUT", "CHANGE", "EPOCH", "WHO", "WHY"]);
-        for record in records {
-            let change = match (&record.before, &record.after) {
-                (Some(before), Some(after)) => format!("{before} -> {after}"),
-                (None, Some(after)) => after.clone(),
-                (Some(before), None) => format!("{before} -> none"),
-                (None, None) => String::new(),
-            };
-            table.add_row([
-                record.sequence.to_string(),
-                record.at.to_string(),
-                record.kind.word().into(),
-                record.subject,
-                change,
-                record.epoch.map(|epoch| epoch.to_string()).unwrap_or_default(),
-                format!("{} ({})", record.author, record.origin),
-                record.reason,
-            ]);
-        }
-        println!("{table}");
-        Ok(())
+        print::line(render(&records, print::width()))
     }
+}
+
+/// A record a line; on a terminal in two, so that none of it is squeezed into thin columns.
+fn render(records: &[AuditRecord], width: Option<usize>) -> String {
+    let mut table = match width {
+        None => Table::new(&["#", "WHEN (UTC)", "WHAT", "ABOUT", "CHANGE", "EPOCH", "WHO", "WHY"]),
+        Some(_) => Table::new(&["#", "WHEN (UTC)", "WHAT", "ABOUT", "CHANGE"]),
+    };
+    for record in records {
+        let change = match (&record.before, &record.after) {
+            (Some(before), Some(after)) => format!("{before} -> {after}"),
+            (None, Some(after)) => after.clone(),
+            (Some(before), None) => format!("{before} -> none"),
+            (None, None) => String::new(),
+        };
+        let (sequence, at) = (record.sequence.to_string(), record.at.to_string());
+        let (what, about) = (record.kind.word().to_owned(), record.subject.clone());
+        let epoch = record.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+        let who = format!("{} ({})", record.author, record.origin);
+        match width {
+            None => table.row(vec![sequence, at, what, about, change, epoch, who, record.reason.clone()]),
+            Some(_) => {
+                let epoch = record.epoch.map(|epoch| format!("epoch {epoch}, ")).unwrap_or_default();
+                table.row(vec![sequence, at, what, about, change]);
+                table.line(wrap(&format!("{epoch}by {who}: {}", record.reason), width, 6).join("\n"));
+            }
+        }
+    }
+    table.render(width)
 }

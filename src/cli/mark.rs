@@ -14,9 +14,9 @@ use crate::policy::MarkKind;
 /// Mark a region or an endpoint.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A mark outranks health and never edits it: `status` shows both. Where a region and one of its endpoints are marked, the
-more restrictive mark holds (down, then drain, then up). The command returns when the mark is on disk and no older answer
-is given any more.
+A mark outranks health and never edits it: `status` shows both. Where a region and one of its endpoints are marked, \
+the more restrictive mark holds (down, then drain, then up). The command returns when the mark is on disk and no older \
+answer is given any more.
 
 Examples:  concierge mark westeurope down --reason \"storage upgrade\" --until 2h
            concierge mark hub.example.net./northeurope drain --reason \"canary first\"")]

@@ -11,13 +11,14 @@ mod explain;
 mod history;
 mod mark;
 mod moves;
+mod print;
 mod reload;
 pub mod render;
 mod serve;
 mod status;
+mod table;
 mod when;
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -46,6 +47,7 @@ struct Arguments {
 
 /// What every subcommand takes.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Options of every subcommand")]
 struct Common {
     /// Configuration file [default: config/concierge.toml, then /etc/concierge/concierge.toml]
     #[arg(long, short, global = true, value_name = "FILE", env = "CONCIERGE_CONFIG")]
@@ -53,7 +55,7 @@ struct Common {
     /// Admin socket of the daemon [default: the one that the configuration names]
     #[arg(long, global = true, value_name = "PATH", env = "CONCIERGE_SOCKET")]
     socket: Option<PathBuf>,
-    /// How results are shown
+    /// How results are shown: for people, or as the admin API's JSON
     #[arg(long, short, global = true, value_name = "FORM", default_value = "text")]
     output: Output,
 }
@@ -61,9 +63,9 @@ struct Common {
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
-    /// For people
+    // For people. (A comment of documentation here would spread every `--help` over three pages.)
     Text,
-    /// The admin API's JSON, for programs
+    // The admin API's JSON, for programs.
     Json,
 }
 
@@ -85,7 +87,7 @@ enum Subcommands {
     Unmark(mark::Unmark),
     /// Make a region active for a hub
     Failover(moves::Failover),
-    /// Make the preferred region of a hub active again
+    /// Make the preferred region of a hub, the first of its endpoints, active again
     Failback(moves::Failback),
     /// Show the audit trail: who changed what, when and why
     History(history::History),
@@ -100,8 +102,6 @@ enum Failed {
     Sentence(String),
     /// Files were rejected; what is wrong has been printed.
     Rejected,
-    /// Something did not hold; what has been printed.
-    Shown,
 }
 
 impl From<ClientError> for Failed {
@@ -141,10 +141,9 @@ pub fn run() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Sentence(sentence)) => {
-            eprintln!("error: {sentence}");
+            print::complain(format_args!("error: {sentence}\n"));
             ExitCode::FAILURE
         }
-        Err(Failed::Shown) => ExitCode::FAILURE,
         Err(Failed::Rejected) => ExitCode::from(EX_CONFIG),
     }
 }
@@ -170,7 +169,7 @@ fn socket(common: &Common) -> Result<PathBuf, Failed> {
     match crate::daemon::read_config(&path) {
         (Some(config), _) => Ok(config.admin.socket),
         (None, diagnostics) => {
-            eprint!("{}", render::render(&diagnostics, std::io::stderr().is_terminal()));
+            print::complain(render::render(&diagnostics, print::colors()));
             Err(Failed::Rejected)
         }
     }
@@ -186,6 +185,5 @@ fn config_path(common: &Common) -> Option<PathBuf> {
 /// Prints what the daemon answered, as it came.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failed> {
     let text = serde_json::to_string_pretty(value).map_err(|error| Failed::Sentence(error.to_string()))?;
-    println!("{text}");
-    Ok(())
+    print::line(text)
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use hyper::Method;
 
 use super::client::{Client, author, escape};
-use super::{Common, Failed, Output, print_json};
+use super::{Common, Failed, Output, print, print_json};
 use crate::admin::request::MoveRequest;
 use crate::control::report::Moved;
 use crate::dns::Name;
@@ -13,9 +13,9 @@ use crate::policy::RegionName;
 /// Make a region active.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Refused when the region is down, drained or not observed yet; `concierge mark REGION up` says that it is good all the same.
-With --epoch a repeat of an applied command succeeds and changes nothing, and one that was planned before another change
-is refused. The command returns when the change is on disk and no older answer is given any more.")]
+Refused when the region is down, drained or not observed yet; `concierge mark REGION up` says that it is good all the \
+same. With --epoch a repeat of an applied command succeeds and changes nothing, and one that was planned before another \
+change is refused. The command returns when the change is on disk and no older answer is given any more.")]
 pub(super) struct Failover {
     /// The hub
     #[arg(value_parser = name)]
@@ -88,15 +88,13 @@ pub(super) fn show(moved: &Moved, common: &Common) -> Result<(), Failed> {
     if common.output == Output::Json {
         return print_json(moved);
     }
-    println!("{}", moved.summary);
+    let mut page = vec![moved.summary.clone()];
     for switched in &moved.switched {
         let from = switched.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
-        println!("  {}  {from}{}  epoch {}", switched.hub, switched.to, switched.epoch);
+        page.push(format!("  {}  {from}{}  epoch {}", switched.hub, switched.to, switched.epoch));
     }
-    for note in &moved.notes {
-        println!("note: {note}");
-    }
-    Ok(())
+    page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
+    print::line(page.join("\n"))
 }
 
 /// A name on the command line: absolute, with or without its final dot.

@@ -4,7 +4,7 @@ use clap::Args;
 use hyper::Method;
 
 use super::client::{Client, ClientError, author, escape};
-use super::{Common, Failed, moves};
+use super::{Common, Failed, moves, print};
 use crate::control::report::Moved;
 
 /// Read zones and policy anew. A bad file leaves the running answers as they are and is explained.
@@ -21,7 +21,7 @@ impl Reload {
         match client.send::<Moved>(Method::POST, &path, &()).await {
             Ok(moved) => moves::show(&moved, common),
             Err(refused @ ClientError::Refused { rejected: true, .. }) => {
-                eprintln!("error: {refused}\nhint: `concierge check` shows the lines");
+                print::complain(format_args!("error: {refused}\nhint: `concierge check` shows the lines\n"));
                 Err(Failed::Rejected)
             }
             Err(other) => Err(other.into()),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str};
 
+use crate::control::reason::many;
 use crate::diagnostic::{Diagnostic, Place, Severity};
 
 /// Columns of a line that are shown at most around its mark.
@@ -42,7 +43,6 @@ fn count(diagnostics: &[Diagnostic]) -> String {
     let number = |severity| diagnostics.iter().filter(|problem| problem.severity == severity).count();
     let files: BTreeSet<&Path> =
         diagnostics.iter().filter_map(|problem| Some(&*problem.place.as_ref()?.path)).collect();
-    let many = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let severities: Vec<String> = [Severity::Error, Severity::Warning]
         .into_iter()
         .filter(|severity| number(*severity) > 0)

@@ -1,12 +1,10 @@
 //! `concierge serve`: the daemon in the foreground.
 
-use std::io::IsTerminal;
-
 use axum::Router;
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::{Common, Failed, PLACES, config_path, render};
+use super::{Common, Failed, PLACES, config_path, print, render};
 use crate::config::{Config, Log, LogFormat};
 use crate::control::event::Loaded;
 use crate::control::load;
@@ -16,8 +14,8 @@ use crate::diagnostic::Diagnostic;
 /// Run the daemon in the foreground.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or nothing;
-SIGTERM and SIGINT answer what has come in, and end.")]
+Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or \
+nothing; SIGTERM and SIGINT answer what has come in, and end.")]
 pub(super) struct Serve {}
 
 impl Serve {
@@ -54,7 +52,7 @@ pub(super) fn load(config: &Config) -> Result<Loaded, Failed> {
 /// Shows the problems; what was read, unless they reject it.
 fn accepted<T>(read: Option<T>, problems: &[Diagnostic]) -> Result<T, Failed> {
     if !problems.is_empty() {
-        eprint!("{}", render::render(problems, std::io::stderr().is_terminal()));
+        print::complain(render::render(problems, print::colors()));
     }
     read.ok_or(Failed::Rejected)
 }
@@ -64,8 +62,10 @@ pub(super) fn start_log(log: &Log) -> Result<(), Failed> {
     let filter = EnvFilter::try_new(&log.filter)
         .map_err(|error| Failed::Sentence(format!("log.filter `{}` is no filter: {error}", log.filter)))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that nobody reads any more must not stop the daemon, and there is no other place to say so.
+    let builder = builder.log_internal_errors(false);
     let started = match log.format {
-        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Text => builder.with_ansi(print::colors()).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init(),
     };
     started.map_err(|error| Failed::Sentence(format!("cannot start the log: {error}")))

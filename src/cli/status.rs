@@ -1,10 +1,12 @@
 //! `concierge status`: what one reads first in an incident.
 
 use clap::Args;
-use comfy_table::{Cell, ContentArrangement, Table, presets};
 
 use super::client::Client;
-use super::{Common, Failed, Output, print_json};
+use super::table::{Table, fold};
+use super::{Common, Failed, Output, print, print_json};
+use crate::control::commands::unknown;
+use crate::control::reason::many;
 use crate::control::report::{Condition, EndpointStatus, HubStatus, MarkStatus, Status};
 use crate::time::{Timestamp, human};
 
@@ -20,55 +22,49 @@ impl StatusArgs {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
         let mut status: Status = client.get("/v1/status").await?;
         if let Some(wanted) = &self.hub {
+            let known: Vec<_> = status.hubs.iter().map(|hub| hub.name.to_string()).collect();
             status.hubs.retain(|hub| hub.name.is_at_or_below(wanted));
             if status.hubs.is_empty() {
-                return Err(Failed::Sentence(format!(
-                    "no hub at or below {wanted}; `concierge status` shows them all"
-                )));
+                let known: Vec<_> = known.iter().map(String::as_str).collect();
+                return Err(Failed::Sentence(unknown("hub at or below", &wanted.to_string(), &known)));
             }
         }
         match common.output {
             Output::Json => print_json(&status),
-            Output::Text => {
-                print!("{}", render(&status));
-                Ok(())
-            }
+            Output::Text => print::line(render(&status, print::width())),
         }
     }
 }
 
 /// The whole page: what is wrong comes first, then the hubs, then the endpoints, then the marks.
-pub(super) fn render(status: &Status) -> String {
-    let mut page = String::new();
-    let mut line = |text: String| {
-        page.push_str(&text);
-        page.push('\n');
-    };
+pub(super) fn render(status: &Status, width: Option<usize>) -> String {
+    let mut page = Vec::new();
+    let mut line = |text: String| page.push(text);
     let now = status.now;
     line(format!(
-        "concierge {}  up {}  {} zones  {} hubs  snapshot {}  {now}",
+        "concierge {}  up {}  {}  {}  snapshot {}  {now}",
         status.version,
         human(now.since(status.started)),
-        status.zones.len(),
-        status.hubs.len(),
+        many(status.zones.len(), "zone"),
+        many(status.hubs.len(), "hub"),
         status.generation,
     ));
     for alarm in alarms(status) {
-        line(format!("! {alarm}"));
+        line(fold("! ", &alarm, width));
     }
     line(String::new());
-    line(hubs(&status.hubs, now));
+    line(hubs(&status.hubs, now).render(width));
     line(String::new());
-    line(endpoints(&status.hubs, now));
+    line(endpoints(&status.hubs, now).render(width));
     if !status.marks.is_empty() {
         line(String::new());
-        line(marks(&status.marks, now));
+        line(marks(&status.marks, now).render(width));
     }
     for hub in status.hubs.iter().filter(|hub| hub.condition != Condition::Ok || hub.hold.is_some()) {
         line(String::new());
-        line(why(hub));
+        line(why(hub, width));
     }
-    page
+    page.join("\n")
 }
 
 /// What somebody may have to act on.
@@ -90,31 +86,27 @@ fn alarms(status: &Status) -> Vec<String> {
     if !status.reload.ok {
         let first = status.reload.problems.first().map_or("", String::as_str);
         alarms.push(format!(
-            "the last reload ({} ago) was refused, older answers stay: {} problems, the first: {first}",
+            "the last reload ({} ago) was refused, older answers stay: {}, the first: {first}",
             human(status.now.since(status.reload.at)),
-            status.reload.problems.len()
+            many(status.reload.problems.len(), "problem")
         ));
     }
     if status.probers.stalled > 0 {
-        alarms.push(format!("{} probers give no observations: their health is frozen", status.probers.stalled));
+        alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
     }
     if status.totals.commits_failed > 0 {
-        alarms.push(format!("the store refused {} changes since the start: see the log", status.totals.commits_failed));
+        alarms.push(format!(
+            "the store could not keep {} since the start: see the log",
+            many(status.totals.commits_failed, "change")
+        ));
     }
     alarms
 }
 
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(header);
-    table
-}
-
-fn hubs(hubs: &[HubStatus], now: Timestamp) -> String {
-    let mut table = table(&["HUB", "ACTIVE", "EPOCH", "SINCE", "CONDITION", "TTL", "ANSWER"]);
+fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
+    let mut table = Table::new(&["HUB", "ACTIVE", "EPOCH", "SINCE", "CONDITION", "TTL", "ANSWER"]);
     for hub in hubs {
-        table.add_row([
+        table.row(vec![
             hub.name.to_string(),
             if hub.all { "all".into() } else { hub.active.to_string() },
             hub.epoch.to_string(),
@@ -124,27 +116,26 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> String {
             hub.answer.join(", "),
         ]);
     }
-    table.to_string()
+    table
 }
 
-fn endpoints(hubs: &[HubStatus], now: Timestamp) -> String {
-    let mut table = table(&["", "ENDPOINT", "REGION", "MEASURED", "EFFECTIVE", "LAST OBSERVATION", "AGE", "MARK"]);
+/// Measured and effective state side by side; `*` is the active region, and why a mark was made stands with the marks.
+fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
+    let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
     for hub in hubs {
-        for (at, endpoint) in hub.endpoints.iter().enumerate() {
-            let owner = if at == 0 { hub.name.to_string() } else { String::new() };
-            table.add_row([
-                Cell::new(if endpoint.active { "*" } else { "" }),
-                Cell::new(owner),
-                Cell::new(&endpoint.region),
-                Cell::new(measured(endpoint)),
-                Cell::new(endpoint.effective.word()),
-                Cell::new(last(endpoint)),
-                Cell::new(endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default()),
-                Cell::new(endpoint.mark.as_ref().map(mark).unwrap_or_default()),
+        table.line(hub.name.to_string());
+        for endpoint in &hub.endpoints {
+            table.row(vec![
+                format!("{} {}", if endpoint.active { "*" } else { " " }, endpoint.region),
+                measured(endpoint),
+                endpoint.effective.word().into(),
+                endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
+                endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default(),
+                last(endpoint),
             ]);
         }
     }
-    table.to_string()
+    table
 }
 
 fn measured(endpoint: &EndpointStatus) -> String {
@@ -163,19 +154,14 @@ fn last(endpoint: &EndpointStatus) -> String {
     }
 }
 
-fn mark(mark: &MarkStatus) -> String {
-    let until = mark.mark.until.map(|until| format!(" until {until}")).unwrap_or_default();
-    format!("{} by {}{until}: {}", mark.mark.kind.word(), mark.mark.author, mark.mark.reason)
-}
-
-fn marks(marks: &[MarkStatus], now: Timestamp) -> String {
-    let mut table = table(&["MARKED", "AS", "BY", "SINCE", "UNTIL", "WHY"]);
+fn marks(marks: &[MarkStatus], now: Timestamp) -> Table {
+    let mut table = Table::new(&["MARKED", "AS", "BY", "SINCE", "UNTIL", "WHY"]);
     for MarkStatus { target, mark } in marks {
         let until = match mark.until {
             Some(until) => format!("{until} (in {})", human(until.since(now))),
             None => "unmarked".into(),
         };
-        table.add_row([
+        table.row(vec![
             target.to_string(),
             mark.kind.word().into(),
             mark.author.clone(),
@@ -184,19 +170,20 @@ fn marks(marks: &[MarkStatus], now: Timestamp) -> String {
             mark.reason.clone(),
         ]);
     }
-    table.to_string()
+    table
 }
 
 /// Why one hub answers as it does: the last change, what waits, and both truths of each endpoint.
-pub(super) fn why(hub: &HubStatus) -> String {
+pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
     let mut lines = vec![format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word())];
-    lines.push(format!("  active since {} ({}): {}", hub.since, hub.cause.word(), hub.reason));
+    let cause = hub.cause.word();
+    lines.push(fold("  ", &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason), width));
     if let Some(hold) = &hub.hold {
-        lines.push(format!("  waiting: {}", hold.reason));
+        lines.push(fold("  waiting: ", &hold.reason, width));
     }
     lines.extend(hub.endpoints.iter().map(|endpoint| {
-        let active = if endpoint.active { "*" } else { " " };
-        format!("  {active} {} ({})", endpoint.reason, endpoint.effective.word())
+        let active = if endpoint.active { "  * " } else { "    " };
+        fold(active, &format!("{} ({})", endpoint.reason, endpoint.effective.word()), width)
     }));
     lines.join("\n")
 }

@@ -8,4 +8,4 @@ mod read;
 mod tests;
 
 pub use model::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
-pub use read::read;
+pub use read::{read, zones};

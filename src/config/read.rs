@@ -41,6 +41,12 @@ pub fn read(source: &Source) -> (Option<Config>, Vec<Diagnostic>) {
     (config.filter(|_| !has_errors(&problems)), problems)
 }
 
+/// The zones folder that a file names, whatever else is wrong with it: so a check can look on.
+pub fn zones(source: &Source) -> Option<PathBuf> {
+    let document = Document::parse(source);
+    document.root().setting("zones", &mut Vec::new(), Value::path).or(document.beside(ZONES))
+}
+
 impl Config {
     /// The configuration of an empty file in `folder`: every default.
     pub fn default_at(folder: &Path) -> Self {

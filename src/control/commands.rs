@@ -147,7 +147,8 @@ impl State {
                 None => refuse(self.no_hub(&endpoint.hub)),
                 Some(hub) if hub.position(&endpoint.region).is_some() => Ok(()),
                 Some(hub) => {
-                    refuse(unknown(&format!("endpoint of {}", hub.name), endpoint.region.as_str(), &regions(hub)))
+                    let (region, known) = (endpoint.region.as_str(), regions(hub));
+                    refuse(format!("{} has no endpoint in `{region}`; {}", hub.name, suggest(region, &known)))
                 }
             },
         }
@@ -164,15 +165,20 @@ fn regions(hub: &Hub) -> Vec<&str> {
 }
 
 /// `no region `westeurop`; did you mean `westeurope`?`
-fn unknown(what: &str, written: &str, known: &[&str]) -> String {
+pub(crate) fn unknown(what: &str, written: &str, known: &[&str]) -> String {
+    format!("no {what} `{written}`; {}", suggest(written, known))
+}
+
+/// What could have been meant.
+fn suggest(written: &str, known: &[&str]) -> String {
     /// More names than this are not listed.
     const LISTED: usize = 12;
     match closest(written, known.iter().copied()) {
-        Some(close) => format!("no {what} `{written}`; did you mean `{close}`?"),
-        None if known.is_empty() => format!("no {what} `{written}`; the policy has none"),
+        Some(close) => format!("did you mean `{close}`?"),
+        None if known.is_empty() => "the policy has none".into(),
         None => {
             let more = if known.len() > LISTED { ", ..." } else { "" };
-            format!("no {what} `{written}`; there are {}{more}", known[..known.len().min(LISTED)].join(", "))
+            format!("there are {}{more}", known[..known.len().min(LISTED)].join(", "))
         }
     }
 }

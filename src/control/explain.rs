@@ -58,8 +58,8 @@ impl State {
                 (Choice::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(*at)].region.to_string(),
                 (Choice::Endpoint(at), None) => format!("endpoint {at}"),
             };
-            let why =
-                standing.map(|standing| format!(", epoch {}: {}", standing.epoch, standing.reason)).unwrap_or_default();
+            let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
+            let why = why.unwrap_or_default();
             steps.push(format!("it is a hub and answers {region}{why}"));
         }
         steps.push(match result {

@@ -23,7 +23,7 @@
 //! | [`run`] | the loop | shell |
 
 pub mod clock;
-mod commands;
+pub(crate) mod commands;
 pub mod event;
 mod explain;
 pub mod load;

@@ -84,6 +84,13 @@ pub fn marked(target: &MarkTarget, kind: &str, author: &str, reason: &str) -> St
     format!("{target} marked {kind} by {author} ({reason})")
 }
 
+/// A count with its noun: `1 zone`, `3 zones`.
+pub fn many(count: impl TryInto<u64>, noun: &str) -> String {
+    // A count that does not fit is not one.
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -439,7 +439,12 @@ impl State {
             Ok(loaded) => {
                 let (zones, hubs) = (loaded.content.zones().len(), loaded.policy.hubs.len());
                 let warnings = loaded.warnings.clone();
-                let summary = format!("reloaded: {zones} zones, {hubs} hubs, {} warnings", warnings.len());
+                let summary = format!(
+                    "reloaded: {}, {}, {}",
+                    reason::many(zones, "zone"),
+                    reason::many(hubs, "hub"),
+                    reason::many(warnings.len(), "warning")
+                );
                 turn.audit(AuditKind::Reload, "zones and policy".into(), &summary);
                 turn.say(Level::Info, "reload", summary.clone());
                 turn.notes.extend(warnings);
@@ -450,8 +455,8 @@ impl State {
                 self.totals.reloads_refused += 1;
                 let first = problems.first().map_or("", String::as_str);
                 let sentence = format!(
-                    "reload refused, the running answers stay as they are: {} problems, the first: {first}",
-                    problems.len()
+                    "reload refused, the running answers stay as they are: {}, the first: {first}",
+                    reason::many(problems.len(), "problem")
                 );
                 turn.say(Level::Error, "reload", sentence);
                 self.reload.at = turn.now;

@@ -194,7 +194,10 @@ impl Store {
 
 /// Whether a record is about a hub or a region: its subject, one endpoint of it, or one of the regions that it tells of.
 fn about(record: &AuditRecord, subject: &str) -> bool {
-    let same = |text: &str| text.trim_end_matches('.').eq_ignore_ascii_case(subject.trim_end_matches('.'));
+    // Operators write `hub.example.net/westeurope` without the final dot of the hub.
+    let plain = |text: &str| text.trim_end_matches('.').replace("./", "/").to_ascii_lowercase();
+    let subject = plain(subject);
+    let same = |text: &str| plain(text) == subject;
     same(&record.subject)
         || record.subject.rsplit_once('/').is_some_and(|(hub, region)| same(hub) || same(region))
         || record.before.as_deref().is_some_and(same)
@@ -354,7 +357,9 @@ mod tests {
     #[test]
     fn a_file_that_is_no_store_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("concierge.redb"), "not a database at all").unwrap();
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("concierge.redb")).unwrap();
+        std::io::Write::write_all(&mut file, b"not a database at all").unwrap();
         let error = Store::open(folder.path()).unwrap_err().to_string();
         assert!(error.starts_with("cannot open the store "), "{error}");
     }

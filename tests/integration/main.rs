@@ -4,12 +4,14 @@
 //! Nothing is skipped: a peer that is not installed fails its test and names its Debian package.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
+mod command_line;
 mod crash;
 mod differential;
 mod failover;
 mod grace;
 mod load;
 mod marks;
+mod operation;
 mod process;
 mod reload;
 mod timing;

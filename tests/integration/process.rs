@@ -107,6 +107,11 @@ impl Site {
         concierge().arg("--config").arg(config).args(arguments).output().unwrap()
     }
 
+    /// Runs the program with this site's configuration, and keeps everything that it says.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        ran(&self.concierge(arguments))
+    }
+
     /// Runs the program, which has to succeed, and returns what it prints.
     pub fn ok(&self, arguments: &[&str]) -> String {
         let output = self.concierge(arguments);
@@ -165,6 +170,19 @@ pub fn concierge() -> Command {
     command.env_remove("CONCIERGE_SOCKET").env_remove("CONCIERGE_CONFIG").env_remove("SUDO_USER");
     command.stdin(Stdio::null());
     command
+}
+
+/// How a run of the program ended, and what it said.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+pub fn ran(output: &Output) -> Ran {
+    Ran { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 pub fn text(octets: &[u8]) -> String {
@@ -288,6 +306,39 @@ impl Drop for Region {
         self.stop.store(true, Ordering::SeqCst);
         drop(TcpStream::connect(self.address));
         self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+/// A running daemon with both its regions up.
+pub struct Up {
+    pub site: Site,
+    pub daemon: Daemon,
+    pub weu: Option<Region>,
+    pub neu: Option<Region>,
+}
+
+impl Up {
+    pub fn start() -> Self {
+        Self::of(Site::new(QUICK))
+    }
+
+    pub fn of(site: Site) -> Self {
+        let (weu, neu) = (Some(Region::start(site.net.weu())), Some(Region::start(site.net.neu())));
+        let daemon = Daemon::start(&site);
+        let up = Self { site, daemon, weu, neu };
+        assert!(up.measures("westeurope", "up") && up.measures("northeurope", "up"), "the regions are not up");
+        up
+    }
+
+    /// Waits until every endpoint in a region has this health.
+    pub fn measures(&self, region: &str, health: &str) -> bool {
+        let same = |endpoint: &&Value| endpoint["region"] == region;
+        eventually(Duration::from_secs(15), || {
+            let (_, status) = request(&self.site.socket(), "GET", "/v1/status", "").unwrap();
+            let hubs = status["hubs"].as_array().unwrap().iter();
+            let mut endpoints = hubs.flat_map(|hub| hub["endpoints"].as_array().unwrap());
+            endpoints.by_ref().filter(same).all(|endpoint| endpoint["measured"] == health)
+        })
     }
 }
 

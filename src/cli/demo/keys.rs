@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::regions::Regions;
 use super::toggled;
+use crate::cli::print::{self, say};
 use crate::cli::status;
 use crate::control::event::{Author, Command, Reply};
 use crate::control::report::Status;
@@ -45,17 +46,18 @@ impl Keys {
         loop {
             tokio::select! {
                 key = self.pressed.recv(), if open => match key {
-                    // Without a terminal the demo runs until it is told to end.
+                    // A terminal that is gone takes its demo along; without one the demo runs until it is told to end.
+                    None if self.before.is_some() => return,
                     None => open = false,
                     Some(b'q' | b'Q') => return,
                     Some(b's' | b'S') => {
                         if let Some(status) = self.status().await {
-                            print!("\n{}\n", status::render(&status));
+                            say(format_args!("\n{}", status::render(&status, print::width())));
                         }
                     }
                     Some(digit @ b'1'..=b'9') => {
                         if let Some(sentence) = toggled(&self.regions, usize::from(digit - b'1')) {
-                            println!("{sentence}");
+                            say(sentence);
                         }
                     }
                     Some(_) => {}
@@ -86,7 +88,7 @@ fn tell(status: &Status, seen: &mut Vec<String>) {
         .map(|hub| format!("{} answers {}, epoch {}: {}", hub.name, hub.active, hub.epoch, hub.answer.join(", ")))
         .collect();
     for line in lines.iter().filter(|line| !seen.contains(line)) {
-        println!("{}  {line}", status.now);
+        say(format_args!("{}  {line}", status.now));
     }
     *seen = lines;
 }

@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use self::device::Way;
 use self::regions::{Regions, Speaks};
 use super::client::{Client, escape};
+use super::print::{line, say};
 use super::{Common, Failed, serve};
 use crate::config::Config;
 use crate::control::run::Control;
@@ -95,6 +96,8 @@ struct Stage {
     regions: Regions,
     control: Control,
     server: SocketAddr,
+    /// A name below a wildcard, where the zones are known.
+    wildcard: Option<&'static str>,
 }
 
 impl Demo {
@@ -123,8 +126,12 @@ impl Demo {
         let routes = Router::new().route("/demo/regions/{region}/{order}", post(ordered)).with_state(regions.clone());
         let daemon = Daemon::start(Start { config, config_path: None, loaded, routes, resolve_here: true }).await;
         let daemon = daemon.map_err(|error| {
-            let hint = "hint: `--listen 127.0.0.1:0` takes a free port";
-            Failed::Sentence(format!("{error}\n{hint}"))
+            let taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
+            let hint = match error.downcast_ref().is_some_and(taken) {
+                true => "\nhint: is another demo running? `--listen 127.0.0.1:0` takes a free port",
+                false => "",
+            };
+            Failed::Sentence(format!("{error}{hint}"))
         })?;
         let outcome = self.play(&daemon, &policy, regions, &socket).await;
         daemon.stop().await;
@@ -134,14 +141,17 @@ impl Demo {
     async fn play(&self, daemon: &Daemon, policy: &Policy, regions: Regions, socket: &Path) -> Result<(), Failed> {
         let server = daemon.addresses()[0];
         let hub = raise_curtain(policy, &regions, server).await.map_err(Failed::Sentence)?;
-        let stage = Stage { hub, regions, control: daemon.control().clone(), server };
+        let wildcard = self.zones.is_none().then_some("shop.sites.example.net.");
+        let stage = Stage { hub, regions, control: daemon.control().clone(), server, wildcard };
         if self.auto {
-            println!("concierge on {server}, over UDP and TCP; the story begins");
-            return match story::play(&stage).await {
-                Ok(()) => Ok(()),
-                Err(sentence) => {
-                    println!("not right: {sentence}");
-                    Err(Failed::Shown)
+            say(format_args!("concierge on {server}, over UDP and TCP; the story begins"));
+            return tokio::select! {
+                told = story::play(&stage) => {
+                    told.map_err(|sentence| Failed::Sentence(format!("the story did not come out right: {sentence}")))
+                }
+                stopped = daemon.run(std::future::pending()) => {
+                    stopped?;
+                    Err(Failed::Sentence("stopped before the story was over".into()))
                 }
             };
         }
@@ -185,7 +195,12 @@ async fn raise_curtain(policy: &Policy, regions: &Regions, server: SocketAddr) -
     let mut worst_detection = Duration::ZERO;
     for other in policy.hubs.values() {
         for endpoint in &other.endpoints {
-            let Some(target) = &endpoint.probe else { continue };
+            let Some(target) = &endpoint.probe else {
+                if other.name == hub.name {
+                    return Err(format!("{} of {} has no probe: nothing would see it fail", endpoint.region, hub.name));
+                }
+                continue;
+            };
             let probe = &policy.probes[&target.probe];
             let (port, speaks) = match &probe.kind {
                 ProbeKind::Tcp(tcp) => (tcp.port, Speaks::Tcp),
@@ -209,7 +224,9 @@ async fn raise_curtain(policy: &Policy, regions: &Regions, server: SocketAddr) -
             }
         }
     }
-    regions.restore_all()?;
+    regions.restore_all().map_err(|error| {
+        format!("{error}\nhint: another demo plays its regions at the same addresses, one at a time")
+    })?;
     Ok(Hub {
         owner: hub.name.clone(),
         name: hub.name.to_string(),
@@ -236,28 +253,26 @@ async fn addresses(target: &Target, server: SocketAddr) -> Result<Vec<IpAddr>, S
 
 fn introduce(stage: &Stage, socket: &Path) {
     let Stage { hub, regions, server, .. } = stage;
-    println!("concierge answers on {server} over UDP and TCP, and plays these regions:\n");
+    say(format_args!("concierge answers on {server} over UDP and TCP, and plays these regions:\n"));
     let regions = regions.list();
     for (at, (region, addresses, _)) in regions.iter().enumerate() {
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        println!("  {}  {region:<14} listens on {}", at + 1, addresses.join(", "));
+        say(format_args!("  {}  {region:<14} listens on {}", at + 1, addresses.join(", ")));
     }
     let (address, port) = (server.ip(), server.port());
-    println!("\nLook, from another terminal:\n");
-    println!("  dig @{address} -p {port} {} A", hub.name);
-    println!("  dig @{address} -p {port} {} A +tcp", hub.name);
-    println!("  dig @{address} -p {port} shop.sites.{} A        # a wildcard", parent(&hub.owner));
-    println!("  watch -n 0.5 dig @{address} -p {port} {} A +noall +answer", hub.name);
-    println!("\n  export CONCIERGE_SOCKET={}", socket.display());
-    println!("  concierge status");
-    println!("  concierge explain {}", hub.name);
-    println!("  concierge demo fail {}", hub.regions[0]);
-    println!("  concierge mark {} down --reason \"I said so\"", hub.regions[0]);
-    println!("\nKeys: a number fails or restores that region, s shows the status, q ends the demo.\n");
-}
-
-fn parent(name: &Name) -> Name {
-    name.parent().unwrap_or_else(Name::root)
+    say(format_args!("\nLook, from another terminal:\n"));
+    say(format_args!("  dig @{address} -p {port} {} A", hub.name));
+    say(format_args!("  dig @{address} -p {port} {} A +tcp", hub.name));
+    if let Some(wildcard) = &stage.wildcard {
+        say(format_args!("  dig @{address} -p {port} {wildcard} A        # a wildcard"));
+    }
+    say(format_args!("  watch -n 0.5 dig @{address} -p {port} {} A +noall +answer", hub.name));
+    say(format_args!("\n  export CONCIERGE_SOCKET={}", socket.display()));
+    say(format_args!("  concierge status"));
+    say(format_args!("  concierge explain {}", hub.name));
+    say(format_args!("  concierge demo fail {}", hub.regions[0]));
+    say(format_args!("  concierge mark {} down --reason \"I said so\"", hub.regions[0]));
+    say(format_args!("\nKeys: a number fails or restores that region, s shows the status, q ends the demo.\n"));
 }
 
 /// Tells a running demo to fail or restore a region.
@@ -268,8 +283,7 @@ fn order(common: &Common, region: &str, order: &str) -> Result<(), Failed> {
     let client = Client::new(socket.clone());
     let path = format!("/demo/regions/{}/{order}", escape(region));
     let done: Value = serve::runtime()?.block_on(client.send(Method::POST, &path, &json!({})))?;
-    println!("{}", done["summary"].as_str().unwrap_or_default());
-    Ok(())
+    line(done["summary"].as_str().unwrap_or_default())
 }
 
 async fn ordered(
@@ -284,7 +298,7 @@ async fn ordered(
     };
     match done {
         Ok(summary) => {
-            println!("{summary}");
+            say(&summary);
             (StatusCode::OK, Json(json!({ "summary": summary })))
         }
         Err(message) => (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": message } }))),

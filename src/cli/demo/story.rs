@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::device::{self, Way};
 use super::{Hub, Stage};
+use crate::cli::print;
 use crate::control::event::{Author, Command, Reply};
 use crate::control::mark::MarkTarget;
 use crate::control::report::{HubStatus, Moved};
@@ -43,7 +44,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
     let Stage { hub, regions, control, .. } = stage;
     let [first, second] = [&hub.regions[0], &hub.regions[1]];
     let started = Instant::now();
-    let say = |sentence: &str| println!("{:7.2} s  {sentence}", started.elapsed().as_secs_f64());
+    let say = |sentence: &str| print::say(format_args!("{:7.2} s  {sentence}", started.elapsed().as_secs_f64()));
 
     wait_for(control, hub, Duration::from_secs(30), "every endpoint up", |status| {
         status.endpoints.iter().all(|endpoint| endpoint.measured == Health::Up)
@@ -112,7 +113,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
         return Ok(());
     }
     for sentence in wrong.iter().take(10) {
-        println!("           wrong: {sentence}");
+        print::say(format_args!("           wrong: {sentence}"));
     }
     Err(format!("{} of {asked} answers were wrong or lost", wrong.len()))
 }

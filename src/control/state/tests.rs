@@ -328,7 +328,7 @@ fn what_is_not_there_is_named_with_what_was_meant() {
     assert_eq!(refused("weuu"), "no region `weuu`; did you mean `weu`?");
     assert_eq!(refused("asia-east"), "no region `asia-east`; there are neu, weu");
     assert_eq!(refused("a.example.nett./weu"), "no hub `a.example.nett.`; did you mean `a.example.net.`?");
-    assert_eq!(refused("a.example.net./wee"), "no endpoint of a.example.net. `wee`; did you mean `weu`?");
+    assert_eq!(refused("a.example.net./wee"), "a.example.net. has no endpoint in `wee`; did you mean `weu`?");
     let past =
         Command::Mark { target: "weu".parse().unwrap(), kind: MarkKind::Up, reason: "r".into(), until: Some(START) };
     assert!(matches!(bench.command(past), Err(CommandError::Refused(_))));
