@@ -94,15 +94,15 @@ pub fn respond(
 
 /// Whether the zones are asked at all, or which error it is.
 fn verdict(query: &Query<'_>) -> Result<(), Rcode> {
+    // RFC 6891 6.1.3, whatever the opcode and the question are.
+    if query.well_formed && query.opt.is_some_and(|opt| opt.version > 0) {
+        return Err(Rcode::BADVERS);
+    }
     // RFC 8906 3.1.4: NOTIMP for an opcode that is not implemented, whatever stands behind the header.
     if query.opcode != Opcode::QUERY {
         return Err(Rcode::NOTIMP);
     }
     let Some(question) = query.question.as_ref().filter(|_| query.well_formed) else { return Err(Rcode::FORMERR) };
-    // RFC 6891 6.1.3, whatever the question is.
-    if query.opt.is_some_and(|opt| opt.version > 0) {
-        return Err(Rcode::BADVERS);
-    }
     // RFC 5936 5: a transfer that is not allowed is refused. Other types that only queries or messages have (RFC 6895
     // 3.1) are types that no zone holds, like unknown ones (RFC 8906 3.1.2).
     if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) {

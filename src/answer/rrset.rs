@@ -159,11 +159,14 @@ pub(super) fn record_end(wire: &[u8], at: usize) -> usize {
     at + FIXED + usize::from(u16::from_be_bytes([wire[at + 10], wire[at + 11]]))
 }
 
+/// Largest TTL (RFC 2181 8), seconds: a receiver takes more for 0.
+const MAX_TTL: u32 = (1 << 31) - 1;
+
 /// Every RRSIG has the TTL of the RRset that it covers, which its RDATA holds (RFC 4034 3); the set of them has none.
 fn record_ttl(rtype: Rtype, ttl: u32, rdata: &[u8]) -> u32 {
     match rdata.get(4..8) {
         Some(original) if rtype == Rtype::RRSIG => {
-            original.iter().fold(0, |value, octet| value << 8 | u32::from(*octet))
+            original.iter().fold(0, |value, octet| value << 8 | u32::from(*octet)).min(MAX_TTL)
         }
         _ => ttl,
     }
@@ -248,7 +251,7 @@ mod tests {
     fn rfc4034_section_3_rrsig_has_the_ttl_of_what_it_covers() {
         let signature = |ttl: u32| rdata(&[&[0, 1, 13, 2], &ttl.to_be_bytes(), &[0; 10], b"\0", &[1; 64]]);
         let rrset =
-            Rrset::encode(Rtype::RRSIG, 5, &[signature(300), signature(7200)], &name("a."), &name("a."), |_| false)
+            Rrset::encode(Rtype::RRSIG, 5, &[signature(300), signature(u32::MAX)], &name("a."), &name("a."), |_| false)
                 .unwrap();
         let ttls: Vec<u32> = rrset
             .rdata_offsets()
@@ -256,7 +259,7 @@ mod tests {
                 u32::from_be_bytes([rrset.wire[at - 6], rrset.wire[at - 5], rrset.wire[at - 4], rrset.wire[at - 3]])
             })
             .collect();
-        assert_eq!(ttls, [300, 7200]);
+        assert_eq!(ttls, [300, MAX_TTL]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ const OWN: &[(&str, &str)] = &[
         "Knot is silent, NSD says FORMERR without RD; FORMERR, and RD is copied (RFC 9619 4, RFC 1035 4.1.1)",
     ),
     ("class ANY", "peers answer from class IN; no answer to it can be authoritative (RFC 1035 6.2), so it is refused"),
+    ("OPT with a broken option", "peers leave out the OPT record that this FORMERR must have (RFC 6891 7)"),
+    ("two OPT", "as above: the FORMERR of RFC 6891 6.1.1 is about the OPT record"),
     ("AXFR", "peers say NOTIMP over UDP; transfers are refused on every transport (RFC 5936 5)"),
     ("notify", "peers have secondaries' code and say NOTAUTH or NXDOMAIN; NOTIFY is not implemented (RFC 8906 3.1.4)"),
 ];
