@@ -7,11 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cursor::Cursor;
 use super::hubs;
 use super::names::{Names, NodeId};
 use super::refusal::{Refused, rule};
 use super::rrset::{FIXED, Rrset};
 use super::snapshot::{Barrier, Content, Counts, Glue, Node, ParentSide, Rrsets, ServedZone, of_type};
+use super::walk::Located;
 use crate::dns::{Name, Rtype};
 use crate::policy::Policy;
 use crate::zone::Zone;
@@ -109,7 +111,8 @@ impl<'a> Compiler<'a> {
             self.refused.push(Refused::new(rule::ZONE_SOA, &zone.apex, sentence));
             return;
         };
-        self.content.zones.push(ServedZone { apex: zone.apex.clone(), serial, negative });
+        let signed = apex_node.is_some_and(|node| node.contains_key(&Rtype::DNSKEY));
+        self.content.zones.push(ServedZone { apex: zone.apex.clone(), serial, negative, signed });
         for (name, rrsets) in &zone.nodes {
             let node = self.add(position, name);
             let encoded = self.encode_all(position, name, rrsets);
@@ -127,13 +130,22 @@ impl<'a> Compiler<'a> {
         let [serial, .., minimum]: [u32; 5] = std::array::from_fn(|at| {
             numbers[4 * at..4 * at + 4].iter().fold(0, |value, octet| value << 8 | u32::from(*octet))
         });
-        let encoded = self.encode(position, Rtype::SOA, soa.ttl.min(minimum), &soa.rdatas)?;
+        let apex = &self.zone(position).apex;
+        let encoded = self.encode(position, apex, Rtype::SOA, soa.ttl.min(minimum), &soa.rdatas)?;
         Some((serial, encoded))
     }
 
     /// Encodes one RRset of a zone.
-    pub(super) fn encode(&self, position: usize, rtype: Rtype, ttl: u32, rdatas: &[Box<[u8]>]) -> Option<Rrset> {
-        Rrset::encode(rtype, ttl, rdatas, &self.zone(position).apex, |target| self.zone_of(target).is_some())
+    pub(super) fn encode(
+        &self,
+        position: usize,
+        owner: &Name,
+        rtype: Rtype,
+        ttl: u32,
+        rdatas: &[Box<[u8]>],
+    ) -> Option<Rrset> {
+        let apex = &self.zone(position).apex;
+        Rrset::encode(rtype, ttl, rdatas, owner, apex, |target| self.zone_of(target).is_some())
     }
 
     /// Encodes what stands at a name of a zone, in order of the types.
@@ -145,7 +157,7 @@ impl<'a> Compiler<'a> {
     ) -> Vec<Rrset> {
         let mut encoded = Vec::with_capacity(rrsets.len());
         for (rtype, rrset) in rrsets {
-            match self.encode(position, *rtype, rrset.ttl, &rrset.rdatas) {
+            match self.encode(position, name, *rtype, rrset.ttl, &rrset.rdatas) {
                 Some(rrset) => encoded.push(rrset),
                 None => {
                     let sentence = format!("{name} {rtype} has no record, or one of more than 65,535 octets of RDATA");
@@ -225,17 +237,27 @@ impl<'a> Compiler<'a> {
             let position = node.zone as usize;
             let apex = &self.zone(position).apex;
             let mut glue: Vec<Glue> = Vec::new();
-            for (rdata_at, rdata) in ns.rdata_offsets().zip(ns.rdatas(apex)) {
+            for (rdata_at, rdata) in ns.rdata_offsets().zip(ns.rdatas(&node.name, apex)) {
                 let Ok(target) = Name::from_wire(&rdata) else { continue };
                 let Some(server) = Some(&target).filter(|target| target.is_at_or_below(apex)) else { continue };
-                let Some(found) = self.find(position, server) else { continue };
-                if glue.iter().all(|known| known.node != found) {
+                let Some(found) = self.find(position, server).or_else(|| self.wildcard_for(position, server)) else {
+                    continue;
+                };
+                if glue.iter().all(|known| known.node != found) || self.content.node(found).name != *server {
                     let in_domain = server.is_at_or_below(&node.name);
                     glue.push(Glue { name_at: rdata_at as u32, node: found, in_domain });
                 }
             }
             glue.sort_by_key(|glue| !glue.in_domain);
             self.content.nodes[id].glue = glue.into_boxed_slice();
+        }
+    }
+
+    /// The wildcard whose addresses a name server has that does not exist itself.
+    fn wildcard_for(&self, position: usize, server: &Name) -> Option<NodeId> {
+        match self.content.locate(&Cursor::read(server.wire())?, Rtype::A)? {
+            Located::Wildcard(id) if self.content.node(id).zone as usize == position => Some(id),
+            _ => None,
         }
     }
 

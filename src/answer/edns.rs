@@ -18,16 +18,22 @@ pub(super) struct Opt {
 }
 
 impl Opt {
-    /// Reads the fields of an OPT record; `None` when its options do not fill its RDATA.
-    pub(super) fn read(class: u16, ttl: u32, rdata: &[u8]) -> Option<Self> {
-        let mut options = rdata;
-        while !options.is_empty() {
-            let [_, _, high, low] = *options.first_chunk()?;
-            options = options.get(4 + usize::from(u16::from_be_bytes([high, low]))..)?;
-        }
+    /// Reads the fields of an OPT record, and tells whether its options fill its RDATA; how those of another version
+    /// look is not known.
+    pub(super) fn read(class: u16, ttl: u32, rdata: &[u8]) -> (Self, bool) {
         let [_, version, flags, _] = ttl.to_be_bytes();
-        Some(Self { max_udp_bytes: class.max(512), version, dnssec_ok: flags & 0x80 != 0 })
+        let opt = Self { max_udp_bytes: class.max(512), version, dnssec_ok: flags & 0x80 != 0 };
+        (opt, version > 0 || are_options(rdata))
     }
+}
+
+fn are_options(rdata: &[u8]) -> bool {
+    let mut options = rdata;
+    while let Some([_, _, high, low]) = options.first_chunk() {
+        let Some(rest) = options.get(4 + usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+        options = rest;
+    }
+    options.is_empty()
 }
 
 /// Appends the OPT record of a response: our size, version 0, DO as it came (RFC 3225 3), no option.
@@ -47,8 +53,7 @@ mod tests {
 
     #[test]
     fn rfc6891_section_6_1_options_fill_the_rdata() {
-        let check =
-            |rdata: &[u8], well_formed| assert_eq!(Opt::read(1232, 0, rdata).is_some(), well_formed, "{rdata:?}");
+        let check = |rdata: &[u8], well_formed| assert_eq!(Opt::read(1232, 0, rdata).1, well_formed, "{rdata:?}");
         check(&[], true);
         check(&[0, 10, 0, 0], true);
         check(&[0, 10, 0, 2, 1, 2, 0, 3, 0, 0], true);
@@ -58,7 +63,7 @@ mod tests {
 
     #[test]
     fn rfc6891_section_6_1_3_fields_of_the_ttl() {
-        let opt = Opt::read(100, 0x0002_8000, &[]).unwrap();
+        let (opt, _) = Opt::read(100, 0x0002_8000, &[]);
         assert_eq!(opt, Opt { max_udp_bytes: 512, version: 2, dnssec_ok: true });
         let mut message = Vec::new();
         append(opt, Rcode::BADVERS, 1232, &mut message);

@@ -120,7 +120,7 @@ impl Check<'_, '_, '_> {
         let mut rrsets = self.fixed.clone();
         for rrset in &answer {
             self.beside(choice, rrset.rtype);
-            match self.compiler.encode(self.position, rrset.rtype, ttl, &rrset.rdatas) {
+            match self.compiler.encode(self.position, &self.hub.name, rrset.rtype, ttl, &rrset.rdatas) {
                 Some(encoded) => {
                     self.fits(choice, &encoded);
                     rrsets.push(encoded);

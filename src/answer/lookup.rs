@@ -157,7 +157,11 @@ impl Visitor for Telling<'_> {
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         let apex = &found.zone.apex;
         let owner = || found.node.name.clone();
-        let answered = |rrset: &Rrset| Answered { rtype: rrset.rtype, ttl: rrset.ttl, rdatas: rrset.rdatas(apex) };
+        let answered = |rrset: &Rrset| Answered {
+            rtype: rrset.rtype,
+            ttl: rrset.ttl,
+            rdatas: rrset.rdatas(&found.node.name, apex),
+        };
         let matched = match found.located {
             Located::Exact(_) => Matched::Exact,
             Located::Wildcard(_) => Matched::Wildcard(owner()),

@@ -160,7 +160,7 @@ proptest! {
     fn lookup_says_what_respond_does(question in question(), world in 0..4usize) {
         let (owner, rtype) = question.split_once(' ').unwrap();
         let rtype = Rtype::parse(rtype).unwrap();
-        if rtype.is_meta() && rtype != Rtype::ANY {
+        if rtype == Rtype::AXFR {
             return Ok(());
         }
         let told = Content::lookup(&WORLDS[world], &name(owner), rtype);
@@ -171,6 +171,7 @@ proptest! {
         let message = Message::from_vec(&response).unwrap();
         let mut dnames = std::collections::BTreeSet::new();
         let answers: usize = told.steps.iter().map(|step| match &step.result {
+            StepResult::Answer(answered) if answered.rtype == Rtype::DNAME => usize::from(dnames.insert(step.name.clone())),
             StepResult::Answer(answered) => answered.rdatas.len(),
             StepResult::Cname { .. } => 1,
             StepResult::Dname { next, .. } => {

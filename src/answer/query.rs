@@ -12,7 +12,7 @@ pub(super) struct Query<'a> {
     pub(super) recursion_desired: bool,
     /// The question, where there is exactly one and it can be read.
     pub(super) question: Option<Question<'a>>,
-    /// The OPT record, where there is exactly one and it can be read.
+    /// The OPT record, where there is one in its place; the first, should there be more.
     pub(super) opt: Option<Opt>,
     /// Whether the whole message was read and is what a message should be.
     pub(super) well_formed: bool,
@@ -45,12 +45,16 @@ impl<'a> Query<'a> {
             well_formed: false,
         };
         // RFC 9619 4: more than one question is malformed. None is a question only with a COOKIE (RFC 7873 5.4), which is
-        // not implemented.
-        if counts[0] == 1 {
-            query.question = Question::read(&octets[HEADER..]);
-        }
-        if let Some(question) = &query.question {
-            let rest = &octets[HEADER + question.octets.len()..];
+        // not implemented; but an OPT record there is answered with one all the same (RFC 6891 6.1.1).
+        let rest = match counts[0] {
+            0 => Some(&octets[HEADER..]),
+            1 => {
+                query.question = Question::read(&octets[HEADER..]);
+                query.question.as_ref().map(|question| &octets[HEADER + question.octets.len()..])
+            }
+            _ => None,
+        };
+        if let Some(rest) = rest {
             (query.well_formed, query.opt) = read_records(rest, counts[1], counts[2], counts[3]);
         }
         Some(query)
@@ -84,15 +88,14 @@ fn read_records(octets: &[u8], answers: u16, authorities: u16, additionals: u16)
             continue;
         }
         // RFC 6891 6.1.1: at most one, in the additional section, owned by the root.
-        if opt.is_some() {
-            return (false, None);
+        if opt.is_some() || position < before || !record.owned_by_root {
+            return (false, opt);
         }
-        if position < before || !record.owned_by_root {
-            return (false, None);
-        }
-        match Opt::read(record.class.0, record.ttl, record.rdata) {
-            Some(read) => opt = Some(read),
-            None => return (false, None),
+        let (read, well_formed) = Opt::read(record.class.0, record.ttl, record.rdata);
+        opt = Some(read);
+        // RFC 6891 7: the FORMERR for the record has one, which tells the client that EDNS is spoken here.
+        if !well_formed {
+            return (false, opt);
         }
     }
     (rest.is_empty(), opt)
@@ -142,4 +145,62 @@ fn name_length(octets: &[u8]) -> Option<usize> {
 /// Octets that the OPT record of the response takes, where there will be one.
 pub(super) fn reserved(opt: Option<&Opt>) -> usize {
     if opt.is_some() { edns::OCTETS } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::respond::Transport;
+    use super::super::testing::{Ask, send, show, snapshot, zone};
+
+    /// What a query gets, and the record count of the additional section, where nothing but OPT can be.
+    #[track_caller]
+    fn check(query: &Ask, expected: &str, opts: u8) {
+        let served = snapshot(&[zone("example.", "www A 192.0.2.1")], vec![]);
+        let response = send(&served, &query.octets(), Transport::Udp);
+        assert_eq!((show(&response).as_str(), response[11]), (expected, opts), "{query:?}");
+        let opt = &response[response.len() - 11 * usize::from(opts)..];
+        assert!(opts == 0 || opt.starts_with(&[0, 0, 41, 4, 208]), "{query:?}");
+    }
+
+    fn www() -> Ask {
+        Ask::new("www.example. A")
+    }
+
+    #[test]
+    fn rfc6891_section_7_a_format_error_of_opt_comes_with_opt() {
+        check(&www().opt(1232, 0, false, &[0, 3, 0]), "FORMERR", 1);
+        check(&www().opt(1232, 0, false, &[0, 3, 0, 9, 1]), "FORMERR", 1);
+        check(&www().edns().edns(), "FORMERR", 1);
+        let mut trailing = www().edns();
+        trailing.rest.push(0);
+        check(&trailing, "FORMERR", 1);
+        let mut elsewhere = www().edns();
+        elsewhere.counts = [1, 0, 1, 0];
+        check(&elsewhere, "FORMERR", 0);
+    }
+
+    #[test]
+    fn rfc6891_section_6_1_1_opt_without_a_question_is_answered_with_opt() {
+        let mut query = www().edns();
+        query.question.clear();
+        query.counts[0] = 0;
+        check(&query, "FORMERR", 1);
+        query.counts[3] = 0;
+        query.rest.clear();
+        check(&query, "FORMERR", 0);
+    }
+
+    /// Whatever the opcode is, and whatever options may look like in a version that is not known.
+    #[test]
+    fn rfc6891_section_6_1_3_an_unknown_version_comes_first() {
+        check(&www().opt(1232, 1, false, &[0, 3, 0]), "BADVERS", 1);
+        check(&www().opt(1232, 255, false, &[]).edns(), "FORMERR", 1);
+        let mut query = www().opt(1232, 1, false, &[]);
+        for opcode in [2, 4, 5] {
+            query.flags[0] = opcode << 3;
+            check(&query, "BADVERS", 1);
+        }
+        query.rest[6] = 0;
+        check(&query, "NOTIMP", 1);
+    }
 }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
 use super::names::NodeId;
-use super::rrset::{FIXED, QUESTION, Rrset, record_end};
+use super::rrset::{Base, FIXED, QUESTION, Rrset, record_end};
 use super::snapshot::{Node, ServedZone, Snapshot, of_type};
 use super::walk::{Ended, Found, MAX_STEPS, Verdict, Visitor};
 use crate::dns::{Class, HEADER, Rcode, Rtype};
@@ -35,6 +35,8 @@ pub(super) struct Render<'a> {
     /// DNAME owners whose RRset is in the answer: a chain may pass one twice.
     dnames: [NodeId; MAX_STEPS],
     dnames_used: usize,
+    /// Where the target of the DNAME just written stands.
+    dname_target: Option<usize>,
 }
 
 /// Where a name stands in the message.
@@ -43,8 +45,8 @@ pub(super) struct Place {
     at: usize,
     /// Octets of it that stand there; then follows a pointer, unless it is the whole.
     inline: usize,
-    /// What that pointer points at.
-    rest: Option<usize>,
+    /// What that pointer points at, and how many octets of the name stand there.
+    rest: Option<(usize, usize)>,
 }
 
 #[derive(Clone, Copy)]
@@ -73,10 +75,9 @@ impl Place {
         let skipped = length.checked_sub(suffix)?;
         let at = if skipped < self.inline {
             self.at + skipped
-        } else if skipped == self.inline {
-            self.rest?
         } else {
-            return None;
+            let (rest, octets) = self.rest?;
+            rest + Some(skipped - self.inline).filter(|beyond| *beyond < octets)?
         };
         (at <= MAX_POINTER).then_some(at)
     }
@@ -104,6 +105,7 @@ impl<'a> Render<'a> {
             steps: 0,
             dnames: [0; MAX_STEPS],
             dnames_used: 0,
+            dname_target: None,
         }
     }
 
@@ -137,7 +139,7 @@ impl<'a> Render<'a> {
         if start + rrset.wire.len() > self.limit {
             return None;
         }
-        let apex_at = zone.apex_at.or(rrset.apex_pointers.is_empty().then_some(0));
+        let apex_at = zone.apex_at.or(rrset.pointers.is_empty().then_some(0));
         let written = match (owner, apex_at) {
             (Some(owner), Some(apex_at)) => {
                 self.message.extend_from_slice(&rrset.wire);
@@ -150,9 +152,12 @@ impl<'a> Render<'a> {
                         at = record_end(records, at);
                     }
                 }
-                let apex = pointer(apex_at);
-                for at in &rrset.apex_pointers {
-                    records[*at as usize..*at as usize + 2].copy_from_slice(&apex);
+                for inside in &rrset.pointers {
+                    let target = match inside.base {
+                        Base::Apex => pointer(apex_at),
+                        Base::Owner => owner,
+                    };
+                    records[inside.at as usize..inside.at as usize + 2].copy_from_slice(&target);
                 }
                 Written { rdata: start + FIXED, verbatim: Some(start) }
             }
@@ -179,6 +184,11 @@ impl<'a> Render<'a> {
                 ControlFlow::Break(())
             }
         }
+    }
+
+    /// Whether the DNAME RRset of this node is in the answer.
+    fn has_dname(&self, found: &Found<'_>) -> bool {
+        self.dnames[..self.dnames_used].contains(&found.located.node())
     }
 
     /// The SOA of a negative answer, with the lesser of its TTL and its MINIMUM (RFC 2308 3 and 5).
@@ -211,6 +221,10 @@ impl<'a> Render<'a> {
             let node = snapshot.content.node(glue.node);
             let rrsets = snapshot.content.rrsets(node, &snapshot.choices).unwrap_or_default();
             let at = written.verbatim.map(|start| start + glue.name_at as usize).filter(|at| *at <= MAX_POINTER);
+            if at.is_none() && node.name.is_wildcard() {
+                // Its name is not that of the name server, which only the NS record says.
+                continue;
+            }
             for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| of_type(rrsets, rtype)) {
                 if self.push(Section::Additional, rrset, at, node.name.wire(), zone).is_none() {
                     // RFC 9471 3.1 and 3.2: TC for the addresses of in-domain name servers, which come first; the
@@ -226,10 +240,12 @@ impl<'a> Render<'a> {
     /// The name that an RRset written at `rdata` leads to is where the next step's records will point.
     fn follow(&mut self, rrset: &Rrset, rdata: Written, apex: Zone<'_>) {
         let Some(target) = &rrset.target else { return };
-        self.place = match (rdata.verbatim, rrset.apex_pointers.first()) {
-            (Some(start), Some(pointer)) => {
-                Place { at: rdata.rdata, inline: start + *pointer as usize - rdata.rdata, rest: apex.apex_at }
-            }
+        self.place = match (rdata.verbatim, rrset.pointers.first()) {
+            (Some(start), Some(pointer)) => Place {
+                at: rdata.rdata,
+                inline: start + pointer.at as usize - rdata.rdata,
+                rest: apex.apex_at.map(|at| (at, 1)),
+            },
             _ => Place { at: rdata.rdata, inline: target.wire.len(), rest: None },
         };
     }
@@ -242,6 +258,8 @@ impl Visitor for Render<'_> {
         // What a wildcard gives is owned by the name that was asked (RFC 4592 3.3.1).
         let owner = Owner { at: self.place.suffix(name.len(), name.len()), wire: name.wire() };
         match found.verdict {
+            // A DNAME asked for may be the one that led to its own owner: an RRset stands once (RFC 2181 5).
+            Verdict::Answer(rrset) if rrset.rtype == Rtype::DNAME && self.has_dname(found) => ControlFlow::Continue(()),
             Verdict::Answer(rrset) => self.need(Section::Answer, rrset, owner, zone).map_continue(drop),
             Verdict::Cname(rrset) => {
                 let written = self.need(Section::Answer, rrset, owner, zone)?;
@@ -249,14 +267,17 @@ impl Visitor for Render<'_> {
                 ControlFlow::Continue(())
             }
             Verdict::Dname(rrset) => {
-                if self.dnames[..self.dnames_used].contains(&found.located.node()) {
+                self.dname_target = None;
+                if self.has_dname(found) {
                     return ControlFlow::Continue(());
                 }
                 self.dnames[self.dnames_used] = found.located.node();
                 self.dnames_used += 1;
                 let wire = found.node.name.wire();
                 let owner = Owner { at: self.place.suffix(name.len(), wire.len()), wire };
-                self.need(Section::Answer, rrset, owner, zone).map_continue(drop)
+                let written = self.need(Section::Answer, rrset, owner, zone)?;
+                self.dname_target = Some(written.rdata).filter(|at| *at <= MAX_POINTER);
+                ControlFlow::Continue(())
             }
             Verdict::Referral { ns, ds } => self.referral(name, found.node, ns, ds, zone),
             // RFC 2308 2.2.
@@ -285,16 +306,25 @@ impl Visitor for Render<'_> {
         self.message.extend_from_slice(&Rtype::CNAME.0.to_be_bytes());
         self.message.extend_from_slice(&Class::IN.0.to_be_bytes());
         self.message.extend_from_slice(&dname.ttl.to_be_bytes());
-        self.message.extend_from_slice(&(next.len() as u16).to_be_bytes());
-        let rdata = self.message.len();
-        self.message.extend_from_slice(next.wire());
+        // The labels that stay, and then the target of the DNAME, which stands just before unless it is there already.
+        let target = dname.target.as_ref().map_or(1, |target| target.wire.len());
+        let kept = next.len() - target;
+        let place = match self.dname_target {
+            Some(at) => Place { at: self.message.len() + 2, inline: kept, rest: Some((at, target)) },
+            None => Place { at: self.message.len() + 2, inline: next.len(), rest: None },
+        };
+        let ending = place.rest.map(|(at, _)| pointer(at));
+        let length = place.inline + ending.map_or(0, |ending| ending.len());
+        self.message.extend_from_slice(&(length as u16).to_be_bytes());
+        self.message.extend_from_slice(&next.wire()[..place.inline]);
+        self.message.extend_from_slice(ending.as_ref().map_or(&[], |ending| ending.as_slice()));
         if self.message.len() > self.limit {
             self.message.truncate(start);
             self.truncated = true;
             return ControlFlow::Break(());
         }
         self.counts[Section::Answer as usize] += 1;
-        self.place = Place { at: rdata, inline: next.len(), rest: None };
+        self.place = place;
         ControlFlow::Continue(())
     }
 }

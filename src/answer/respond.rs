@@ -8,7 +8,7 @@
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
 
 use super::edns;
-use super::query::{Query, Question, reserved};
+use super::query::{Query, reserved};
 use super::render::Render;
 use super::snapshot::Snapshot;
 use super::walk::walk;
@@ -94,36 +94,26 @@ pub fn respond(
 
 /// Whether the zones are asked at all, or which error it is.
 fn verdict(query: &Query<'_>) -> Result<(), Rcode> {
+    // RFC 6891 6.1.3, whatever the opcode and the question are.
+    if query.well_formed && query.opt.is_some_and(|opt| opt.version > 0) {
+        return Err(Rcode::BADVERS);
+    }
     // RFC 8906 3.1.4: NOTIMP for an opcode that is not implemented, whatever stands behind the header.
     if query.opcode != Opcode::QUERY {
         return Err(Rcode::NOTIMP);
     }
     let Some(question) = query.question.as_ref().filter(|_| query.well_formed) else { return Err(Rcode::FORMERR) };
-    // RFC 6891 6.1.3, whatever the question is.
-    if query.opt.is_some_and(|opt| opt.version > 0) {
-        return Err(Rcode::BADVERS);
+    // RFC 5936 5: a transfer that is not allowed is refused. Other types that only queries or messages have (RFC 6895
+    // 3.1) are types that no zone holds, like unknown ones (RFC 8906 3.1.2).
+    if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) {
+        return Err(Rcode::REFUSED);
     }
-    check_type(question)?;
     // Only class IN is served. For class ANY no answer could be authoritative (RFC 1035 6.2), and a
     // REFUSED tells the client more than an answer without AA.
     if question.class != Class::IN {
         return Err(Rcode::REFUSED);
     }
     Ok(())
-}
-
-fn check_type(question: &Question<'_>) -> Result<(), Rcode> {
-    match question.rtype {
-        // RFC 8482 for ANY; what cannot be a type of data is a plain miss when it is unassigned (RFC 8906 3.1.2).
-        Rtype::ANY => Ok(()),
-        // RFC 5936 5: a transfer that is not allowed is refused.
-        Rtype::AXFR | Rtype::IXFR => Err(Rcode::REFUSED),
-        // Obsolete queries for mail records (RFC 973, RFC 1035 3.2.3), never implemented here.
-        Rtype::MAILA | Rtype::MAILB => Err(Rcode::NOTIMP),
-        // RFC 9824 3.5: types that stand only in messages cannot be asked for.
-        rtype if rtype.is_meta() => Err(Rcode::FORMERR),
-        _ => Ok(()),
-    }
 }
 
 struct Header {

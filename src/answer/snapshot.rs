@@ -94,6 +94,8 @@ pub struct ServedZone {
     pub serial: u32,
     /// The SOA record with the lesser TTL of negative answers (RFC 2308 3).
     pub(super) negative: Rrset,
+    /// Whether it has a DNSKEY RRset, so that what it says of its cuts counts for validators.
+    pub(super) signed: bool,
 }
 
 /// An existing name of one zone.
@@ -136,7 +138,7 @@ pub(super) enum Barrier {
 pub(super) struct Glue {
     /// Where in the NS RRset its name stands.
     pub(super) name_at: u32,
-    /// The node with the addresses.
+    /// The node with the addresses: its own, or the wildcard that stands for it.
     pub(super) node: NodeId,
     /// Whether the name lies in the delegated zone, so that a resolver has no other way to it (RFC 9471 3.1).
     pub(super) in_domain: bool,

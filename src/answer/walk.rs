@@ -55,7 +55,7 @@ pub(super) enum Verdict<'a> {
     Cname(&'a Rrset),
     /// A redirection of everything below.
     Dname(&'a Rrset),
-    /// The cut's NS RRset, and DS where the zone has one.
+    /// The cut's NS RRset, and DS where a signed zone has one.
     Referral { ns: &'a Rrset, ds: Option<&'a Rrset> },
     /// The name exists without this type.
     NoData,
@@ -139,11 +139,12 @@ impl Content {
     pub(super) fn find<'a>(&'a self, choices: &[Choice], name: &Cursor, rtype: Rtype) -> Option<Found<'a>> {
         let located = self.locate(name, rtype)?;
         let node = self.node(located.node());
+        let zone = &self.zones[node.zone as usize];
         let verdict = match self.rrsets(node, choices) {
             None => Verdict::Unprepared,
-            Some(rrsets) => judge(located, rrsets, rtype),
+            Some(rrsets) => judge(located, rrsets, rtype, zone.signed),
         };
-        Some(Found { zone: &self.zones[node.zone as usize], located, node, verdict })
+        Some(Found { zone, located, node, verdict })
     }
 
     /// Where the name is, whatever the hubs have chosen: a hub exists like any other name.
@@ -193,7 +194,7 @@ impl Content {
     }
 }
 
-fn judge(located: Located, rrsets: &[Rrset], rtype: Rtype) -> Verdict<'_> {
+fn judge(located: Located, rrsets: &[Rrset], rtype: Rtype, signed: bool) -> Verdict<'_> {
     match located {
         Located::Exact(_) | Located::Wildcard(_) => {
             if rtype == Rtype::ANY {
@@ -206,7 +207,7 @@ fn judge(located: Located, rrsets: &[Rrset], rtype: Rtype) -> Verdict<'_> {
             }
         }
         Located::Cut(_) => match of_type(rrsets, Rtype::NS) {
-            Some(ns) => Verdict::Referral { ns, ds: of_type(rrsets, Rtype::DS) },
+            Some(ns) => Verdict::Referral { ns, ds: of_type(rrsets, Rtype::DS).filter(|_| signed) },
             None => Verdict::NoData,
         },
         Located::Dname(_) => of_type(rrsets, Rtype::DNAME).map_or(Verdict::NoData, Verdict::Dname),

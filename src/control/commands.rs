@@ -1,10 +1,11 @@
 //! What operators ask for: marks and moves.
 
-use super::event::{CommandError, Level};
+use super::event::{Author, CommandError, Level};
 use super::mark::{Mark, MarkTarget};
 use super::reason;
 use super::report::AuditKind;
-use super::state::{Pending, State, Turn};
+use super::state::State;
+use super::turn::{Pending, Turn};
 use crate::diagnostic::closest;
 use crate::dns::Name;
 use crate::policy::{Cause, Hub, MarkKind, Moved, RegionName, judge_move, preferred};
@@ -132,6 +133,42 @@ impl State {
                 }
                 Ok(Pending::Moved { summary: format!("{name}: {from} -> {region}"), changed: true })
             }
+        }
+    }
+
+    pub(super) fn hubs_of_mark(&self, target: &MarkTarget) -> Vec<Name> {
+        match target {
+            MarkTarget::Region(region) => self.index.by_region.get(region).cloned().unwrap_or_default(),
+            MarkTarget::Endpoint(endpoint) => vec![endpoint.hub.clone()],
+        }
+    }
+
+    /// Sets or takes away a mark, and touches the hubs that it is about.
+    pub(super) fn change_mark(&mut self, target: MarkTarget, after: Option<Mark>, turn: &mut Turn) {
+        let before = match &after {
+            Some(mark) => self.marks.insert(target.clone(), mark.clone()),
+            None => self.marks.remove(&target),
+        };
+        turn.touched.extend(self.hubs_of_mark(&target));
+        turn.commit.marks.push((target, before, after));
+    }
+
+    pub(super) fn expire_marks(&mut self, turn: &mut Turn) {
+        let due = |mark: &Mark| mark.until.is_some_and(|until| until <= turn.now);
+        let expired: Vec<_> = self
+            .marks
+            .iter()
+            .filter(|(_, mark)| due(mark))
+            .map(|(target, mark)| (target.clone(), mark.clone()))
+            .collect();
+        for (target, mark) in expired {
+            let sentence = format!("{target} is no longer {}: it has ended", reason::mark(&mark));
+            let author = std::mem::replace(&mut turn.author, Author::daemon());
+            let record = turn.audit(AuditKind::MarkExpired, target.to_string(), &sentence);
+            record.before = Some(mark.kind.word().into());
+            turn.author = author;
+            turn.say(Level::Info, "mark", sentence);
+            self.change_mark(target, None, turn);
         }
     }
 

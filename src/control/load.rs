@@ -9,7 +9,8 @@ use super::event::{LoadFailure, Loaded};
 use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
-use crate::policy::{self, Policy};
+use crate::health::probe::check_trust_anchors;
+use crate::policy::{self, HttpProbe, Policy, ProbeKind};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -21,8 +22,6 @@ pub struct Files {
     pub zones: Vec<Arc<Zone>>,
     /// Every problem of every file.
     pub diagnostics: Vec<Diagnostic>,
-    /// Files that were read, in order.
-    pub read: Vec<PathBuf>,
 }
 
 /// Reads and checks every `*.zone` and `*.toml` of the folder. Other files, hidden ones and sub-folders are passed over;
@@ -38,30 +37,29 @@ pub fn read(folder: &Path) -> Files {
         }
     };
     listed.sort();
+    let mut masters = Vec::new();
     let mut policies = Vec::new();
-    let mut refused = Vec::new();
     for path in listed {
         let is_zone = path.extension().is_some_and(|extension| extension == "zone");
-        let source = match std::fs::read(&path) {
-            Ok(text) => Source::new(path.clone(), text),
+        match std::fs::read(&path) {
+            Ok(text) if is_zone => masters.push(Source::new(path, text)),
+            Ok(text) => policies.push(Source::new(path, text)),
             Err(error) => {
                 files.diagnostics.push(Diagnostic::without_place(format!("cannot read {}: {error}", path.display())));
-                continue;
             }
-        };
-        files.read.push(path.clone());
-        if !is_zone {
-            policies.push(source);
-            continue;
         }
-        let apex = match apex_of(&path) {
+    }
+    let hubs = policy::hub_names(&policies);
+    let mut refused = Vec::new();
+    for source in masters {
+        let apex = match apex_of(&source.path) {
             Ok(apex) => apex,
             Err(problem) => {
                 files.diagnostics.push(*problem);
                 continue;
             }
         };
-        let (zone, problems) = zone::read(source, &apex, &mut |include| std::fs::read(include));
+        let (zone, problems) = zone::read_beside_hubs(source, &apex, &hubs, &mut |include| std::fs::read(include));
         files.diagnostics.extend(problems);
         match zone {
             Some(zone) => files.zones.push(Arc::new(zone)),
@@ -75,6 +73,15 @@ pub fn read(folder: &Path) -> Files {
     // A zone that was refused still is the zone of its hubs: its problems are not theirs.
     let (policy, problems) = policy::read_beside_refused(&policies, &files.zones, &refused);
     files.diagnostics.extend(problems);
+    for probe in policy.iter().flat_map(|policy| policy.probes.values()) {
+        if let ProbeKind::Http(HttpProbe { ca: Some(ca), .. }) = &probe.kind
+            && let Err(error) = check_trust_anchors(ca)
+        {
+            let problem =
+                Diagnostic::without_place(format!("probe `{}` cannot verify certificates: {error}", probe.name));
+            files.diagnostics.push(problem.hint("`ca` is a PEM file, relative to the policy file's folder"));
+        }
+    }
     files.policy = policy;
     files
 }
@@ -127,5 +134,85 @@ impl From<&[Diagnostic]> for LoadFailure {
     fn from(diagnostics: &[Diagnostic]) -> Self {
         let errors = diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
         Self { problems: errors.map(ToString::to_string).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZONE: &str = "@ 60 IN SOA ns h 1 2 3 4 5\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n";
+
+    /// Loads a folder of these files and returns its problems, the folder's own name left out.
+    fn check(files: &[(&str, &str)], expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::create_dir_all(folder.path().join(name).parent().unwrap()).unwrap();
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let (loaded, problems) = load(folder.path());
+        let own = format!("{}/", folder.path().display());
+        let said: Vec<_> = problems.iter().map(|problem| problem.to_string().replace(&own, "")).collect();
+        assert_eq!(said, expected, "{files:?}");
+        assert_eq!(loaded.is_some(), !has_errors(&problems));
+    }
+
+    #[test]
+    fn zones_are_named_after_their_apex() {
+        check(&[("example.net.zone", ZONE)], &[]);
+        check(&[("root.zone", "@ 60 IN SOA ns. h. 1 2 3 4 5\n@ 60 IN NS ns.net.\nns.net. 60 IN A 192.0.2.1\n")], &[]);
+        check(
+            &[("a..b.zone", ZONE), ("c.zone", ZONE)],
+            &["error: a..b.zone is not named after an apex: empty label in the name (hint: its name is the apex and \
+               `.zone`, such as `example.net.zone`; the root is `root.zone`)"],
+        );
+    }
+
+    #[test]
+    fn other_files_hidden_ones_and_folders_are_passed_over() {
+        check(&[("c.zone", ZONE), (".d.zone", "x"), ("notes.txt", "x"), ("sub/e.zone", "x"), ("c.zone.bak", "x")], &[]);
+    }
+
+    #[test]
+    fn an_included_file_is_found_beside_its_includer() {
+        let with = format!("{ZONE}$INCLUDE sub/more\n");
+        check(&[("c.zone", &with), ("sub/more", "www 60 IN A 192.0.2.1\n")], &[]);
+    }
+
+    #[test]
+    fn a_folder_without_zones_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (loaded, problems) = load(folder.path());
+        assert!(loaded.is_none() && problems[0].message.starts_with("no zone in "));
+        let (_, problems) = load(&folder.path().join("gone"));
+        assert!(problems[0].message.starts_with("cannot read the zones folder"));
+    }
+
+    #[test]
+    fn trust_anchors_that_cannot_be_read_are_found_before_they_are_needed() {
+        let policy = "[regions.a]\n[probes.p]\nhttps = { ca = \"none.pem\" }\n[hubs.\"h.c.\"]\nendpoints = [{ region = \
+                      \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }]\n";
+        check(
+            &[("c.zone", ZONE), ("p.toml", policy)],
+            &["error: probe `p` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
+               (hint: `ca` is a PEM file, relative to the policy file's folder)"],
+        );
+    }
+
+    /// What only the compilation sees is reported like everything else.
+    #[test]
+    fn refusals_of_the_compilation_have_a_place() {
+        let records: Vec<_> = (0..60).map(|at| format!("\"A 192.0.2.{at}\"")).collect();
+        let records = records.join(", ");
+        let policy =
+            format!("[regions.a]\n[hubs.\"h.c.\"]\nendpoints = [{{ region = \"a\", records = [{records}] }}]\n");
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("c.zone"), ZONE).unwrap();
+        std::fs::write(folder.path().join("p.toml"), policy).unwrap();
+        let (loaded, problems) = load(folder.path());
+        assert!(loaded.is_none());
+        let refused = problems.iter().find(|problem| problem.severity == Severity::Error).unwrap();
+        assert!(refused.message.contains("512 fit everywhere"), "{refused}");
+        assert_eq!(refused.place.as_ref().unwrap().line, 2);
     }
 }

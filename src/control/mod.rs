@@ -11,6 +11,7 @@
 //! | [`event`] | what comes in and what goes out | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
+//! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `explain` | why a name is answered as it is | pure |
 //! | `view` | the state as operators see it | pure |
@@ -28,12 +29,16 @@ pub mod event;
 mod explain;
 pub mod load;
 pub mod mark;
+mod observe;
 pub mod reason;
 pub mod refusal;
+mod reload;
 pub mod report;
 pub mod run;
+mod settle;
 pub mod state;
 pub mod store;
+mod turn;
 mod view;
 
 pub use event::{Command, Effect, Event};

@@ -45,3 +45,67 @@ pub fn examine(hub: &Hub, before: Option<&Standing>, after: &Standing) -> Result
     let change = format!("{} (epoch {}) to {} (epoch {})", before.active, before.epoch, after.active, after.epoch);
     refuse("rising-epoch", format!("{} would go from {change}", hub.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::diagnostic::Place;
+    use crate::dns::Name;
+    use crate::policy::{Answer, Cause, Endpoint, Failback, RegionName};
+    use crate::time::Timestamp;
+
+    fn hub(when_all_down: WhenAllDown) -> Hub {
+        let endpoint = |region| Endpoint {
+            region: RegionName::new(region),
+            answer: Answer::Addresses(vec![[192, 0, 2, 1].into()]),
+            probe: None,
+        };
+        Hub {
+            name: Name::parse("hub.x.", None).unwrap(),
+            ttl: Duration::from_secs(30),
+            dwell: Duration::ZERO,
+            failback: Failback::Manual,
+            when_all_down,
+            rto: None,
+            endpoints: vec![endpoint("weu"), endpoint("neu")],
+            place: Place { path: Path::new("t").into(), line: 1, column: 1, width: 1, text: String::new() },
+        }
+    }
+
+    fn standing(active: &str, epoch: u64, all: bool) -> Standing {
+        Standing {
+            active: RegionName::new(active),
+            epoch,
+            since: Timestamp(0),
+            cause: Cause::Health,
+            reason: String::new(),
+            last_automatic: None,
+            all,
+        }
+    }
+
+    #[test]
+    fn what_is_never_published() {
+        let check = |before: Option<(&str, u64)>, after: (&str, u64, bool), expected: Option<&str>| {
+            let before = before.map(|(active, epoch)| standing(active, epoch, false));
+            let after = standing(after.0, after.1, after.2);
+            let rule = examine(&hub(WhenAllDown::Keep), before.as_ref(), &after).err().map(|refused| refused.rule);
+            assert_eq!(rule, expected, "{before:?} {after:?}");
+        };
+        check(None, ("weu", 1, false), None);
+        check(None, ("weu", 2, false), Some("rising-epoch"));
+        check(Some(("weu", 4)), ("neu", 5, false), None);
+        check(Some(("weu", 4)), ("weu", 4, false), None);
+        check(Some(("weu", 4)), ("neu", 4, false), Some("rising-epoch"));
+        check(Some(("weu", 4)), ("neu", 3, false), Some("rising-epoch"));
+        check(Some(("weu", 4)), ("neu", 6, false), Some("rising-epoch"));
+        check(Some(("weu", 4)), ("weu", 5, false), Some("rising-epoch"));
+        check(Some(("weu", 4)), ("asia", 5, false), Some("known-region"));
+        check(Some(("weu", 4)), ("weu", 4, true), Some("single-region"));
+        let all = examine(&hub(WhenAllDown::All), Some(&standing("weu", 4, false)), &standing("weu", 4, true));
+        assert_eq!(all, Ok(()));
+    }
+}

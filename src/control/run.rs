@@ -39,8 +39,16 @@ type Answer = oneshot::Sender<Result<Reply, CommandError>>;
 enum Message {
     Command { command: Command, author: Author, answer: Answer },
     Reload { author: Author, answer: Option<Answer> },
-    Loaded { loaded: Box<Result<super::event::Loaded, LoadFailure>>, waiting: Vec<Waiting> },
+    Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
     Stop,
+}
+
+/// A loader at work, and those who wait for it.
+#[derive(Debug)]
+struct Loading {
+    waiting: Vec<Waiting>,
+    /// Asked since it began. The files may have changed in between: these wait for another run.
+    later: Vec<Waiting>,
 }
 
 /// Somebody who asked for a reload.
@@ -134,8 +142,8 @@ pub struct Loop {
     observations: mpsc::Receiver<Observation>,
     replies: HashMap<ReplyTo, Answer>,
     next_reply: u64,
-    /// Whether a loader is at work, and who asked since it began.
-    loading: Option<Vec<Waiting>>,
+    /// The loader at work.
+    loading: Option<Loading>,
     restarts: u64,
 }
 
@@ -262,12 +270,11 @@ impl Loop {
             Message::Reload { author, answer } => {
                 let waiting = Waiting { author, answer };
                 match &mut self.loading {
-                    // The files may have changed since that loader began: these are served by another run.
-                    Some(later) => later.push(waiting),
+                    Some(loading) => loading.later.push(waiting),
                     None => self.load(vec![waiting]),
                 }
             }
-            Message::Loaded { loaded, waiting } => self.loaded(*loaded, waiting),
+            Message::Loaded(loaded) => self.loaded(*loaded),
             Message::Stop => {}
         }
     }
@@ -281,7 +288,7 @@ impl Loop {
 
     /// Reads and compiles the files on a thread of its own: observations and commands go on meanwhile.
     fn load(&mut self, waiting: Vec<Waiting>) {
-        self.loading = Some(Vec::new());
+        self.loading = Some(Loading { waiting, later: Vec::new() });
         let (zones, recheck, config) = (self.parts.zones.clone(), self.parts.recheck, self.parts.config.clone());
         let own = self.own.clone();
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
@@ -301,16 +308,17 @@ impl Loop {
             });
             if let Some(own) = own.upgrade() {
                 // A loop that is gone has no use for it.
-                drop(own.blocking_send(Message::Loaded { loaded: Box::new(loaded), waiting }));
+                drop(own.blocking_send(Message::Loaded(Box::new(loaded))));
             }
         });
         if let Err(error) = spawned {
             let problems = vec![format!("cannot start the loader's thread: {error}")];
-            self.loaded(Err(LoadFailure { problems }), Vec::new());
+            self.loaded(Err(LoadFailure { problems }));
         }
     }
 
-    fn loaded(&mut self, loaded: Result<super::event::Loaded, LoadFailure>, waiting: Vec<Waiting>) {
+    fn loaded(&mut self, loaded: Result<super::event::Loaded, LoadFailure>) {
+        let Some(Loading { waiting, later }) = self.loading.take() else { return };
         let mut waiting = waiting.into_iter();
         let first = waiting.next();
         let author = first.as_ref().map_or_else(Author::daemon, |first| first.author.clone());
@@ -320,9 +328,9 @@ impl Loop {
         let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
         let event = Event::Loaded { loaded, author, reply };
         let effects = self.parts.state.apply(event, self.parts.clock.now());
-        if let Err(commit_failed) = self.carry_out(effects) {
-            drop(commit_failed);
+        if self.carry_out(effects).is_err() {
             self.parts.state = before;
+            self.parts.state.revert(&Commit::default(), self.parts.clock.now());
         }
         for other in waiting.filter_map(|waiting| waiting.answer) {
             let answer = match &outcome {
@@ -336,7 +344,6 @@ impl Loop {
             };
             drop(other.send(answer));
         }
-        let later = self.loading.take().unwrap_or_default();
         if !later.is_empty() {
             self.load(later);
         }

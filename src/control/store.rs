@@ -237,3 +237,130 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, Cause> {
 fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Cause> {
     serde_json::from_slice(value).map_err(|error| Cause(format!("row `{key}`: {error}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::mark::{Mark, MarkTarget};
+    use crate::control::report::AuditKind;
+    use crate::health::Health;
+    use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Standing, Target};
+    use crate::time::Timestamp;
+
+    fn standing(epoch: u64) -> Standing {
+        Standing {
+            active: RegionName::new("weu"),
+            epoch,
+            since: Timestamp(5),
+            cause: Cause::Health,
+            reason: "because".into(),
+            last_automatic: Some(Timestamp(5)),
+            all: false,
+        }
+    }
+
+    fn audit(subject: &str, after: &str) -> AuditRecord {
+        AuditRecord {
+            sequence: 0,
+            at: Timestamp(5),
+            kind: AuditKind::Switch,
+            subject: subject.into(),
+            author: "alice".into(),
+            origin: "test".into(),
+            epoch: Some(2),
+            before: None,
+            after: Some(after.into()),
+            reason: "because".into(),
+        }
+    }
+
+    fn commit() -> Commit {
+        let mark = Mark {
+            kind: MarkKind::Down,
+            reason: "r".into(),
+            author: "a".into(),
+            since: Timestamp(1),
+            until: Some(Timestamp(9)),
+        };
+        let probed = ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, 1].into()]) };
+        Commit {
+            standings: vec![(Name::parse("Hub.x.", None).unwrap(), None, standing(7))],
+            marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
+            health: vec![(probed, Health::Down)],
+            audit: vec![audit("hub.x.", "weu"), audit("hub.x./neu", "down"), audit("other.x.", "neu")],
+        }
+    }
+
+    #[test]
+    fn what_is_committed_is_read_by_the_next_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("deep/state");
+        Store::open(&state).unwrap().commit(&commit()).unwrap();
+        let store = Store::open(&state).unwrap();
+        let persisted = store.read().unwrap();
+        assert_eq!(persisted.standings[&Name::parse("hub.X.", None).unwrap()], standing(7));
+        let (target, mark) = persisted.marks.first_key_value().unwrap();
+        assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
+        assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
+        let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
+        store.commit(&gone).unwrap();
+        assert!(store.read().unwrap().marks.is_empty());
+    }
+
+    #[test]
+    fn history_is_newest_first_and_filtered_by_hub_or_region() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        store.commit(&commit()).unwrap();
+        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
+        let check = |subject, limit, expected: &[u64]| {
+            let found: Vec<_> = store.history(subject, limit).unwrap().iter().map(|record| record.sequence).collect();
+            assert_eq!(found, expected, "{subject:?}");
+        };
+        check(None, 10, &[4, 3, 2, 1]);
+        check(None, 2, &[4, 3]);
+        check(Some("HUB.x"), 10, &[4, 2, 1]);
+        check(Some("neu"), 10, &[4, 3, 2]);
+        check(Some("gone"), 10, &[]);
+    }
+
+    #[test]
+    fn one_state_folder_serves_one_daemon() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Store::open(folder.path()).unwrap();
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("another concierge is running on it"), "{error}");
+        assert!(error.contains("concierge.redb"), "{error}");
+    }
+
+    #[test]
+    fn only_the_owner_can_read_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        Store::open(&state).unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&state), mode(&state.join("concierge.redb"))), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let write = store.database.begin_write().unwrap();
+        write.open_table(FORMAT).unwrap().insert("version", 99).unwrap();
+        write.commit().unwrap();
+        drop(store);
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("its format is 99, this program knows 1"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("concierge.redb")).unwrap();
+        std::io::Write::write_all(&mut file, b"not a database at all").unwrap();
+        let error = Store::open(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the store "), "{error}");
+    }
+}

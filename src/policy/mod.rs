@@ -15,4 +15,4 @@ pub use model::{
     Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
     ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
 };
-pub use read::{read, read_beside_refused};
+pub use read::{hub_names, read, read_beside_refused};

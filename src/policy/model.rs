@@ -248,9 +248,13 @@ pub struct Probe {
 impl Probe {
     /// The longest time from a failure to the health being `down`: the failure comes just after a good observation.
     pub fn worst_detection(&self) -> Duration {
-        // From one start to the next is `confirm` with its jitter, or the observation itself where that takes longer.
-        let confirm = self.confirm.mul_f64(1.1).max(self.timeout);
-        self.interval.mul_f64(1.1) + self.timeout + confirm * (u32::from(self.fall.get()) - 1)
+        self.interval.mul_f64(1.1) + self.timeout + self.worst_confirm() * (u32::from(self.fall.get()) - 1)
+    }
+
+    /// The longest time between two observations that contradict the health: `confirm` with its jitter, or the
+    /// observation itself where that takes longer.
+    pub fn worst_confirm(&self) -> Duration {
+        self.confirm.mul_f64(1.1).max(self.timeout)
     }
 }
 

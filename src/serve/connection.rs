@@ -68,7 +68,7 @@ pub(super) async fn serve(service: Arc<Service>, stream: TcpStream, reader: Read
             if ended == Ended::TimedOut {
                 service.counters.connection_timed_out();
             }
-            seat.done();
+            seat.idle();
         }
     }
 }
@@ -129,6 +129,11 @@ impl Connection {
                     }
                 }
             }
+            if need == Need::Input && self.pipeline.is_empty() {
+                seat.idle();
+            } else {
+                seat.busy();
+            }
             match need {
                 Need::Input => tokio::select! {
                     biased;
@@ -147,7 +152,8 @@ impl Connection {
                     () = &mut timer => return Ended::TimedOut,
                 },
                 Need::End(ended) => {
-                    seat.done();
+                    // The client has all its answers; what it still sends is not listened to.
+                    seat.idle();
                     self.close().await;
                     return ended;
                 }

@@ -162,7 +162,7 @@ impl Counters {
 }
 
 /// What one worker counts of one batch, before it goes to the worker's block.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) queries: u64,
     responses: [u64; KINDS],

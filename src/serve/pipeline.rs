@@ -173,3 +173,147 @@ fn message_length(input: &[u8]) -> Option<usize> {
     let (length, _) = input.split_first_chunk::<LENGTH>()?;
     Some(usize::from(u16::from_be_bytes(*length)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::engine::ResponseLimits;
+    use super::*;
+    use crate::answer::snapshot::Content;
+
+    fn snapshot(generation: u8) -> Snapshot {
+        Snapshot { generation: generation.into(), content: Arc::new(Content::default()), choices: Box::new([]) }
+    }
+
+    /// Answers with the query's first octet and the generation; an odd first octet gets no response.
+    fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+        response.clear();
+        if query[0] % 2 == 1 {
+            return Outcome::Silence;
+        }
+        response.extend_from_slice(&[query[0], u8::try_from(snapshot.generation).unwrap()]);
+        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+    }
+
+    fn pipeline(input: &[u8]) -> Pipeline {
+        let mut pipeline = Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } });
+        pipeline.make_room();
+        pipeline.input.extend_from_slice(input);
+        pipeline
+    }
+
+    fn query(first: u8) -> Vec<u8> {
+        let mut query = vec![0, 12, first];
+        query.resize(LENGTH + HEADER, 0);
+        query
+    }
+
+    fn queries(count: u8) -> Vec<u8> {
+        (0..count).flat_map(|number| query(number * 2)).collect()
+    }
+
+    /// The octets that go out when so many are taken at first, and all after the next snapshot.
+    fn sent(pipeline: &mut Pipeline, taken: usize) -> Vec<u8> {
+        let mut tally = Tally::default();
+        pipeline.render(&snapshot(1));
+        let mut sent = pipeline.output()[..taken].to_vec();
+        pipeline.written(taken, &mut tally);
+        sent.extend_from_slice(pipeline.rest());
+        if !pipeline.rest().is_empty() {
+            let rest = pipeline.rest().len();
+            assert!(pipeline.rest_written(rest));
+        }
+        assert_eq!(pipeline.render(&snapshot(2)), Follows::Partial);
+        let output = pipeline.output().len();
+        sent.extend_from_slice(pipeline.output());
+        pipeline.written(output, &mut tally);
+        assert!(pipeline.is_empty());
+        let mut expected = Tally::default();
+        expected.queries = 3;
+        (0..3).for_each(|_| expected.response(Rcode::NOERROR, false));
+        assert_eq!(tally, expected);
+        sent
+    }
+
+    #[test]
+    fn only_a_response_that_has_begun_to_leave_is_from_the_older_snapshot() {
+        for taken in 0..=12_usize {
+            let older = taken.div_ceil(4);
+            let expected: Vec<u8> =
+                (0..3).flat_map(|number| [0, 2, number * 2, if usize::from(number) < older { 1 } else { 2 }]).collect();
+            assert_eq!(sent(&mut pipeline(&queries(3)), taken), expected, "{taken} octets taken");
+        }
+    }
+
+    #[test]
+    fn a_response_is_complete_when_its_last_octet_is_taken() {
+        let check = |taken, expected| {
+            let mut pipeline = pipeline(&queries(2));
+            pipeline.render(&snapshot(1));
+            assert_eq!(pipeline.written(taken, &mut Tally::default()), expected, "{taken}");
+        };
+        check(0, false);
+        check(3, false);
+        check(4, true);
+        check(5, true);
+        check(8, true);
+        let mut pipeline = pipeline(&queries(1));
+        pipeline.render(&snapshot(1));
+        pipeline.written(1, &mut Tally::default());
+        assert!(!pipeline.rest_written(2));
+        assert!(pipeline.rest_written(1));
+    }
+
+    #[test]
+    fn what_follows_the_queries_is_told() {
+        let check = |after: &[u8], expected| {
+            let mut pipeline = pipeline(&[&queries(2), after].concat());
+            assert_eq!(pipeline.render(&snapshot(1)), expected, "{after:?}");
+            assert_eq!(pipeline.output().len(), 8);
+        };
+        check(&[], Follows::Partial);
+        check(&[0], Follows::Partial);
+        check(&[0, 12], Follows::Partial);
+        check(&query(0)[..13], Follows::Partial);
+        check(&[255, 255, 1, 2, 3], Follows::Partial);
+        check(&[0, 11], Follows::NoQuery);
+        check(&[0, 0, 0, 0], Follows::NoQuery);
+        check(&query(1), Follows::NoQuery);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_goes_on_where_it_ended() {
+        let mut pipeline = pipeline(&query(8).repeat(10_000));
+        let mut responses = 0;
+        loop {
+            let follows = pipeline.render(&snapshot(1));
+            let output = pipeline.output().len();
+            assert!(output < OUTPUT + 4);
+            pipeline.written(output, &mut Tally::default());
+            responses += output / 4;
+            match follows {
+                Follows::Query => assert!(output >= OUTPUT),
+                follows => break assert_eq!(follows, Follows::Partial),
+            }
+        }
+        assert_eq!(responses, 10_000);
+        assert!(pipeline.is_empty());
+    }
+
+    #[test]
+    fn there_is_room_for_the_message_that_has_begun_and_none_is_kept() {
+        let spare = |pipeline: &Pipeline| pipeline.input.capacity() - pipeline.input.len();
+        let mut pipeline = pipeline(&[255, 255, 0]);
+        pipeline.make_room();
+        assert!(spare(&pipeline) >= 65_534);
+        pipeline.discard_input();
+        assert_eq!(pipeline.input.capacity(), INPUT);
+        pipeline.input.extend_from_slice(&queries(1));
+        pipeline.input.extend_from_slice(&[0, 20, 1]);
+        pipeline.render(&snapshot(1));
+        pipeline.written(4, &mut Tally::default());
+        pipeline.make_room();
+        assert_eq!(pipeline.input, [0, 20, 1]);
+    }
+}

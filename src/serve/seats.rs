@@ -29,7 +29,7 @@ pub(super) struct Seats {
     limit: usize,
     started: Instant,
     counters: Arc<Counters>,
-    /// Connections that ended before they were done, other than to make room or by a panic.
+    /// Connections that ended while they owed an answer, other than to make room or by a panic.
     cut: AtomicU64,
     /// Taken when a connection is accepted and when it ends, never while answering.
     table: Mutex<Table>,
@@ -46,6 +46,8 @@ struct Entry {
     progress: AtomicU64,
     /// The progress that the table is sorted by; only touched with the table locked.
     known: AtomicU64,
+    /// Whether the connection may owe an answer.
+    busy: AtomicBool,
     /// Tells the connection to leave; keeps the word if it is not listening at the moment.
     leave: Notify,
 }
@@ -56,7 +58,6 @@ pub(super) struct Seat {
     seats: Arc<Seats>,
     number: u64,
     entry: Arc<Entry>,
-    done: AtomicBool,
 }
 
 impl Seats {
@@ -70,7 +71,12 @@ impl Seats {
     pub(super) fn take(self: &Arc<Self>) -> Seat {
         self.counters.connection_opened();
         let now = self.now();
-        let entry = Arc::new(Entry { progress: AtomicU64::new(now), known: AtomicU64::new(now), leave: Notify::new() });
+        let entry = Arc::new(Entry {
+            progress: AtomicU64::new(now),
+            known: AtomicU64::new(now),
+            busy: AtomicBool::new(true),
+            leave: Notify::new(),
+        });
         let mut table = self.table();
         while table.by_progress.len() >= self.limit {
             let Some(longest) = table.remove_longest_waiting() else { break };
@@ -80,12 +86,18 @@ impl Seats {
         table.admitted += 1;
         let number = table.admitted;
         table.by_progress.insert((now, number), entry.clone());
-        Seat { seats: self.clone(), number, entry, done: AtomicBool::new(false) }
+        Seat { seats: self.clone(), number, entry }
     }
 
-    /// Connections that ended before they were done, other than to make room or by a panic.
+    /// Connections that ended while they owed an answer, other than to make room or by a panic.
     pub(super) fn cut(&self) -> u64 {
         self.cut.load(Ordering::SeqCst)
+    }
+
+    /// Connections that may owe an answer.
+    #[cfg(test)]
+    pub(super) fn busy(&self) -> usize {
+        self.table().by_progress.values().filter(|entry| entry.busy.load(Ordering::Relaxed)).count()
     }
 
     fn now(&self) -> u64 {
@@ -122,9 +134,15 @@ impl Seat {
         self.entry.progress.store(self.seats.now(), Ordering::Relaxed);
     }
 
+    /// Notes that the connection owes an answer: of a query begun, or not completely with the kernel. It starts so, for
+    /// what a connection that was just accepted has sent is not known yet.
+    pub(super) fn busy(&self) {
+        self.entry.busy.store(true, Ordering::Relaxed);
+    }
+
     /// Notes that nothing is lost if the connection ends here.
-    pub(super) fn done(&self) {
-        self.done.store(true, Ordering::Relaxed);
+    pub(super) fn idle(&self) {
+        self.entry.busy.store(false, Ordering::Relaxed);
     }
 
     /// Returns when the seat is needed for another connection.
@@ -136,7 +154,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let seated = self.seats.table().remove(self.number, &self.entry);
-        if seated && !*self.done.get_mut() && !std::thread::panicking() {
+        if seated && self.entry.busy.load(Ordering::Relaxed) && !std::thread::panicking() {
             self.seats.cut.fetch_add(1, Ordering::SeqCst);
         }
         self.seats.counters.connection_closed();
@@ -209,14 +227,19 @@ mod tests {
     }
 
     #[test]
-    fn cut_are_those_that_were_neither_done_nor_sent_away() {
+    fn cut_are_those_that_owed_an_answer_and_were_not_sent_away() {
         let seats = seats(1);
         let evicted = seats.take();
-        let done = seats.take();
-        done.done();
-        drop((evicted, done));
+        let idle = seats.take();
+        idle.idle();
+        drop((evicted, idle));
         assert_eq!(seats.cut(), 0);
         drop(seats.take());
         assert_eq!(seats.cut(), 1);
+        let busy = seats.take();
+        busy.idle();
+        busy.busy();
+        drop(busy);
+        assert_eq!(seats.cut(), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! TCP listeners: one task an address accepts, one task a connection serves it (see [`connection`](super::connection)).
+//! TCP listeners: one task an address accepts, one task a connection serves it (see [`connection`]).
 //!
 //! No error ends a listener. One that is about a single connection (it was reset before it was accepted) is passed over;
 //! one that will last a while (out of descriptors or memory) is told once for a burst of them and waited out, while

@@ -113,11 +113,6 @@ impl Worker {
             if drain.is_none() {
                 drain = self.stop.deadline().map(|deadline| Drain::of(&self.socket, deadline));
             }
-            if let Some(drain) = &drain
-                && let Some(ended) = drain.ended(Instant::now())
-            {
-                return ended;
-            }
             let wait = if drain.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
             let mut tally = Tally::default();
             match batch.receive(&self.socket, wait, &mut tally) {
@@ -140,6 +135,12 @@ impl Worker {
                     }
                     thread::sleep(PAUSE);
                 }
+            }
+            // Asked last: a queue that is empty is found so even after the deadline.
+            if let Some(drain) = &drain
+                && let Some(ended) = drain.ended(Instant::now())
+            {
+                return ended;
             }
         }
     }

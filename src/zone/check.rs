@@ -9,11 +9,12 @@ use super::report::{Mark, Problem, Report};
 use super::tree::{Node, Record, Tree, canonical_key, parent_key};
 use crate::dns::{Name, Rtype};
 
-/// Checks a zone. `complete` says that no line was lost: only then is missed what is not there.
-pub(super) fn check(tree: &Tree, apex: &Name, complete: bool, report: &mut Report) {
+/// Checks a zone beside the policy's hubs. `complete` says that no line was lost: only then is missed what is not there.
+pub(super) fn check(tree: &Tree, apex: &Name, hubs: &BTreeSet<Name>, complete: bool, report: &mut Report) {
     let mut check = Check {
         tree,
         apex,
+        hubs,
         apex_key: canonical_key(apex),
         complete,
         report,
@@ -47,6 +48,8 @@ fn target(record: &Record) -> Option<Name> {
 struct Check<'a> {
     tree: &'a Tree,
     apex: &'a Name,
+    /// Names whose records the policy has.
+    hubs: &'a BTreeSet<Name>,
     apex_key: Box<[u8]>,
     complete: bool,
     report: &'a mut Report,
@@ -98,6 +101,12 @@ impl<'a> Check<'a> {
             return;
         }
         if let Some(ns) = self.tree.first(node, Rtype::NS).filter(|_| node.key != self.apex_key) {
+            if node.name.is_wildcard() {
+                // RFC 4592 4.2 leaves its meaning open.
+                let message = format!("NS record at the wildcard `{}`, which nobody can follow", node.name);
+                let problem = Problem::error(ns.head, message);
+                self.report.push(problem.hint("delegate each name by itself"));
+            }
             self.cut = Some((node, ns));
             self.check_beside_cut(node, ns);
         }
@@ -216,7 +225,7 @@ impl<'a> Check<'a> {
             Found::Node(found) if self.tree.first(found, Rtype::CNAME).is_some() => "is an alias (CNAME)".to_owned(),
             Found::Node(found) if self.has_address(found) => return,
             // What else is missing may stand on a line that could not be read, or in the delegated zone.
-            _ if !self.complete => return,
+            _ if !self.complete || self.hubs.contains(&target) => return,
             _ if self.is_delegated(&key)
                 && (rtype != Rtype::NS || !key.starts_with(&node.key) || node.key == self.apex_key) =>
             {

@@ -68,7 +68,12 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self { text, at: 0, line: 1, unclosed: 0 }
+        Self::starting_at(text, 0)
+    }
+
+    /// Leaves out what is before `at`, which is on the first line.
+    pub(super) fn starting_at(text: &'a [u8], at: usize) -> Self {
+        Self { text, at, line: 1, unclosed: 0 }
     }
 
     /// Puts the next line that is not empty into `tokens`; `None` at the end of the text.

@@ -1,8 +1,9 @@
 //! Master files (RFC 1035 5) to the records of a zone, with every problem of a file at once.
 //!
 //! ```text
-//! text ─► lexer ─► reader ─(directives, includes, generate)─► tree ─► check ─► Zone
-//!                    └─► rdata (one table of formats for every type, both ways)
+//! text ─► lexer ─► reader ─────────────────────► tree ─► check ─► Zone
+//!                   │  └─► rdata (one table of formats for every type, both ways)
+//!                   └─► directive ($INCLUDE reads on, generate makes records)
 //! ```
 //!
 //! An error costs its logical line only, so that one pass finds all of them; a zone is given out when there is none.
@@ -10,14 +11,18 @@
 //!
 //! What the standards leave open is answered as BIND answers it: a `$TTL` in an included file stays in force after it
 //! (RFC 2308 4 speaks of what follows, whatever file it is in), a record without any TTL takes that of the record before
-//! or the SOA's minimum, and a record outside the zone is ignored with a warning. Unlike BIND, a TTL above 2^31 - 1 and
-//! data below a DNAME or beside a cut are errors, and differing TTLs of an RRset become the lowest.
+//! or the SOA's minimum, and a record outside the zone is ignored with a warning. Unlike BIND, a path in `$INCLUDE` starts
+//! at the including file, a TTL above 2^31 - 1 and data below a DNAME or beside a cut are errors, name servers without
+//! an address are warned of only, and differing TTLs of an RRset become the lowest. The lists in the integration tests
+//! name the rest.
 //!
-//! Deliberately absent: classes other than IN, and any judgement of DNSSEC records beyond their form (a zone that was
-//! signed elsewhere loads as it is).
+//! Deliberately absent: classes other than IN, rules for host names (an `A` record may stand at `_a`), and any judgement
+//! of DNSSEC records beyond their form (a zone that was signed elsewhere loads as it is).
 
 mod check;
+mod directive;
 mod generate;
+mod header;
 mod lexer;
 mod rdata;
 mod reader;
@@ -28,7 +33,7 @@ mod ttl;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -80,9 +85,19 @@ pub fn read(
     apex: &Name,
     include: &mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
 ) -> (Option<Zone>, Vec<Diagnostic>) {
+    read_beside_hubs(source, apex, &BTreeSet::new(), include)
+}
+
+/// [`read`] where the policy has hubs: a record that points at one is not told that its target has no address.
+pub fn read_beside_hubs(
+    source: Source,
+    apex: &Name,
+    hubs: &BTreeSet<Name>,
+    include: &mut dyn FnMut(&Path) -> std::io::Result<Vec<u8>>,
+) -> (Option<Zone>, Vec<Diagnostic>) {
     let mut content = reader::read(source, apex, include);
     let tree = content.draft.into_tree();
-    check::check(&tree, apex, content.complete, &mut content.report);
+    check::check(&tree, apex, hubs, content.complete, &mut content.report);
     let zone = (!content.report.has_errors()).then(|| Zone {
         apex: apex.clone(),
         nodes: tree.into_nodes(),

@@ -1,5 +1,7 @@
 //! The problems of a zone's files, collected while they are read and given places at the end.
 
+use std::collections::BTreeMap;
+
 use crate::diagnostic::{Diagnostic, Place, Severity, Source};
 
 use super::rdata::RdataError;
@@ -63,7 +65,8 @@ impl Problem {
 /// The problems found so far.
 #[derive(Debug, Default)]
 pub(super) struct Report {
-    problems: Vec<Problem>,
+    /// In order of files and lines; a file that is included twice has its problems once.
+    problems: BTreeMap<(Mark, String), Problem>,
     /// For each file how many errors and warnings were found.
     found: Vec<[usize; 2]>,
 }
@@ -71,14 +74,23 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn push(&mut self, problem: Problem) {
         let file = usize::from(problem.mark.file);
+        let key = (problem.mark, problem.message.clone());
+        if self.problems.contains_key(&key) {
+            return;
+        }
         if self.found.len() <= file {
             self.found.resize(file + 1, [0; 2]);
         }
         let found = &mut self.found[file][problem.severity as usize];
         *found += 1;
         if *found <= MAX_SHOWN {
-            self.problems.push(problem);
+            self.problems.insert(key, problem);
         }
+    }
+
+    /// Whether one more error of the file would be shown.
+    pub(super) fn has_room(&self, file: u16) -> bool {
+        self.found.get(usize::from(file)).is_none_or(|[errors, _]| *errors < MAX_SHOWN)
     }
 
     pub(super) fn has_errors(&self) -> bool {
@@ -86,14 +98,11 @@ impl Report {
     }
 
     /// The diagnostics in order of files and lines. Of too many, the errors are shown first.
-    pub(super) fn finish(mut self, files: &[Source]) -> Vec<Diagnostic> {
-        self.problems.sort_by(|a, b| (a.mark, &a.message).cmp(&(b.mark, &b.message)));
-        // A file that is included twice has its problems twice.
-        self.problems.dedup();
+    pub(super) fn finish(self, files: &[Source]) -> Vec<Diagnostic> {
         let mut places: Vec<_> = files.iter().map(|source| Places { source, line_starts: Vec::new() }).collect();
         let mut shown = vec![[0_usize; 2]; files.len()];
         let mut diagnostics = Vec::new();
-        for problem in self.problems {
+        for problem in self.problems.into_values() {
             let file = usize::from(problem.mark.file);
             let room = match problem.severity {
                 Severity::Error => MAX_SHOWN,

@@ -90,6 +90,13 @@ impl Site {
         std::fs::write(self.path(name), text).unwrap();
     }
 
+    /// Replaces `from` wherever a file says it, which it has to.
+    pub fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{name} does not say `{from}`");
+        self.write(name, &text.replace(from, to));
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.path("state/admin.sock")
     }
@@ -116,6 +123,21 @@ impl Site {
     /// The state of everything, by the program.
     pub fn status(&self) -> Value {
         serde_json::from_str(&self.ok(&["status", "--output", "json"])).unwrap()
+    }
+
+    /// What `status` says of one hub.
+    pub fn hub(&self, name: &str) -> Value {
+        let status = self.status();
+        let hubs = status["hubs"].as_array().unwrap();
+        hubs.iter().find(|hub| hub["name"] == name).unwrap_or_else(|| panic!("no hub {name}: {status}")).clone()
+    }
+
+    /// The audit trail of one subject, newest first.
+    pub fn history(&self, subject: &str) -> Vec<Value> {
+        let path = format!("/v1/history?limit=1000&subject={subject}");
+        let (status, records) = request(&self.socket(), "GET", &path, "").unwrap();
+        assert_eq!(status, 200, "{records}");
+        records.as_array().unwrap().clone()
     }
 }
 
@@ -203,6 +225,12 @@ impl Daemon {
         self.log.lock().unwrap().iter().rev().find(|line| line["event"] == event).cloned()
     }
 
+    /// The addresses that it answers on, as it said at the start.
+    pub fn listens(&self) -> Vec<SocketAddr> {
+        let log = self.log.lock().unwrap();
+        log.iter().filter_map(|line| line["address"].as_str()?.parse().ok()).collect()
+    }
+
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(status.success());
@@ -245,17 +273,31 @@ pub struct Region {
 }
 
 impl Region {
+    /// One that closes every connection at once.
     pub fn start(address: Ipv4Addr) -> Self {
-        let listener = TcpListener::bind((address, BROKER)).unwrap();
+        Self::serve((address, BROKER), drop)
+    }
+
+    /// One that does something with every connection, one after the other.
+    pub fn serve(address: impl Into<SocketAddr>, mut serve: impl FnMut(TcpStream) + Send + 'static) -> Self {
+        let listener = TcpListener::bind(address.into()).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::SeqCst) {
-                drop(listener.accept());
+                match listener.accept() {
+                    Ok((stream, _)) if !stopped.load(Ordering::SeqCst) => serve(stream),
+                    _ => {}
+                }
             }
         });
         Self { address, stop, thread: Some(thread) }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -304,18 +346,21 @@ impl Up {
 pub fn query(id: u16, name: &str, kind: RecordType) -> Vec<u8> {
     let mut message = Message::query();
     message.metadata.id = id;
+    // As a device asks its resolver.
+    message.metadata.recursion_desired = true;
     message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
     message.to_vec().unwrap()
 }
 
 /// Asks over UDP.
 pub fn ask(server: SocketAddr, name: &str, kind: RecordType) -> Message {
-    try_ask(server, name, kind, Duration::from_secs(5)).unwrap_or_else(|| panic!("{server} does not answer {name}"))
+    // Virtual machines are paused for seconds.
+    try_ask(server, name, kind, Duration::from_secs(30)).unwrap_or_else(|| panic!("{server} does not answer {name}"))
 }
 
 /// Asks over UDP a server that may be gone.
 pub fn try_ask(server: SocketAddr, name: &str, kind: RecordType, patience: Duration) -> Option<Message> {
-    let socket = client(patience);
+    let socket = if server.is_ipv6() { client_at("[::1]:0", patience) } else { client(patience) };
     socket.send_to(&query(rand::random(), name, kind), server).unwrap();
     let mut response = [0; 4096];
     let length = socket.recv(&mut response).ok()?;
@@ -326,20 +371,32 @@ pub fn try_ask(server: SocketAddr, name: &str, kind: RecordType, patience: Durat
 pub fn ask_tcp(server: SocketAddr, name: &str, kind: RecordType) -> Message {
     let mut stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let query = query(rand::random(), name, kind);
-    let mut framed = u16::try_from(query.len()).unwrap().to_be_bytes().to_vec();
-    framed.extend_from_slice(&query);
-    stream.write_all(&framed).unwrap();
+    stream.write_all(&framed(&query(rand::random(), name, kind))).unwrap();
+    Message::from_vec(&read_message(&mut stream).unwrap()).unwrap()
+}
+
+/// A message as TCP carries it: its length in front (RFC 1035 4.2.2).
+pub fn framed(message: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(message.len()).unwrap();
+    [&length.to_be_bytes(), message].concat()
+}
+
+/// The next message of a TCP connection.
+pub fn read_message(stream: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 2];
-    stream.read_exact(&mut length).unwrap();
-    let mut response = vec![0; usize::from(u16::from_be_bytes(length))];
-    stream.read_exact(&mut response).unwrap();
-    Message::from_vec(&response).unwrap()
+    stream.read_exact(&mut length)?;
+    let mut message = vec![0; u16::from_be_bytes(length).into()];
+    stream.read_exact(&mut message)?;
+    Ok(message)
 }
 
 /// A UDP socket for a client.
 pub fn client(patience: Duration) -> UdpSocket {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client_at("127.0.0.1:0", patience)
+}
+
+fn client_at(address: &str, patience: Duration) -> UdpSocket {
+    let socket = UdpSocket::bind(address).unwrap();
     socket.set_read_timeout(Some(patience)).unwrap();
     socket
 }
@@ -382,7 +439,9 @@ pub fn request(socket: &Path, method: &str, path: &str, body: &str) -> Option<(u
 
 /// Whether every endpoint has this health.
 pub fn health(site: &Site, wanted: &str) -> bool {
-    measured(site).values().all(|health| health == wanted)
+    let status = site.status();
+    let hubs = status["hubs"].as_array().unwrap().iter();
+    hubs.flat_map(|hub| hub["endpoints"].as_array().unwrap()).all(|endpoint| endpoint["measured"] == wanted)
 }
 
 /// The measured health by region, of the first hub.

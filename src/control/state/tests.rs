@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use super::*;
 use crate::answer::compile::compile;
+use crate::control::event::{LoadFailure, ReplyTo};
 use crate::control::mark::MarkTarget;
-use crate::control::report::{Condition, Status};
+use crate::control::report::{AuditKind, Condition, Status};
 use crate::diagnostic::Place;
 use crate::dns::Rtype;
-use crate::policy::{Answer, Failback, ProbeKind, ProbeName, Region, Target, TcpProbe, WhenAllDown};
+use crate::health::{Observation, Outcome};
+use crate::policy::{
+    Answer, Endpoint, Failback, Hub, MarkKind, ProbeKind, ProbeName, Region, RegionName, Target, TcpProbe, WhenAllDown,
+};
 use crate::zone::{Position, Rrset, Zone};
 
 const START: Timestamp = Timestamp(1_000_000);

@@ -25,6 +25,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,14 @@ const MAX_ADDRESSES: usize = 32;
 
 /// Most addresses that the sentence of a failed observation names.
 const MAX_NAMED: usize = 8;
+
+/// Whether certificates can be verified with this file of trust anchors.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_trust_anchors(ca: &Path) -> Result<(), String> {
+    tls::check(ca)
+}
 
 /// What all probers share: the resolver with its cache and the trust anchors.
 #[derive(Debug)]

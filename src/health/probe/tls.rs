@@ -53,6 +53,11 @@ impl TrustAnchors {
     }
 }
 
+/// Whether a probe could verify with this file of trust anchors; the error says why not.
+pub(super) fn check(ca: &Path) -> Result<(), String> {
+    load(Some(ca)).map(drop)
+}
+
 fn load(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let mut roots = RootCertStore::empty();
     let (certificates, place) = match ca {

@@ -261,13 +261,16 @@ fn check_budget(
     }
 }
 
-/// `interval + 10 % 5s500ms + timeout 2s + 2 * (confirm 1s + timeout 2s) = 13s500ms`.
+/// `interval + 10 % 5s500ms + timeout 2s + 2 * 2s (the longer of confirm + 10 % and timeout) = 11s500ms`.
 fn arithmetic(probe: &Probe) -> String {
     let timeout = show_duration(probe.timeout);
     let repeats = probe.fall.get() - 1;
     let confirmed = match repeats {
         0 => String::new(),
-        _ => format!(" + {repeats} * (confirm {} + timeout {timeout})", show_duration(probe.confirm)),
+        _ => {
+            let confirm = show_duration(probe.worst_confirm());
+            format!(" + {repeats} * {confirm} (the longer of confirm + 10 % and timeout)")
+        }
     };
     format!(
         "interval + 10 % {} + timeout {timeout}{confirmed} = {}",

@@ -48,7 +48,7 @@ mod records;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Policy;
@@ -101,6 +101,13 @@ pub fn read_beside_refused(
     let (regions, probes) = definitions.finish();
     let policy = (!has_errors(&problems)).then_some(Policy { regions, probes, hubs });
     (policy, problems)
+}
+
+/// The names of the hubs that policy files define, as far as they can be read; their mistakes are not reported here.
+pub fn hub_names(sources: &[Source]) -> BTreeSet<Name> {
+    let documents = sources.iter().map(Document::parse).collect::<Vec<_>>();
+    let files = documents.iter().map(|document| File::open(document, &mut Vec::new()));
+    files.flat_map(|file| file.hubs).filter_map(|entry| Name::parse(entry.key, None).ok()).collect()
 }
 
 /// The tables of one file.

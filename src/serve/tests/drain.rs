@@ -1,20 +1,18 @@
 //! The drain: what has arrived is answered, and nothing is left running.
 
-use std::net::TcpListener;
-
 use super::*;
 
 #[test]
 fn datagrams_in_the_queue_are_answered() {
     let mut server = Setting { workers: 1, ..Setting::default() }.start();
     let (busy, socket) = (server.udp(), server.udp());
-    busy.send(&query(kind::WAIT, 1)).unwrap();
-    // The worker takes what is there in one batch: these come when it is busy with the first, or with it.
+    busy.send(&query(kind::WAIT_UDP, 1)).unwrap();
+    UDP_GATE.wait_until_reached();
     for number in 0..100 {
         socket.send(&query(kind::PLAIN, number)).unwrap();
     }
     let drain = server.drain(PATIENCE);
-    GATE.store(true, Ordering::SeqCst);
+    UDP_GATE.open();
     let mut answered: Vec<u32> = (0..100).map(|_| receive_udp(&socket).number).collect();
     answered.sort_unstable();
     assert_eq!(answered, (0..100).collect::<Vec<_>>());
@@ -63,19 +61,35 @@ fn a_query_that_never_ends_is_cut_at_the_deadline() {
 }
 
 #[test]
+fn without_time_only_what_owes_an_answer_counts_as_cut() {
+    let mut server = Setting::default().start();
+    let (mut idle, mut begun) = (server.tcp(), server.tcp());
+    ask(&mut idle, 1);
+    ask(&mut begun, 2);
+    ask_udp(&server.udp(), 3);
+    let seats = server.serving.as_ref().unwrap().seats.clone();
+    until(|| seats.busy() == 0);
+    begun.write_all(&[0, 50, 1]).unwrap();
+    until(|| seats.busy() == 1);
+    let drained = server.drain(Duration::ZERO).join().unwrap();
+    assert_eq!((drained.connections_cut, drained.queues_cut), (1, 0));
+    assert!(is_closed(&mut idle) && is_closed(&mut begun));
+}
+
+#[test]
 fn connections_still_to_be_accepted_are_answered() {
     let mut server = Setting { runtime_threads: 1, ..Setting::default() }.start();
     let mut busy = server.tcp();
     ask(&mut busy, 1);
-    let wait = query(kind::WAIT_TCP, 2);
-    // The runtime has one thread, which is now inside this query.
-    busy.write_all(&framed(&wait)).unwrap();
+    // The runtime has one thread, which is then inside this query.
+    busy.write_all(&framed(&query(kind::WAIT_TCP, 2))).unwrap();
+    TCP_GATE.wait_until_reached();
     let mut waiting: Vec<TcpStream> = (0..5).map(|_| server.tcp()).collect();
     for (number, stream) in (10..).zip(&mut waiting) {
         stream.write_all(&framed(&query(kind::PLAIN, number))).unwrap();
     }
     let drain = server.drain(PATIENCE);
-    TCP_GATE.store(true, Ordering::SeqCst);
+    TCP_GATE.open();
     assert_eq!(receive(&mut busy).number, 2);
     for (number, mut stream) in (10..).zip(waiting) {
         assert_eq!(receive(&mut stream).number, number);
@@ -104,10 +118,8 @@ fn nothing_is_left_running() {
     assert!(drain.join().unwrap().is_complete());
     assert_eq!(server.counters.totals().connections.open, 0);
     until(|| server.runtime.metrics().num_alive_tasks() == 0);
-    // Every worker and task held the word to stop; only this test still does.
+    // Every worker and task held the word to stop beside its socket; only this test still does.
     assert_eq!(Arc::strong_count(&stop), 1);
-    drop(TcpListener::bind(server.address).unwrap());
-    drop(UdpSocket::bind(server.address).unwrap());
 }
 
 #[test]

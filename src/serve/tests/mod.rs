@@ -131,28 +131,46 @@ mod kind {
     pub(super) const HUGE: u8 = b'h';
     pub(super) const SILENCE: u8 = b's';
     pub(super) const PANIC: u8 = b'p';
-    /// Answered when [`super::GATE`] opens; only one test may use it.
-    pub(super) const WAIT: u8 = b'w';
+    /// Answered when [`super::UDP_GATE`] opens; only one test may use it.
+    pub(super) const WAIT_UDP: u8 = b'u';
     /// Answered when [`super::TCP_GATE`] opens; only one test may use it.
-    pub(super) const WAIT_TCP: u8 = b'W';
+    pub(super) const WAIT_TCP: u8 = b't';
 }
 
-static GATE: AtomicBool = AtomicBool::new(false);
-static TCP_GATE: AtomicBool = AtomicBool::new(false);
+/// Holds one query up inside the engine.
+struct Gate {
+    reached: AtomicBool,
+    open: AtomicBool,
+}
+
+static UDP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+static TCP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+
+impl Gate {
+    fn pass(&self) {
+        self.reached.store(true, Ordering::SeqCst);
+        until(|| self.open.load(Ordering::SeqCst));
+    }
+
+    fn wait_until_reached(&self) {
+        until(|| self.reached.load(Ordering::SeqCst));
+    }
+
+    fn open(&self) {
+        self.open.store(true, Ordering::SeqCst);
+    }
+}
 
 /// Answers with the query's header, the generation, and the rest of the query.
 fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
     response.clear();
     let kind = query.get(12).copied().unwrap_or(kind::SILENCE);
-    if kind == kind::WAIT {
-        until(|| GATE.load(Ordering::SeqCst));
-    }
-    if kind == kind::WAIT_TCP {
-        until(|| TCP_GATE.load(Ordering::SeqCst));
-    }
-    assert_ne!(kind, kind::PANIC, "a test asked for this panic");
-    if kind == kind::SILENCE {
-        return Outcome::Silence;
+    match kind {
+        kind::WAIT_UDP => UDP_GATE.pass(),
+        kind::WAIT_TCP => TCP_GATE.pass(),
+        kind::PANIC => panic!("a test asked for this panic"),
+        kind::SILENCE => return Outcome::Silence,
+        _ => {}
     }
     response.extend_from_slice(&query[..12]);
     response[2] |= 0x80;

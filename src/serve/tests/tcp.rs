@@ -81,13 +81,15 @@ fn what_is_no_query_closes_after_the_answers_before_it() {
         let mut stream = server.tcp();
         let mut octets: Vec<u8> = (0..10).flat_map(|number| framed(&query(kind::PLAIN, number))).collect();
         octets.extend_from_slice(garbage);
-        octets.extend_from_slice(&framed(&query(kind::PLAIN, 99)));
+        // More than is read at once.
+        octets.extend_from_slice(&framed(&query(kind::PLAIN, 99)).repeat(1000));
         stream.write_all(&octets).unwrap();
         for number in 0..10 {
             assert_eq!(receive(&mut stream).number, number);
         }
-        // An end in order and not a reset, although there is input that was not read.
+        // An end in order and not a reset, although there is input that was not answered.
         assert_eq!(stream.read(&mut [0]).unwrap(), 0, "after {garbage:?}");
+        assert_eq!(stream.take_error().unwrap().map(|error| error.kind()), None, "after {garbage:?}");
     };
     check(&[0, 0]);
     check(&[0, 11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::codec;
 use super::{RdataError, printable};
+use crate::diagnostic::closest;
 use crate::dns::{Name, NameError, Rtype};
 use crate::zone::lexer::{Kind, Token};
 
@@ -35,12 +36,15 @@ impl Word<'_> {
     }
 }
 
-/// Names are completed with one origin; a name that repeats it, or the apex, gets a warning.
+/// What the text stands in.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::zone) struct Origins<'a> {
+pub(in crate::zone) struct Context<'a> {
+    /// Completes relative names; one that repeats it, or the apex, gets a warning.
     pub(in crate::zone) origin: &'a Name,
     /// The zone's apex, where it is known.
     pub(in crate::zone) apex: Option<&'a Name>,
+    /// Whether hints are looked for that take time to find.
+    pub(in crate::zone) hints: bool,
 }
 
 /// What is left of a record's tokens.
@@ -50,15 +54,24 @@ pub(in crate::zone) struct Cursor<'a> {
     tokens: &'a [Token],
     /// End of what was taken last: where something missing is reported.
     end: usize,
-    origins: Origins<'a>,
+    context: Context<'a>,
     /// What is worth a look and no error.
     pub(in crate::zone) warnings: Vec<RdataError>,
 }
 
 impl<'a> Cursor<'a> {
     /// `end` is where the text before the tokens ends.
-    pub(in crate::zone) fn new(text: &'a [u8], tokens: &'a [Token], end: usize, origins: Origins<'a>) -> Self {
-        Self { text, tokens, end, origins, warnings: Vec::new() }
+    pub(in crate::zone) fn new(text: &'a [u8], tokens: &'a [Token], end: usize, context: Context<'a>) -> Self {
+        Self { text, tokens, end, context, warnings: Vec::new() }
+    }
+
+    /// The one of `candidates` that is meant, while hints are looked for.
+    pub(in crate::zone) fn suggest<'c>(
+        &self,
+        written: &str,
+        candidates: impl IntoIterator<Item = &'c str>,
+    ) -> Option<&'c str> {
+        if self.context.hints { closest(written, candidates) } else { None }
     }
 
     pub(in crate::zone) fn is_empty(&self) -> bool {
@@ -119,10 +132,10 @@ impl<'a> Cursor<'a> {
     /// A domain name, completed with the origin.
     pub(in crate::zone) fn name(&mut self, what: What) -> Result<Name, RdataError> {
         let word = self.word(what, "a domain name")?;
-        let name = Name::parse_bytes(word.text, Some(self.origins.origin)).map_err(|error| {
+        let name = Name::parse_bytes(word.text, Some(self.context.origin)).map_err(|error| {
             RdataError::new(word.span.clone(), format!("bad {what} `{}`: {error}", printable(word.text)))
         })?;
-        self.warnings.extend(doubled_origin(&word, &name, self.origins));
+        self.warnings.extend(doubled_origin(&word, &name, self.context));
         Ok(name)
     }
 
@@ -187,17 +200,19 @@ pub(in crate::zone) fn decimal(text: &[u8]) -> Option<u32> {
 }
 
 /// Warns of a name such as `mail.example.net` under the origin `example.net.`, which lacks its final dot.
-pub(in crate::zone) fn doubled_origin(word: &Word<'_>, name: &Name, origins: Origins<'_>) -> Option<RdataError> {
+pub(in crate::zone) fn doubled_origin(word: &Word<'_>, name: &Name, context: Context<'_>) -> Option<RdataError> {
     if word.text.ends_with(b".") && !word.text.ends_with(b"\\.") || word.text == b"@" {
         return None;
     }
-    let relative = &name.wire()[..name.wire().len() - origins.origin.wire().len()];
+    // An absolute name, which may end in an escaped backslash and a dot, need not be as long as the origin.
+    let written = name.wire().len().checked_sub(context.origin.wire().len());
+    let relative = &name.wire()[..written.filter(|_| name.is_at_or_below(context.origin))?];
     let ends_with = |suffix: &Name| {
         let labels = &suffix.wire()[..suffix.wire().len() - 1];
         let Some(at) = relative.len().checked_sub(labels.len()) else { return false };
         !labels.is_empty() && relative[at..].eq_ignore_ascii_case(labels) && is_label_start(relative, at)
     };
-    if !ends_with(origins.origin) && !origins.apex.is_some_and(ends_with) {
+    if !ends_with(context.origin) && !context.apex.is_some_and(ends_with) {
         return None;
     }
     let written = printable(word.text);

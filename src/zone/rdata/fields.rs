@@ -66,6 +66,21 @@ pub(super) fn is_tag(tag: &[u8]) -> bool {
     (1..=255).contains(&tag.len()) && tag.iter().all(u8::is_ascii_alphanumeric)
 }
 
+/// RFC 3402 3.2: a delimiter, an expression, a replacement, each ended by the delimiter, and the flag `i` or none.
+pub(super) fn is_substitution(text: &[u8]) -> bool {
+    let Some((delimiter, rest)) = text.split_first() else { return true };
+    let (mut delimiters, mut octets) = (0, rest.iter());
+    while let Some(octet) = octets.next() {
+        match octet {
+            b'\\' => drop(octets.next()),
+            octet if octet == delimiter => delimiters += 1,
+            octet if delimiters == 2 && *octet != b'i' => return false,
+            _ => {}
+        }
+    }
+    delimiters == 2 && !delimiter.is_ascii_digit() && !matches!(delimiter, b'i' | b'\\')
+}
+
 /// RFC 1183 3.1: decimal digits, of which the country code makes at least four.
 pub(super) fn is_psdn(digits: &[u8]) -> bool {
     (4..=255).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit)
@@ -102,11 +117,19 @@ pub(super) fn scan_hash(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8>) 
 }
 
 /// RFC 4034 4.1.2: windows of 256 types, each with its bitmap up to the last octet that is not zero.
-pub(super) fn scan_bitmap(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8>) -> Result<(), RdataError> {
+pub(super) fn scan_bitmap(
+    cursor: &mut Cursor<'_>,
+    what: What,
+    min: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), RdataError> {
     let mut types = Vec::new();
     while !cursor.is_empty() {
         let word = cursor.word(what, "record types")?;
         types.push(record_type(cursor, what, &word)?.0);
+    }
+    if types.len() < min {
+        return Err(cursor.missing(what, "record types"));
     }
     types.sort_unstable();
     for window in types.chunk_by(|a, b| a >> 8 == b >> 8) {
@@ -122,7 +145,10 @@ pub(super) fn scan_bitmap(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8>
     Ok(())
 }
 
-pub(super) fn show_bitmap(octets: &mut Octets<'_>, line: &mut Line) -> Option<()> {
+pub(super) fn show_bitmap(octets: &mut Octets<'_>, min: usize, line: &mut Line) -> Option<()> {
+    if octets.is_empty() && min > 0 {
+        return None;
+    }
     let mut previous = None;
     while !octets.is_empty() {
         let window = octets.u8()?;

@@ -37,6 +37,8 @@ pub(super) enum Field {
     OptionalText,
     /// `<character-string>`s to the end, at least one.
     Texts,
+    /// A `<character-string>` that is empty or a substitution expression (RFC 3402 3.2).
+    Substitution,
     /// A `<character-string>` of decimal digits, at least four (RFC 1183 3.1).
     Digits,
     /// Text to the end without a length octet; at least so many octets.
@@ -62,10 +64,12 @@ pub(super) enum Field {
     Base64,
     /// Base 64 to the end, maybe nothing.
     OptionalBase64,
+    /// Base 64 to the end, or nothing where the flags at the start of the RDATA say so (RFC 2535 3.1.2).
+    KeyUnlessNone,
     /// Base 64 to the end in one word, `-` when empty.
     DashBase64,
-    /// A type bitmap (RFC 4034 4.1.2), which may be empty.
-    Bitmap,
+    /// A type bitmap (RFC 4034 4.1.2) of at least so many types.
+    Bitmap(usize),
     /// An identifier of so many octets in hexadecimal, joined by `-` (RFC 7043).
     Eui(usize),
     /// 64 bits as four groups of hexadecimal digits (RFC 6742 2.1.2).
@@ -98,7 +102,7 @@ pub(super) fn format(rtype: Rtype) -> Option<Format> {
         Rtype::NS => &[("name server", Name)],
         Rtype::CNAME | Rtype::DNAME => &[("target", Name)],
         Rtype::PTR => &[("name", Name)],
-        Rtype::MD | Rtype::MF | Rtype::MB => &[("mail host", Name)],
+        Rtype::MB => &[("mail host", Name)],
         Rtype::MG | Rtype::MR => &[("mailbox", Name)],
         Rtype::NSAP_PTR => &[("owner", Name)],
         Rtype::SOA => &[
@@ -125,7 +129,7 @@ pub(super) fn format(rtype: Rtype) -> Option<Format> {
             ("preference", U16),
             ("flags", Text),
             ("services", Text),
-            ("regular expression", Text),
+            ("substitution", Substitution),
             ("replacement", Name),
         ],
         Rtype::TXT | Rtype::SPF | Rtype::AVC | Rtype::NINFO | Rtype::RESINFO | Rtype::WALLET | Rtype::CLA => {
@@ -183,29 +187,29 @@ pub(super) fn format(rtype: Rtype) -> Option<Format> {
         Rtype::DNSKEY | Rtype::CDNSKEY | Rtype::RKEY => {
             &[("flags", U16), ("protocol", U8), ("algorithm", Keyword8(ALGORITHMS)), ("key", Base64)]
         }
-        Rtype::KEY => &[("flags", U16), ("protocol", U8), ("algorithm", Keyword8(ALGORITHMS)), ("key", OptionalBase64)],
+        Rtype::KEY => &[("flags", U16), ("protocol", U8), ("algorithm", Keyword8(ALGORITHMS)), ("key", KeyUnlessNone)],
         Rtype::RRSIG | Rtype::SIG => &[
             ("covered type", Type),
             ("algorithm", Keyword8(ALGORITHMS)),
             ("labels", U8),
-            ("original TTL", Seconds),
+            ("original TTL", U32),
             ("expiration", Time),
             ("inception", Time),
             ("key tag", U16),
             ("signer", Name),
             ("signature", Base64),
         ],
-        Rtype::NSEC => &[("next name", Name), ("types", Bitmap)],
+        Rtype::NSEC => &[("next name", Name), ("types", Bitmap(1))],
         Rtype::NSEC3 => &[
             ("hash algorithm", U8),
             ("flags", U8),
             ("iterations", U16),
             ("salt", Salt),
             ("next hashed name", Hash),
-            ("types", Bitmap),
+            ("types", Bitmap(0)),
         ],
         Rtype::NSEC3PARAM => &[("hash algorithm", U8), ("flags", U8), ("iterations", U16), ("salt", Salt)],
-        Rtype::CSYNC => &[("serial", U32), ("flags", U16), ("types", Bitmap)],
+        Rtype::CSYNC => &[("serial", U32), ("flags", U16), ("types", Bitmap(0))],
         Rtype::ZONEMD => &[
             ("serial", U32),
             ("scheme", U8),
@@ -222,8 +226,6 @@ pub(super) fn folds_names(rtype: Rtype) -> bool {
     matches!(
         rtype,
         Rtype::NS
-            | Rtype::MD
-            | Rtype::MF
             | Rtype::CNAME
             | Rtype::SOA
             | Rtype::MB

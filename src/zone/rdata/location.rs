@@ -88,11 +88,11 @@ fn centimetres(word: &Word<'_>) -> Option<i64> {
 
 /// RFC 1876 2: the first digit in the high half of the octet, the power of ten in the low half; the rest is cut off.
 fn power_of_ten(centimetres: i64) -> Option<u8> {
-    let (mut digit, mut power) = (u64::try_from(centimetres).ok()?, 0);
+    let (mut digit, mut power) = (u64::try_from(centimetres).ok().filter(|size| *size <= 9_000_000_000)?, 0);
     while digit > 9 {
         (digit, power) = (digit / 10, power + 1);
     }
-    (power <= 9).then_some((digit as u8) << 4 | power)
+    Some((digit as u8) << 4 | power)
 }
 
 pub(super) fn show(octets: [u8; 16], line: &mut Line) -> Option<()> {

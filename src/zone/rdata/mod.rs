@@ -1,6 +1,6 @@
 //! RDATA between presentation format and uncompressed wire form, for every type.
 //!
-//! One table ([`format`]) names the fields of each type; [`scan`] reads them from text, [`show`] writes them from octets
+//! One table ([`mod@format`]) names the fields of each type; [`scan`] reads them from text, [`show`] writes them from octets
 //! and by that also checks octets that were given as RFC 3597 has it. A type outside the table is octets and nothing
 //! more. Absent on purpose: typed structures for RDATA, which nothing here would use, and WKS, A6 and NXT in words,
 //! which only old zones have and which `\# length hex` still carries.
@@ -20,7 +20,7 @@ mod tests;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub(super) use cursor::{Cursor, Origins, Word, bad_name, decimal, doubled_origin, unescape};
+pub(super) use cursor::{Context, Cursor, Word, bad_name, decimal, doubled_origin, unescape};
 
 use super::lexer::Lexer;
 use crate::dns::{Name, Rtype};
@@ -69,7 +69,7 @@ pub fn parse_rdata(rtype: Rtype, text: &str, origin: &Name) -> Result<Box<[u8]>,
             RdataError::new(span, format!("a second line, expected the RDATA of one {rtype} record"))
         }));
     }
-    let mut cursor = Cursor::new(octets, &tokens, 0, Origins { origin, apex: None });
+    let mut cursor = Cursor::new(octets, &tokens, 0, Context { origin, apex: None, hints: true });
     let mut rdata = Vec::new();
     scan_record(&mut cursor, rtype, &mut rdata)?;
     Ok(rdata.into_boxed_slice())

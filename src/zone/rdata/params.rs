@@ -8,7 +8,6 @@ use super::cursor::{Cursor, What, decimal, unescape};
 use super::scan::put_u16;
 use super::show::{Line, Octets};
 use super::{RdataError, printable};
-use crate::diagnostic::closest;
 use crate::zone::lexer::{Kind, Token};
 
 const MANDATORY: u16 = 0;
@@ -36,8 +35,9 @@ pub(super) fn scan(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8>) -> Re
     }
     if out[..2] == [0, 0] && !params.is_empty() {
         // RFC 9460 2.4.2: recipients ignore them, so they cannot do what their author wants.
-        return Err(RdataError::new(start..cursor.end(), "parameters beside priority 0, which makes an alias")
-            .hint("a service has a priority of at least 1"));
+        let warning =
+            RdataError::new(start..cursor.end(), "parameters beside priority 0 are ignored: it makes an alias");
+        cursor.warnings.push(warning.hint("a service has a priority of at least 1"));
     }
     if let Some(problem) = inconsistency(&params) {
         return Err(RdataError::new(start..cursor.end(), problem));
@@ -76,7 +76,7 @@ fn param(cursor: &Cursor<'_>, token: &Token) -> Result<(u16, Vec<u8>), RdataErro
         let span = token.start..token.start + written.len();
         let message = format!("bad parameter `{}`, expected a key such as `alpn` or `key65400`", printable(written));
         let error = RdataError::new(span, message);
-        match closest(&String::from_utf8_lossy(written), KEYS) {
+        match cursor.suggest(&String::from_utf8_lossy(written), KEYS) {
             Some(key) if token.kind != Kind::Quoted => error.hint(format!("did you mean `{key}`?")),
             _ => error,
         }
@@ -226,7 +226,7 @@ pub(super) fn show(octets: &mut Octets<'_>, line: &mut Line) -> Option<()> {
         }
         params.insert(key, value.to_vec());
     }
-    if inconsistency(&params).is_some() || octets.all[..2] == [0, 0] && !params.is_empty() {
+    if inconsistency(&params).is_some() {
         return None;
     }
     for (key, value) in params {

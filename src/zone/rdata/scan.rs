@@ -3,8 +3,7 @@
 use super::codec::Decoder;
 use super::cursor::{Cursor, What, decimal, unescape};
 use super::format::{Field, format};
-use super::{RdataError, fields, location, params, show};
-use crate::diagnostic::closest;
+use super::{RdataError, fields, location, params, printable, show};
 use crate::dns::Rtype;
 use crate::zone::ttl;
 
@@ -61,6 +60,15 @@ fn scan_field(cursor: &mut Cursor<'_>, what: What, field: Field, out: &mut Vec<u
                 break;
             }
         },
+        Field::Substitution => {
+            let (start, at) = (cursor.position(), out.len());
+            cursor.character_string(what, out)?;
+            if !fields::is_substitution(&out[at + 1..]) {
+                let shown = printable(&out[at + 1..]);
+                let message = format!("bad {what} `{shown}`, expected `!expression!replacement!` or empty text");
+                return Err(RdataError::new(start..cursor.end(), message));
+            }
+        }
         Field::Digits => {
             let word = cursor.word(what, "at least four decimal digits")?;
             if !fields::is_psdn(word.text) {
@@ -97,11 +105,13 @@ fn scan_field(cursor: &mut Cursor<'_>, what: What, field: Field, out: &mut Vec<u
         Field::Hash => fields::scan_hash(cursor, what, out)?,
         Field::Base64 => encoded(cursor, what, Decoder::base64(), "base 64", 1, out)?,
         Field::OptionalBase64 => encoded(cursor, what, Decoder::base64(), "base 64", 0, out)?,
+        Field::KeyUnlessNone if out[0] & 0xc0 == 0xc0 => {}
+        Field::KeyUnlessNone => encoded(cursor, what, Decoder::base64(), "base 64", 1, out)?,
         Field::DashBase64 if cursor.next_is(b"-") => {
             cursor.word(what, "base 64")?;
         }
         Field::DashBase64 => encoded(cursor, what, Decoder::base64(), "base 64 or `-`", 1, out)?,
-        Field::Bitmap => fields::scan_bitmap(cursor, what, out)?,
+        Field::Bitmap(min) => fields::scan_bitmap(cursor, what, min, out)?,
         Field::Eui(octets) => fields::scan_eui(cursor, what, octets, out)?,
         Field::Groups => fields::scan_groups(cursor, what, out)?,
         Field::Nsap => fields::scan_nsap(cursor, what, out)?,
@@ -152,7 +162,7 @@ pub(super) fn encoded(
         return Err(cursor.missing(what, expected));
     }
     if out.len() - at < min || !decoder.is_complete() {
-        let message = format!("{what} is cut short, expected {expected} of whole octets");
+        let message = format!("{what} does not end on a whole octet, expected {expected}");
         return Err(RdataError::new(start..cursor.end(), message));
     }
     Ok(())
@@ -182,7 +192,7 @@ fn keyword(
         Some(number) => Ok(number as u16),
         None => {
             let error = cursor.bad(what, &word, expected);
-            Err(match closest(word.as_str(), words.iter().map(|(mnemonic, _)| *mnemonic)) {
+            Err(match cursor.suggest(word.as_str(), words.iter().map(|(mnemonic, _)| *mnemonic)) {
                 Some(mnemonic) => error.hint(format!("did you mean `{mnemonic}`?")),
                 None => error,
             })
@@ -198,7 +208,7 @@ pub(super) fn record_type(
 ) -> Result<Rtype, RdataError> {
     Rtype::parse(word.as_str()).filter(|rtype| rtype.0 != 0).ok_or_else(|| {
         let error = cursor.bad(what, word, "a record type");
-        match closest(word.as_str(), Rtype::mnemonics()) {
+        match cursor.suggest(word.as_str(), Rtype::mnemonics()) {
             Some(mnemonic) => error.hint(format!("did you mean `{mnemonic}`?")),
             None => error,
         }

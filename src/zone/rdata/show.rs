@@ -41,6 +41,7 @@ fn show_field(octets: &mut Octets<'_>, field: Field, line: &mut Line) -> Option<
                 break;
             }
         },
+        Field::Substitution => line.quoted(octets.counted().filter(|text| fields::is_substitution(text))?),
         Field::Digits => {
             let digits = octets.counted().filter(|digits| fields::is_psdn(digits))?;
             line.word(std::str::from_utf8(digits).ok()?);
@@ -67,11 +68,13 @@ fn show_field(octets: &mut Octets<'_>, field: Field, line: &mut Line) -> Option<
         Field::Base64 => line.word(codec::base64(octets.rest(1)?)),
         Field::OptionalBase64 if octets.is_empty() => {}
         Field::OptionalBase64 => line.word(codec::base64(octets.rest(1)?)),
+        Field::KeyUnlessNone if octets.all[0] & 0xc0 == 0xc0 => {}
+        Field::KeyUnlessNone => line.word(codec::base64(octets.rest(1)?)),
         Field::DashBase64 => match octets.rest(0)? {
             [] => line.word("-"),
             content => line.word(codec::base64(content)),
         },
-        Field::Bitmap => fields::show_bitmap(octets, line)?,
+        Field::Bitmap(min) => fields::show_bitmap(octets, min, line)?,
         Field::Eui(count) => fields::show_eui(octets.take(count)?, line),
         Field::Groups => fields::show_groups(octets.array::<8>()?, line),
         Field::Nsap => line.word(format_args!("0x{}", codec::hex(octets.rest(1)?))),

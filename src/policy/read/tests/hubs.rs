@@ -99,11 +99,11 @@ fn the_ttl_keeps_within_the_rto() {
         &format!("rto = \"20s\"\n{GOOD}"),
         &["7:7: error: `ttl` is 30s, longer than the `rto` of 20s (hint: write a `ttl` of at most \"20s\")"],
     );
-    check_hub(&format!("rto = \"43s500ms\"\n{GOOD}"), &[]);
+    check_hub(&format!("rto = \"41s500ms\"\n{GOOD}"), &[]);
     check_hub(
-        &format!("rto = \"43s\"\n{GOOD}"),
+        &format!("rto = \"41s\"\n{GOOD}"),
         &[
-            "7:7: warning: an automatic switch may take 43s500ms from the failure to the last resolver, longer than the `rto` of 43s: probe `p` detects in interval + 10 % 5s500ms + timeout 2s + 2 * (confirm 1s + timeout 2s) = 13s500ms, then `ttl` 30s (hint: write a shorter `ttl`, or a shorter `interval`, `timeout`, `confirm` or `fall` of the probe)",
+            "7:7: warning: an automatic switch may take 41s500ms from the failure to the last resolver, longer than the `rto` of 41s: probe `p` detects in interval + 10 % 5s500ms + timeout 2s + 2 * 2s (the longer of confirm + 10 % and timeout) = 11s500ms, then `ttl` 30s (hint: write a shorter `ttl`, or a shorter `interval`, `timeout`, `confirm` or `fall` of the probe)",
         ],
     );
     // A TTL that is wrong by itself is not compared.

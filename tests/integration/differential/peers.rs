@@ -1,0 +1,165 @@
+//! Knot and NSD as child processes on loopback ports.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use concierge::dns::{Name, Rtype};
+
+use super::client::Client;
+use super::message::{Form, MAX_UDP_BYTES, Question};
+use crate::process::{Net, PORT, eventually, program};
+
+/// Longest time until a peer answers for its zones.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Knot,
+    Nsd,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Knot => "knot",
+            Self::Nsd => "nsd",
+        }
+    }
+}
+
+pub(super) struct Peer {
+    pub(super) kind: Kind,
+    pub(super) client: Client,
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Peer {
+    /// Starts the server with these zones and waits until it answers for each of them.
+    pub(super) fn start(kind: Kind, zones: &[(Name, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (position, (_, text)) in zones.iter().enumerate() {
+            std::fs::write(folder.path().join(format!("{position}.zone")), text).unwrap();
+        }
+        let address = SocketAddr::from((Net::new().address(1), PORT));
+        let apexes: Vec<&Name> = zones.iter().map(|(apex, _)| apex).collect();
+        let (mut command, configuration) = match kind {
+            Kind::Knot => (program("knotd", "knot"), knot_configuration(folder.path(), address, &apexes)),
+            Kind::Nsd => (program("nsd", "nsd"), nsd_configuration(folder.path(), address, &apexes)),
+        };
+        let file = folder.path().join("server.conf");
+        std::fs::write(&file, configuration).unwrap();
+        if kind == Kind::Nsd {
+            // In the foreground.
+            command.arg("-d");
+        }
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        command.arg("-c").arg(&file).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let process = command.spawn().unwrap();
+        let mut peer = Self { kind, client: Client::new(address), process, folder };
+        for apex in apexes {
+            let ready = eventually(DEADLINE, || peer.answers_for(apex));
+            assert!(ready, "{} does not answer for {apex}:\n{}", kind.name(), peer.log());
+        }
+        peer.client.forget();
+        peer
+    }
+
+    fn answers_for(&mut self, apex: &Name) -> bool {
+        if let Some(status) = self.process.try_wait().unwrap() {
+            panic!("{} ended with {status}:\n{}", self.kind.name(), self.log());
+        }
+        let soa = Question { name: apex.wire().to_vec(), rtype: Rtype::SOA }.query(Form::Plain);
+        let answer = self.client.ask_within(&soa, Duration::from_millis(50));
+        // AA, NOERROR.
+        answer.is_some_and(|answer| answer[2] & 0x04 != 0 && answer[3] & 0x0f == 0)
+    }
+
+    fn log(&self) -> String {
+        let read = |file| std::fs::read_to_string(self.folder.path().join(file)).ok();
+        ["log", "nsd.log"].into_iter().filter_map(read).collect()
+    }
+}
+
+impl Drop for Peer {
+    /// SIGTERM first: NSD then ends the processes that it started.
+    fn drop(&mut self) {
+        let id = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap());
+        let _ = nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(5) {
+            if !matches!(self.process.try_wait(), Ok(None)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn knot_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> String {
+    let folder = folder.display();
+    let zones: String =
+        apexes.iter().zip(0..).map(|(apex, n)| format!("  - domain: {apex}\n    file: {n}.zone\n")).collect();
+    format!(
+        "server:
+    rundir: {folder}
+    listen: {}@{}
+    udp-max-payload: {MAX_UDP_BYTES}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    tcp-idle-timeout: 60
+database:
+    storage: {folder}
+log:
+  - target: stderr
+    any: warning
+template:
+  - id: default
+    storage: {folder}
+    zonefile-sync: -1
+    journal-content: none
+    semantic-checks: off
+zone:
+{zones}",
+        address.ip(),
+        address.port(),
+    )
+}
+
+fn nsd_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> String {
+    let folder = folder.display();
+    let zones: String = apexes
+        .iter()
+        .zip(0..)
+        .map(|(apex, n)| format!("zone:\n  name: \"{apex}\"\n  zonefile: \"{n}.zone\"\n"))
+        .collect();
+    format!(
+        "server:
+  ip-address: {}@{}
+  server-count: 1
+  ipv4-edns-size: {MAX_UDP_BYTES}
+  tcp-timeout: 60
+  minimal-responses: yes
+  rrl-ratelimit: 0
+  round-robin: no
+  database: \"\"
+  username: \"\"
+  chroot: \"\"
+  pidfile: \"\"
+  zonesdir: \"{folder}\"
+  zonelistfile: \"{folder}/zone.list\"
+  xfrdfile: \"{folder}/xfrd.state\"
+  xfrdir: \"{folder}\"
+  logfile: \"{folder}/nsd.log\"
+remote-control:
+  control-enable: no
+{zones}",
+        address.ip(),
+        address.port(),
+    )
+}
