@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
@@ -37,6 +37,25 @@ pub struct Daemon {
     control: Control,
     readers: Readers,
     drain: Duration,
+    signals: Signals,
+}
+
+/// What the process is told by signals, from the moment that this is made.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn watch() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
 }
 
 /// What a daemon is started from, beside the configuration.
@@ -61,6 +80,8 @@ impl Daemon {
     /// Names the file, address or socket, and what was tried.
     pub async fn start(start: Start) -> Result<Self, Failure> {
         let Start { config, config_path, loaded, routes, resolve_here } = start;
+        // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
+        let signals = Signals::watch()?;
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
         let (state, effects) = State::new(loaded, store.read()?, clock.now());
@@ -85,7 +106,7 @@ impl Daemon {
         let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, api, running, control, readers, drain: config.limits.drain })
+        Ok(Self { serving, api, running, control, readers, drain: config.limits.drain, signals })
     }
 
     /// The addresses that are answered on, port 0 resolved.
@@ -106,11 +127,9 @@ impl Daemon {
     /// Runs until SIGTERM or SIGINT, or until `until` completes; SIGHUP reloads.
     ///
     /// # Errors
-    /// When signals cannot be waited for, or the control loop has ended.
-    pub async fn run(&self, until: impl Future<Output = ()>) -> Result<(), Failure> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hang_up = signal(SignalKind::hangup())?;
+    /// When the control loop has ended.
+    pub async fn run(&mut self, until: impl Future<Output = ()>) -> Result<(), Failure> {
+        let Signals { terminate, interrupt, hang_up } = &mut self.signals;
         let mut look = tokio::time::interval(Duration::from_secs(1));
         tokio::pin!(until);
         loop {

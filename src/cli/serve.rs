@@ -34,7 +34,7 @@ impl Serve {
         runtime()?.block_on(async {
             let routes = Router::new();
             let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false };
-            let daemon = Daemon::start(start).await?;
+            let mut daemon = Daemon::start(start).await?;
             tracing::info!(event = "ready", "ready");
             let outcome = daemon.run(std::future::pending()).await;
             daemon.stop().await;

@@ -149,8 +149,7 @@ mod tests {
         check(
             Some(52),
             "HUB               EPOCH  ANSWER\n\
-             hub.example.net.  7      CNAME\n                         hub-weu.example.net. and\n                         \
-             some more\n\
+             hub.example.net.  7      CNAME hub-weu.example.net.\n                         and some more\n\
              a line that is longer than any of the columns\n\
              b.",
         );

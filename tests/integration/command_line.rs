@@ -382,6 +382,13 @@ fn a_mark_ends_when_it_says() {
     let now = site.status()["now"].as_u64().unwrap();
     let clock = at("14:00");
     assert!(clock > now && clock <= now + 25 * 3_600_000 && clock.is_multiple_of(60_000), "{clock} from {now}");
+    // The clock is that of the operator who types: five hours ahead of UTC.
+    let mut command = concierge();
+    command.env("TZ", "XYZ-5").arg("--config").arg(site.path("config/concierge.toml"));
+    let mark = ["mark", "northeurope", "drain", "-r", "x", "--until", "14:00", "-o", "json"];
+    json(&ran(&command.args(mark).output().unwrap()));
+    let until = site.status()["marks"][0]["until"].as_u64().unwrap();
+    assert_eq!(until % 86_400_000, 9 * 3_600_000, "{until}");
     at("900ms");
     let started = Instant::now();
     assert!(eventually(Duration::from_secs(5), || site.status()["marks"].as_array().unwrap().is_empty()));

@@ -6,15 +6,17 @@
 
 mod command_line;
 mod crash;
+mod demo;
 mod differential;
 mod failover;
 mod grace;
 mod load;
 mod marks;
 mod operation;
-mod process;
 mod reload;
 mod timing;
 mod unbound;
 mod web;
 mod zone_oracle;
+
+mod process;

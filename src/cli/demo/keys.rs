@@ -1,6 +1,7 @@
 //! I/O shell: the keys of a person in front of the demo.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads the terminal on a thread, waits for changes")]
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use super::regions::Regions;
 use super::toggled;
 use crate::cli::print::{self, say};
 use crate::cli::status;
+use crate::cli::table::fold;
 use crate::control::event::{Author, Command, Reply};
 use crate::control::report::Status;
 use crate::control::run::Control;
+use crate::dns::Name;
+use crate::policy::RegionName;
 
 /// Reads keys one by one where standard input is a terminal, else the letters of its lines.
 pub(super) struct Keys {
@@ -41,7 +45,7 @@ impl Keys {
 
     /// Does what the keys say and tells of every change, until `q`.
     pub(super) async fn quit(mut self) {
-        let mut seen = Vec::new();
+        let mut seen = Seen::new();
         let mut open = true;
         loop {
             tokio::select! {
@@ -80,17 +84,31 @@ impl Keys {
     }
 }
 
+/// What a person has been told of a hub: its epoch, whether it answers everything, what it waits for.
+type Seen = BTreeMap<Name, (u64, bool, Option<RegionName>)>;
+
 /// Says what has changed since the last look.
-fn tell(status: &Status, seen: &mut Vec<String>) {
-    let lines: Vec<String> = status
-        .hubs
-        .iter()
-        .map(|hub| format!("{} answers {}, epoch {}: {}", hub.name, hub.active, hub.epoch, hub.answer.join(", ")))
-        .collect();
-    for line in lines.iter().filter(|line| !seen.contains(line)) {
-        say(format_args!("{}  {line}", status.now));
+fn tell(status: &Status, seen: &mut Seen) {
+    let width = print::width();
+    for hub in &status.hubs {
+        let stands = (hub.epoch, hub.all, hub.hold.as_ref().map(|hold| hold.wanted.clone()));
+        let before = seen.insert(hub.name.clone(), stands.clone());
+        if before.as_ref() == Some(&stands) {
+            continue;
+        }
+        if before.as_ref().is_none_or(|(epoch, all, _)| (*epoch, *all) != (hub.epoch, hub.all)) {
+            let active = if hub.all { "all regions".into() } else { hub.active.to_string() };
+            say(format_args!("{}  {} answers {active}, epoch {}", status.now, hub.name, hub.epoch));
+            say(fold("    ", &hub.answer.join(", "), width));
+        }
+        if before.is_some_and(|(epoch, ..)| epoch != hub.epoch) {
+            say(fold("    because ", &hub.reason, width));
+        }
+        if let Some(hold) = &hub.hold {
+            say(format_args!("{}  {} stays at {}", status.now, hub.name, hub.active));
+            say(fold("    waiting: ", &hold.reason, width));
+        }
     }
-    *seen = lines;
 }
 
 /// Lets keys through one by one, without showing them. Ctrl-C still ends the demo.

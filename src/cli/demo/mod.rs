@@ -117,7 +117,8 @@ impl Demo {
         config.zones = self.zones(folder)?;
         let port = if self.auto { 0 } else { 5300 };
         config.listen.dns = vec![self.listen.unwrap_or_else(|| ([127, 0, 0, 1], port).into())];
-        config.log.filter = "warn".into();
+        // The demo tells itself what happens, in fewer words than the log.
+        config.log.filter = "error".into();
         serve::start_log(&config.log)?;
         let loaded = serve::load(&config)?;
         let policy = loaded.policy.clone();
@@ -125,7 +126,7 @@ impl Demo {
         let regions = Regions::default();
         let routes = Router::new().route("/demo/regions/{region}/{order}", post(ordered)).with_state(regions.clone());
         let daemon = Daemon::start(Start { config, config_path: None, loaded, routes, resolve_here: true }).await;
-        let daemon = daemon.map_err(|error| {
+        let mut daemon = daemon.map_err(|error| {
             let taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
             let hint = match error.downcast_ref().is_some_and(taken) {
                 true => "\nhint: is another demo running? `--listen 127.0.0.1:0` takes a free port",
@@ -133,12 +134,12 @@ impl Demo {
             };
             Failed::Sentence(format!("{error}{hint}"))
         })?;
-        let outcome = self.play(&daemon, &policy, regions, &socket).await;
+        let outcome = self.play(&mut daemon, &policy, regions, &socket).await;
         daemon.stop().await;
         outcome
     }
 
-    async fn play(&self, daemon: &Daemon, policy: &Policy, regions: Regions, socket: &Path) -> Result<(), Failed> {
+    async fn play(&self, daemon: &mut Daemon, policy: &Policy, regions: Regions, socket: &Path) -> Result<(), Failed> {
         let server = daemon.addresses()[0];
         let hub = raise_curtain(policy, &regions, server).await.map_err(Failed::Sentence)?;
         let wildcard = self.zones.is_none().then_some("shop.sites.example.net.");
@@ -272,7 +273,7 @@ fn introduce(stage: &Stage, socket: &Path) {
     say(format_args!("  concierge explain {}", hub.name));
     say(format_args!("  concierge demo fail {}", hub.regions[0]));
     say(format_args!("  concierge mark {} down --reason \"I said so\"", hub.regions[0]));
-    say(format_args!("\nKeys: a number fails or restores that region, s shows the status, q ends the demo.\n"));
+    say(format_args!("\nKeys: a number fails or restores that region, s shows the status, q ends.\n"));
 }
 
 /// Tells a running demo to fail or restore a region.

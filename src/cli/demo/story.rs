@@ -17,6 +17,7 @@ use super::{Hub, Stage};
 use crate::cli::print;
 use crate::control::event::{Author, Command, Reply};
 use crate::control::mark::MarkTarget;
+use crate::control::reason::many;
 use crate::control::report::{HubStatus, Moved};
 use crate::control::run::Control;
 use crate::health::Health;
@@ -77,11 +78,13 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
 
     regions.restore(first)?;
     say(&format!("{first} listens again"));
-    let back = wait_for(control, hub, Duration::from_secs(60), "the region to be up again", |status| {
+    wait_for(control, hub, Duration::from_secs(60), "the region to be up again", |status| {
         status.endpoints[0].measured == Health::Up
     })
     .await?;
-    pause(Duration::from_secs(1)).await;
+    // Longer than the shortest time after which a policy can let a region take over by itself.
+    pause(Duration::from_millis(1500)).await;
+    let back = self::status(control, hub).await?;
     expect(back.active == *second, || "a region that comes back must not take over by itself".into())?;
     say(&format!("{first} is up, and {second} stays active: failback is manual"));
 
@@ -97,7 +100,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
     let mark = Command::Mark { target: target.clone(), kind: MarkKind::Down, reason: "story".into(), until: None };
     let moved = command(control, mark).await?;
     allow(&ledger, &[second]);
-    say(&format!("{first} is marked down: {} hubs moved in one switch", moved.switched.len()));
+    say(&format!("{first} is marked down: {} moved in one switch", many(moved.switched.len(), "hub")));
     pause(Duration::from_secs(1)).await;
     command(control, Command::Unmark { target, reason: "story".into() }).await?;
     pause(Duration::from_secs(1)).await;
