@@ -206,8 +206,12 @@ pub struct Daemon {
 impl Daemon {
     /// Starts the daemon of a site and waits until it says that it is ready.
     pub fn start(site: &Site) -> Self {
+        Self::start_as(concierge(), site)
+    }
+
+    /// The same for a command that becomes the program when arguments are added to it.
+    pub fn start_as(mut command: Command, site: &Site) -> Self {
         let config = site.path("config/concierge.toml");
-        let mut command = concierge();
         command.arg("serve").arg("--config").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
