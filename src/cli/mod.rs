@@ -170,6 +170,7 @@ fn socket(common: &Common) -> Result<PathBuf, Failed> {
         (Some(config), _) => Ok(config.admin.socket),
         (None, diagnostics) => {
             print::complain(render::render(&diagnostics, print::colors()));
+            print::complain("hint: a daemon that runs can be asked all the same: name its socket with --socket\n");
             Err(Failed::Rejected)
         }
     }

@@ -37,7 +37,8 @@ pub struct Listen {
 pub struct Limits {
     /// Largest UDP response, octets, whatever the client offers. Default 1232, range 512 to 4096.
     pub max_udp_bytes: u16,
-    /// TCP connections open at once, all addresses together. Default 1024, range 1 to 1,000,000.
+    /// TCP connections open at once, all addresses together. Default 1024, range 1 to 1,000,000; fewer where the process
+    /// may not open as many files and 512 more.
     pub tcp_connections: u32,
     /// Time after which a TCP connection without a complete query is closed. Default 10 s, range 1 s to 10 min.
     pub tcp_idle: Duration,

@@ -26,6 +26,7 @@ mod bind;
 mod burst;
 mod connection;
 mod counters;
+mod descriptors;
 mod engine;
 mod pipeline;
 mod seats;
@@ -108,7 +109,8 @@ fn start_with(
 ) -> io::Result<Serving> {
     let bound = bind::bind(listen)?;
     let stop = Stop::new();
-    let seats = Seats::new(usize::try_from(limits.tcp_connections).unwrap_or(usize::MAX), counters.clone());
+    let connections = descriptors::connections(limits.tcp_connections);
+    let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), counters.clone());
     let service = Arc::new(Service { engine, idle: limits.tcp_idle, counters: counters.clone(), stop: stop.clone() });
     // From here on an error stops what has been started, by dropping this.
     let mut serving = Serving {

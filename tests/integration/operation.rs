@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,8 @@ use hickory_proto::rr::RecordType;
 use serde_json::Value;
 
 use crate::process::{
-    Daemon, QUICK, Ran, Site, Up, active, addresses, ask, ask_tcp, client, concierge, eventually, program, query, ran,
-    request, text,
+    Daemon, QUICK, Ran, Region, Site, Up, active, addresses, ask, ask_tcp, client, concierge, eventually, framed,
+    health, program, query, ran, read_message, request, text,
 };
 
 const HUB: &str = "hub.example.net.";
@@ -274,6 +274,31 @@ fn nobody_keeps_the_daemon_from_ending() {
     };
     assert!(eventually(Duration::from_secs(5), || warned("an admin request was cut")));
     assert!(warned("cut at the deadline: 1 TCP connections"), "{:#?}", daemon.log.lock().unwrap());
+}
+
+/// Whoever opens connections without end keeps neither newcomers nor probes nor operators from their descriptors.
+#[test]
+fn connections_leave_descriptors_to_everything_else() {
+    let site = Site::new(QUICK);
+    site.edit("config/concierge.toml", "[health]", "[limits]\ntcp_connections = 1000\ntcp_idle = \"10m\"\n[health]");
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_concierge")]);
+    let _weu = Region::start(site.net.weu());
+    let daemon = Daemon::start_as(limited, &site);
+    let kept: Vec<TcpStream> = (0..400)
+        .map(|_| {
+            let mut stream = TcpStream::connect(site.net.dns()).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            stream.write_all(&framed(&query(1, "www.example.net.", RecordType::A))).unwrap();
+            read_message(&mut stream).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(ask_tcp(site.net.dns(), "www.example.net.", RecordType::A).answers.len(), 2);
+    // Seen by probes alone, and shown to an operator.
+    let _neu = Region::start(site.net.neu());
+    assert!(eventually(Duration::from_secs(15), || health(&site, "up")), "{:?}", daemon.log.lock().unwrap());
+    drop(kept);
 }
 
 #[test]

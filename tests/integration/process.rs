@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use hickory_proto::op::{Message, Query};
@@ -26,11 +26,18 @@ pub struct Net(u8, u8);
 impl Net {
     /// The next free one.
     pub fn new() -> Self {
+        static BLOCK: OnceLock<(u8, UdpSocket)> = OnceLock::new();
         static NEXT: AtomicU16 = AtomicU16::new(0);
+        // A socket that is held for as long as the process lives keeps others that run these tests at once away.
+        let (block, _held) = BLOCK.get_or_init(|| {
+            let first = (std::process::id() % 100) as u8;
+            let blocks = (0..100).map(|next| (first + next) % 100 + 100);
+            let mut held = blocks
+                .filter_map(|block| Some((block, UdpSocket::bind((Ipv4Addr::new(127, block, 255, 254), PORT)).ok()?)));
+            held.next().expect("fewer than 100 runs of these tests at once")
+        });
         let taken = NEXT.fetch_add(1, Ordering::Relaxed);
-        // Processes of the same machine that run these tests at once differ in their ids.
-        let block = (std::process::id() % 100) as u8 + 100;
-        Self(block, u8::try_from(taken).expect("fewer than 256 tests"))
+        Self(*block, u8::try_from(taken).expect("fewer than 256 tests"))
     }
 
     /// One of its addresses.
@@ -199,8 +206,12 @@ pub struct Daemon {
 impl Daemon {
     /// Starts the daemon of a site and waits until it says that it is ready.
     pub fn start(site: &Site) -> Self {
+        Self::start_as(concierge(), site)
+    }
+
+    /// The same for a command that becomes the program when arguments are added to it.
+    pub fn start_as(mut command: Command, site: &Site) -> Self {
         let config = site.path("config/concierge.toml");
-        let mut command = concierge();
         command.arg("serve").arg("--config").arg(config).stderr(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
@@ -280,7 +291,16 @@ impl Region {
 
     /// One that does something with every connection, one after the other.
     pub fn serve(address: impl Into<SocketAddr>, mut serve: impl FnMut(TcpStream) + Send + 'static) -> Self {
-        let listener = TcpListener::bind(address.into()).unwrap();
+        let address = address.into();
+        // A process that another test starts has a copy of the socket of the region before, until it runs its program.
+        let mut listener = TcpListener::bind(address);
+        eventually(Duration::from_secs(5), || {
+            if listener.is_err() {
+                listener = TcpListener::bind(address);
+            }
+            listener.is_ok()
+        });
+        let listener = listener.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();

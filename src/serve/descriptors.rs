@@ -1,0 +1,56 @@
+//! How many descriptors the process may open, and how many of them TCP connections may take.
+//!
+//! Probes, the store and the operators' API open descriptors too. If connections could take the last one, whoever opens
+//! enough of them would fail the probes, and so move the hubs, and keep newcomers and operators out: a failure to
+//! accept makes no room, as the limit of connections does.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Descriptors that connections leave to everything else, such as a probe for each of some hundred endpoints.
+const OTHERS: u64 = 512;
+
+/// Raises the soft limit of descriptors to the hard one, and returns how many TCP connections may be open of those that
+/// are configured.
+///
+/// The usual soft limit of 1024 is for programs that call `select`, which cannot have more.
+pub(super) fn connections(configured: u32) -> u32 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // What cannot be raised stays as it is; the share follows from what holds.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let descriptors = getrlimit(Resource::Nofile).current;
+    let connections = share(configured, descriptors);
+    tracing::debug!(was = current, descriptors, connections, "descriptors that may be open");
+    if connections < configured {
+        tracing::warn!(
+            connections,
+            configured,
+            "fewer TCP connections than configured: the limit of open files (LimitNOFILE, ulimit -n) leaves no more"
+        );
+    }
+    connections
+}
+
+/// The connections among so many descriptors; `None` is no limit.
+fn share(configured: u32, descriptors: Option<u64>) -> u32 {
+    let Some(descriptors) = descriptors else { return configured };
+    let left = descriptors.saturating_sub(OTHERS).max(descriptors / 2);
+    configured.min(u32::try_from(left).unwrap_or(u32::MAX)).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_others() {
+        let check = |configured, descriptors, expected| assert_eq!(share(configured, descriptors), expected);
+        check(1024, None, 1024);
+        check(1024, Some(1 << 40), 1024);
+        check(1024, Some(1536), 1024);
+        check(1024, Some(1535), 1023);
+        check(1024, Some(1024), 512);
+        check(1024, Some(256), 128);
+        check(100, Some(256), 100);
+        check(1, Some(0), 1);
+    }
+}
