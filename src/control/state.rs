@@ -2,8 +2,8 @@
 //!
 //! [`State::apply`] takes one event and the time and returns the effects. It first takes the event in (health, marks,
 //! policy), then lets marks expire and looks for silent probers, then settles: every hub that any of this touched, or
-//! whose wait is over, is decided anew by [`decide()`]. All hubs that one event moves are in one commit and one
-//! publication. An event that moves nothing costs neither.
+//! whose wait is over, is decided anew by [`decide`](crate::policy::decide()). All hubs that one event moves are in one
+//! commit and one publication. An event that moves nothing costs neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
