@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::report::{Mark, Problem, Report};
 use super::tree::{Node, Record, Tree, canonical_key, parent_key};
-use crate::dns::{Name, Rtype};
+use crate::dns::{HEADER, MAX_MESSAGE, Name, Rtype};
 
 /// Checks a zone beside the policy's hubs. `complete` says that no line was lost: only then is missed what is not there.
 pub(super) fn check(tree: &Tree, apex: &Name, hubs: &BTreeSet<Name>, complete: bool, report: &mut Report) {
@@ -95,6 +95,7 @@ impl<'a> Check<'a> {
         for rrset in self.tree.rrsets(node) {
             self.check_single(node, rrset);
             self.check_ttls(node, rrset);
+            self.check_length(node, rrset);
         }
         self.check_cname(node);
         if self.check_below_dname(node) || self.check_below_cut(node) {
@@ -144,6 +145,24 @@ impl<'a> Check<'a> {
                 other.ttl, other.rtype, node.name, first.ttl
             );
             self.report.push(Problem::warning(other.head, message).related(first.head, "the first record"));
+        }
+    }
+
+    /// An RRset is answered whole or not at all (RFC 2181 9), and no message is longer than TCP can say (RFC 1035 4.2.2).
+    fn check_length(&mut self, node: &Node, rrset: &[Record]) {
+        let question = node.name.wire().len() + 4;
+        // Beside its RDATA a record has a pointer to its owner, type, class, TTL and RDLENGTH.
+        let records: usize = rrset.iter().map(|record| 12 + record.rdata.len()).sum();
+        let octets = HEADER + question + records;
+        if octets > MAX_MESSAGE {
+            let message = format!(
+                "{} {} records at `{}` need a response of {octets} octets, above {MAX_MESSAGE}, the most there can be",
+                rrset.len(),
+                rrset[0].rtype,
+                node.name
+            );
+            let hint = "write fewer or shorter records: these are answered to nobody";
+            self.report.push(Problem::warning(rrset[0].head, message).hint(hint));
         }
     }
 

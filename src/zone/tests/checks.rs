@@ -111,6 +111,20 @@ mod rfc2181 {
         check("@ NS t\n", "NS record of `example.net.` points at `t.example.net.`, which does not exist in this zone");
         check("m MX 1 192.0.2.1\n", "MX record of `m.example.net.` points at an address, expected a name");
     }
+
+    #[test]
+    fn section_9_an_rrset_fits_into_a_message() {
+        // Header and question take 31 octets, and each record 12 + 255.
+        let records =
+            |count: usize| (0..count).map(|n| format!("a TXT {:x>254}\n", format!("{n:04}"))).collect::<String>();
+        check_problems(&records(245), &[]);
+        check_problems(
+            &records(246),
+            &[
+                "4:1+1 warning: 246 TXT records at `a.example.net.` need a response of 65713 octets, above 65535, the most there can be (hint: write fewer or shorter records: these are answered to nobody)",
+            ],
+        );
+    }
 }
 
 mod rfc2308 {
