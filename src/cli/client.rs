@@ -1,7 +1,9 @@
 //! I/O shell: the way to the daemon, HTTP over its admin socket.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: connects to the Unix socket, reads the account's name")]
 
+use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -11,6 +13,9 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+
+/// How long an answer is waited for; a reload takes as long as it takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The daemon, by its admin socket.
 #[derive(Debug)]
@@ -32,6 +37,25 @@ pub(super) enum ClientError {
         socket: PathBuf,
         /// What the system says.
         cause: String,
+    },
+    /// The socket is somebody else's.
+    #[error("may not open the admin socket {}: {cause}\nhint: only the account that runs the daemon may; try sudo", .socket.display())]
+    Denied {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
+    /// The daemon took the request and gave no answer.
+    #[error(
+        "the daemon at {} gives no answer for {} s: whether the command was carried out is not known\nhint: it may be \
+         stopped or hang; devices are answered all the same. `concierge history` shows what was carried out",
+        .socket.display(),
+        PATIENCE.as_secs()
+    )]
+    Silent {
+        /// The socket.
+        socket: PathBuf,
     },
     /// The daemon said no.
     #[error("{message}{}", .problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>())]
@@ -77,8 +101,24 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
+        let answer = tokio::time::timeout(PATIENCE, self.send_and_wait(method, path, body)).await;
+        answer.unwrap_or_else(|_| Err(ClientError::Silent { socket: self.socket.clone() }))
+    }
+
+    /// [`Client::send`], however long the answer takes.
+    pub(super) async fn send_and_wait<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let unreachable = |cause: String| ClientError::Unreachable { socket: self.socket.clone(), cause };
-        let stream = UnixStream::connect(&self.socket).await.map_err(|error| unreachable(error.to_string()))?;
+        let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                ClientError::Denied { socket: self.socket.clone(), cause: error.to_string() }
+            }
+            _ => unreachable(error.to_string()),
+        })?;
         let (mut sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
         tokio::spawn(connection);

@@ -18,7 +18,7 @@ pub(super) struct Reload {
 impl Reload {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
         let path = format!("/v1/reload?author={}", escape(&author(self.author.as_ref())));
-        match client.send::<Moved>(Method::POST, &path, &()).await {
+        match client.send_and_wait::<Moved>(Method::POST, &path, &()).await {
             Ok(moved) => moves::show(&moved, common),
             Err(refused @ ClientError::Refused { rejected: true, .. }) => {
                 print::complain(format_args!("error: {refused}\nhint: `concierge check` shows the lines\n"));
