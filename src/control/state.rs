@@ -31,7 +31,7 @@ pub struct Persisted {
     pub standings: BTreeMap<Name, Standing>,
     /// The marks.
     pub marks: Marks,
-    /// The health when it last changed, by [`ProbeTarget`]'s text.
+    /// The health when it last changed, by [`health_key`].
     pub health: BTreeMap<String, Health>,
 }
 
@@ -49,6 +49,7 @@ pub struct State {
     pub(super) totals: Totals,
     pub(super) prober_restarts: u64,
     /// Health from before the start, for probers that have not been started yet.
+    /// By [`health_key`].
     pub(super) remembered: BTreeMap<String, Health>,
     /// Hubs with no eligible endpoint.
     pub(super) all_down: BTreeSet<Name>,
@@ -227,6 +228,11 @@ impl State {
             }
         }
     }
+}
+
+/// What is probed, as the store keeps it: host names compare without case, and text does not.
+pub fn health_key(target: &ProbeTarget) -> String {
+    target.to_string().to_ascii_lowercase()
 }
 
 fn restore<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, before: Option<V>) {

@@ -13,14 +13,14 @@ use serde::de::DeserializeOwned;
 
 use super::event::Commit;
 use super::report::AuditRecord;
-use super::state::Persisted;
+use super::state::{Persisted, health_key};
 use crate::dns::Name;
 
 /// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
-/// By what is marked: the [`Mark`](super::mark::Mark).
+/// By what is marked, in lower case: the [`Mark`](super::mark::Mark).
 const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
-/// By what is probed: the [`Health`](crate::health::Health) when it last changed.
+/// By [`health_key`]: the [`Health`](crate::health::Health) when it last changed.
 const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
 /// By sequence number: the [`AuditRecord`].
 const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
@@ -141,7 +141,8 @@ impl Store {
             }
             let mut marks = write.open_table(MARKS)?;
             for (target, _, after) in &commit.marks {
-                let key = target.to_string();
+                // Names keep the case that an operator or a file wrote and compare without it; text does not.
+                let key = target.to_string().to_ascii_lowercase();
                 match after {
                     Some(mark) => drop(marks.insert(key.as_str(), json(mark)?.as_slice())?),
                     None => drop(marks.remove(key.as_str())?),
@@ -149,7 +150,7 @@ impl Store {
             }
             let mut health = write.open_table(HEALTH)?;
             for (target, after) in &commit.health {
-                health.insert(target.to_string().as_str(), json(after)?.as_slice())?;
+                health.insert(health_key(target).as_str(), json(after)?.as_slice())?;
             }
             let mut audit = write.open_table(AUDIT)?;
             let mut sequence = audit.last()?.map_or(0, |(last, _)| last.value());
@@ -305,6 +306,28 @@ mod tests {
         let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
         store.commit(&gone).unwrap();
         assert!(store.read().unwrap().marks.is_empty());
+    }
+
+    /// `Hub.X` and `hub.x` are one name: what is taken away in one spelling was made in another.
+    #[test]
+    fn a_row_is_found_in_whatever_case_its_name_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mark = commit().marks[0].2.clone().unwrap();
+        let marked = |target: &str, after: Option<&Mark>| Commit {
+            marks: vec![(target.parse().unwrap(), None, after.cloned())],
+            ..Commit::default()
+        };
+        store.commit(&marked("Hub.X./weu", Some(&mark))).unwrap();
+        store.commit(&marked("hub.x/weu", None)).unwrap();
+        assert_eq!(store.read().unwrap().marks, Default::default());
+        let probed = |name: &str, health| {
+            let target = Target::Host(Name::parse(name, None).unwrap());
+            Commit { health: vec![(ProbeTarget { probe: ProbeName::new("p"), target }, health)], ..Commit::default() }
+        };
+        store.commit(&probed("Weu.Example.", Health::Up)).unwrap();
+        store.commit(&probed("weu.example.", Health::Down)).unwrap();
+        assert_eq!(store.read().unwrap().health, [("p on weu.example.".into(), Health::Down)].into());
     }
 
     #[test]
