@@ -248,7 +248,7 @@ impl Loop {
                     None | Some(Message::Stop) => break,
                     Some(message) => self.take(message),
                 },
-                Some(observation) = self.observations.recv() => self.turn(Event::Observation(observation)),
+                Some(observation) = self.observations.recv() => self.turn(Event::Observations(vec![observation])),
                 () = tokio::time::sleep(wait) => {
                     let restarts = self.probers.restarts();
                     if restarts != self.restarts {
@@ -379,6 +379,11 @@ impl Loop {
                         drop(answer.send(reply));
                     }
                 }
+                Effect::Log(line) => {
+                    if failed.is_none() || line.is_measured() {
+                        write(&line);
+                    }
+                }
                 _ if failed.is_some() => {}
                 Effect::Publish(content, choices) => {
                     let generation = self.parts.publisher.current().generation + 1;
@@ -390,7 +395,6 @@ impl Loop {
                     }
                 }
                 Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
-                Effect::Log(line) => write(&line),
             }
         }
         failed.map_or(Ok(()), |(commit, _)| Err(commit))

@@ -22,6 +22,11 @@ impl State {
         turn.touched.extend(due);
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
             turn.touched.extend(self.retry.take().into_iter().flat_map(|(_, hubs)| hubs));
+            for target in std::mem::take(&mut self.unsaved) {
+                if let Some(watch) = self.watches.get(&target) {
+                    turn.commit.health.push((target, watch.machine.last_known()));
+                }
+            }
         }
         let policy = self.policy.clone();
         for name in std::mem::take(&mut turn.touched) {

@@ -59,8 +59,10 @@ pub struct State {
     pub(super) index: Arc<Index>,
     /// What is published, by hub position.
     pub(super) choices: Box<[Choice]>,
-    /// Hubs to decide again at this time, because a commit failed or a rule refused.
+    /// Hubs to decide again at this time, because a commit failed or a rule refused. No mark ends before it.
     pub(super) retry: Option<(Timestamp, BTreeSet<Name>)>,
+    /// Whose health the store does not have yet, because a commit failed.
+    pub(super) unsaved: BTreeSet<ProbeTarget>,
 }
 
 /// One prober as the core sees it.
@@ -108,6 +110,7 @@ impl State {
             index: Arc::default(),
             choices: Box::default(),
             retry: None,
+            unsaved: BTreeSet::new(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         state.load(loaded, &mut turn);
@@ -119,7 +122,9 @@ impl State {
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut turn = Turn::new(now, Author::daemon());
         match event {
-            Event::Observation(observation) => self.observe(observation, &mut turn),
+            Event::Observations(observations) => {
+                observations.into_iter().for_each(|observation| self.observe(observation, &mut turn));
+            }
             Event::ProbersRestarted(count) => self.prober_restarts = count,
             Event::Command { command, author, reply } => {
                 turn.author = author;
@@ -139,8 +144,9 @@ impl State {
     /// When [`Event::Tick`] is next due; a tick every second besides finds silent probers.
     pub fn wake(&self) -> Option<Timestamp> {
         let holds = self.holds.values().map(|hold| hold.until);
-        let marks = self.marks.values().filter_map(|mark| mark.until);
-        holds.chain(marks).chain(self.retry.as_ref().map(|(at, _)| *at)).min()
+        let retry = self.retry.as_ref().map(|(at, _)| *at);
+        let marks = self.marks.values().filter_map(|mark| mark.until.max(mark.until.and(retry)));
+        holds.chain(marks).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
@@ -158,6 +164,7 @@ impl State {
             restore(&mut self.marks, target, before.clone());
             hubs.extend(self.hubs_of_mark(target));
         }
+        self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.retry_later(hubs, now);
     }
@@ -184,9 +191,12 @@ impl State {
 
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
-        self.expire_marks(&mut turn);
-        self.find_silent_probers(&mut turn);
-        self.settle(&mut turn);
+        // A question is answered even when nothing can be made durable: nothing else is done beside it.
+        if !matches!(turn.reply, Some((_, Pending::Now(Ok(_))))) {
+            self.expire_marks(&mut turn);
+            self.find_silent_probers(&mut turn);
+            self.settle(&mut turn);
+        }
         let mut effects = Vec::new();
         if !turn.commit.is_empty() {
             effects.push(Effect::Commit(turn.commit));
