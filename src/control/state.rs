@@ -1,9 +1,9 @@
 //! The state of the one writer, and what an event does to it.
 //!
 //! [`State::apply`] takes one event and the time and returns the effects. It first takes the event in (health, marks,
-//! policy), then lets marks expire and looks for silent probers, then settles: every hub that any of this touched, or
-//! whose wait is over, is decided anew by [`decide()`]. All hubs that one event moves are in one commit and one
-//! publication. An event that moves nothing costs neither.
+//! policy; at a tick, probers that fell silent), then lets marks expire, then settles: every hub that any of this
+//! touched, or whose wait is over, is decided anew by [`decide()`]. All hubs that one event moves are in one commit and
+//! one publication. An event that moves nothing costs neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -136,7 +136,7 @@ impl State {
                 let answer = self.reload(loaded, &mut turn);
                 turn.reply = reply.map(|reply| (reply, answer));
             }
-            Event::Tick => {}
+            Event::Tick => self.find_silent_probers(&mut turn),
         }
         self.finish(turn)
     }
@@ -194,7 +194,6 @@ impl State {
         // A question is answered even when nothing can be made durable: nothing else is done beside it.
         if !matches!(turn.reply, Some((_, Pending::Now(Ok(_))))) {
             self.expire_marks(&mut turn);
-            self.find_silent_probers(&mut turn);
             self.settle(&mut turn);
         }
         let mut effects = Vec::new();
