@@ -1,6 +1,7 @@
 //! What follows from what an event changed: every hub that it touched is decided anew, and what is decided stands.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::event::Level;
 use super::mark;
@@ -33,7 +34,13 @@ impl State {
             let Some(hub) = policy.hubs.get(&name) else { continue };
             let views = self.views(hub, now);
             let decision = decide(hub, &views, self.standings.get(&name), now);
+            let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
             self.carry_out(hub, decision, turn);
+            if afresh {
+                // With nothing eligible, `when_all_down` may say more of the region that was chosen than that it is it.
+                let decision = decide(hub, &views, self.standings.get(&name), now);
+                self.carry_out(hub, decision, turn);
+            }
         }
     }
 
@@ -197,7 +204,7 @@ impl State {
         let health = watch.map_or(Health::Unknown, |watch| watch.machine.health());
         let verdict_by = watch
             .filter(|_| health == Health::Unknown)
-            .map(|watch| watch.started.after(watch.probe.worst_detection()))
+            .map(|watch| watch.started.after(worst_verdict(watch)))
             .filter(|by| *by > now);
         let mark = mark::holding(&self.marks, &hub.name, &endpoint.region).map(|mark| mark.kind);
         EndpointView { health, mark, good_since: None, verdict_by }
@@ -217,5 +224,13 @@ impl State {
         });
         let mark = mark::holding(&self.marks, &hub.name, &endpoint.region);
         reason::endpoint(&Known { region: &endpoint.region, mark, measured }, now)
+    }
+}
+
+/// How long a first verdict takes at worst: what was down before the restart has to rise again, or fails once.
+fn worst_verdict(watch: &Watch) -> Duration {
+    match watch.machine.last_known() {
+        Health::Down => watch.probe.worst_recovery(),
+        Health::Unknown | Health::Up => watch.probe.worst_detection(),
     }
 }
