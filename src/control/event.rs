@@ -146,7 +146,7 @@ pub enum Effect {
     Probe {
         /// What is probed, and how.
         wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
-        /// The health, from before the daemon started, of those that are probed for the first time.
+        /// The health, from before the daemon started or the target was taken away, of those that are added.
         remembered: BTreeMap<ProbeTarget, Health>,
     },
     /// Say it to the operators.

@@ -102,6 +102,8 @@ impl State {
             };
             self.watches.insert(target, watch);
         }
+        // As the store does: a reload that brings a target back goes on from what was known of it.
+        self.remembered.extend(before.iter().map(|(target, watch)| (health_key(target), watch.machine.last_known())));
         self.holds.retain(|hub, _| policy.hubs.contains_key(hub));
         self.all_down.retain(|hub| policy.hubs.contains_key(hub));
         self.good_since.retain(|id, _| policy.hubs.get(&id.hub).is_some_and(|hub| hub.position(&id.region).is_some()));

@@ -185,7 +185,9 @@ impl State {
             .iter()
             .map(|endpoint| {
                 let view = self.view(hub, endpoint, now);
-                let good = view.eligible() && (view.mark == Some(MarkKind::Up) || view.health == Health::Up);
+                let heard = self.watch(endpoint).is_none_or(|watch| !watch.stalled);
+                let up = view.health == Health::Up && heard;
+                let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
                 let id = EndpointId { hub: hub.name.clone(), region: endpoint.region.clone() };
                 let good_since = match good {
                     true => Some(*self.good_since.entry(id).or_insert(now)),

@@ -48,7 +48,7 @@ pub struct State {
     pub(super) reload: ReloadStatus,
     pub(super) totals: Totals,
     pub(super) prober_restarts: u64,
-    /// Health from before the start, for probers that have not been started yet.
+    /// Health from before the start, or from before a reload took the target away, for probers that do not run.
     /// By [`health_key`].
     pub(super) remembered: BTreeMap<String, Health>,
     /// Hubs with no eligible endpoint.

@@ -112,3 +112,34 @@ fn a_region_that_was_down_before_the_restart_is_waited_for_until_it_has_risen() 
     }
     assert_eq!(again.active(), "neu 2, neu 2");
 }
+
+/// Also when the clock jumps: then nothing has been heard of any prober for as long.
+#[test]
+fn silence_is_not_taken_for_good_by_failback() {
+    let after = |hub: &mut Hub| hub.failback = Failback::After(Duration::from_secs(900));
+    let mut bench = Bench::started(loaded_with(&["weu", "neu"], after), Persisted::default(), START);
+    bench.verdict("weu", true).verdict("neu", true).verdict("weu", false).verdict("weu", true);
+    assert!(bench.status().hubs[0].hold.is_some());
+    bench.pass(900);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    assert!(bench.status().hubs[0].hold.is_none());
+    bench.see("weu", true);
+    for _ in 0..899 {
+        bench.pass(1).see("weu", true).see("neu", true);
+        assert_eq!(bench.active(), "neu 2, neu 2");
+    }
+    bench.pass(1);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+}
+
+#[test]
+fn a_target_that_a_reload_brings_back_has_not_forgotten_that_it_was_down() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).verdict("neu", false);
+    bench.reload(loaded(&["weu"]));
+    bench.reload(loaded(&["weu", "neu"]));
+    bench.see("neu", true);
+    assert_eq!(bench.status().hubs[0].endpoints[1].measured, Health::Unknown, "one good one of five");
+    bench.see("neu", false);
+    assert_eq!(bench.status().hubs[0].endpoints[1].measured, Health::Down);
+}
