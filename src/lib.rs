@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  config/*.toml ─► config ─┐                       health::run ──probes──► endpoints
-//!  zones/*.zone ──► zone ───┤                            │ Event::Observation
+//!  zones/*.zone ──► zone ───┤                            │ Event::Observations
 //!  zones/*.toml ──► policy  │   ┌────────────────────────▼──────────────┐
 //!                           └──►│ control: one loop, one writer         │◄── Event::Command ── admin ◄── cli
 //!                               │   State::apply -> policy::decide      │──► store (redb): marks, epochs, audit

@@ -32,8 +32,10 @@ impl Clock {
 
     /// This moment.
     pub fn now(&self) -> Timestamp {
+        // In this order: a thread that is stopped between the two must not raise the base by as long as it was stopped.
+        let wall = wall();
         let elapsed = millis(self.shared.started.elapsed());
-        let base = wall().saturating_sub(elapsed);
+        let base = wall.saturating_sub(elapsed);
         let base = self.shared.base.fetch_max(base, Ordering::Relaxed).max(base);
         Timestamp(base + elapsed)
     }

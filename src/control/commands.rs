@@ -154,6 +154,10 @@ impl State {
     }
 
     pub(super) fn expire_marks(&mut self, turn: &mut Turn) {
+        // What the store cannot do at this moment is not tried at every event.
+        if self.retry.as_ref().is_some_and(|(at, _)| *at > turn.now) {
+            return;
+        }
         let due = |mark: &Mark| mark.until.is_some_and(|until| until <= turn.now);
         let expired: Vec<_> = self
             .marks

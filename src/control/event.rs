@@ -15,8 +15,8 @@ use crate::time::Timestamp;
 /// Everything that can change an answer, and everything that asks about it.
 #[derive(Debug)]
 pub enum Event {
-    /// A prober saw something.
-    Observation(Observation),
+    /// What probers saw since the last event, in the order in which it came.
+    Observations(Vec<Observation>),
     /// Probers that had ended by themselves were started again; the count since the start.
     ProbersRestarted(u64),
     /// An operator wants something.
@@ -146,7 +146,7 @@ pub enum Effect {
     Probe {
         /// What is probed, and how.
         wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
-        /// The health, from before the daemon started, of those that are probed for the first time.
+        /// The health, from before the daemon started or the target was taken away, of those that are added.
         remembered: BTreeMap<ProbeTarget, Health>,
     },
     /// Say it to the operators.
@@ -238,5 +238,10 @@ impl LogLine {
     /// A line about nothing in particular.
     pub fn new(level: Level, event: &'static str, sentence: String) -> Self {
         Self { level, sentence, event, hub: None, region: None, epoch: None }
+    }
+
+    /// Whether it tells of what is so, and not of what was done: then it is true even when nothing could be made durable.
+    pub fn is_measured(&self) -> bool {
+        matches!(self.event, "health" | "prober" | "hold" | "all-down" | "refused")
     }
 }

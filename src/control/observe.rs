@@ -34,6 +34,7 @@ impl State {
         watch.last = Some(Last { at, latency, failure, in_a_row });
         let hubs = self.index.by_target.get(&target).cloned().unwrap_or_default();
         if was_stalled {
+            turn.touched.extend(hubs.iter().cloned());
             turn.say(Level::Info, "prober", format!("the prober {target} gives observations again"));
         }
         if before == after {
@@ -63,6 +64,7 @@ impl State {
     }
 
     /// A prober that gives no observations freezes health at its last value and is shown: silence is neither up nor down.
+    /// Nor is it good for as long as `failback.after` wants: its hubs are decided anew.
     pub(super) fn find_silent_probers(&mut self, turn: &mut Turn) {
         for (target, watch) in &mut self.watches {
             let last = watch.last.as_ref().map_or(watch.started, |last| last.at);
@@ -74,6 +76,7 @@ impl State {
                     watch.machine.health().word()
                 );
                 turn.say(Level::Warn, "prober", sentence);
+                turn.touched.extend(self.index.by_target.get(target).into_iter().flatten().cloned());
             }
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::event::{CommandError, Level, LoadFailure, Loaded};
 use super::reason;
 use super::report::{AuditKind, ReloadStatus};
-use super::state::{State, Watch};
+use super::state::{State, Watch, health_key};
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::Choice;
 use crate::dns::Name;
@@ -90,7 +90,7 @@ impl State {
             let watch = match before.remove(&target) {
                 Some(watch) => Watch { probe, ..watch },
                 None => {
-                    let machine = match self.remembered.remove(&target.to_string()) {
+                    let machine = match self.remembered.remove(&health_key(&target)) {
                         Some(health) => {
                             turn.remembered.insert(target.clone(), health);
                             Machine::restored(health)
@@ -102,6 +102,8 @@ impl State {
             };
             self.watches.insert(target, watch);
         }
+        // As the store does: a reload that brings a target back goes on from what was known of it.
+        self.remembered.extend(before.iter().map(|(target, watch)| (health_key(target), watch.machine.last_known())));
         self.holds.retain(|hub, _| policy.hubs.contains_key(hub));
         self.all_down.retain(|hub| policy.hubs.contains_key(hub));
         self.good_since.retain(|id, _| policy.hubs.get(&id.hub).is_some_and(|hub| hub.position(&id.region).is_some()));

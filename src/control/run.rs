@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -140,6 +140,8 @@ pub struct Loop {
     messages: mpsc::Receiver<Message>,
     own: mpsc::WeakSender<Message>,
     observations: mpsc::Receiver<Observation>,
+    /// Taken from the queue for the next event.
+    observed: Vec<Observation>,
     replies: HashMap<ReplyTo, Answer>,
     next_reply: u64,
     /// The loader at work.
@@ -228,6 +230,7 @@ pub fn start(
         messages,
         own: sender.downgrade(),
         observations,
+        observed: Vec::new(),
         replies: HashMap::new(),
         next_reply: 0,
         loading: None,
@@ -239,25 +242,58 @@ pub fn start(
 
 impl Loop {
     async fn run(mut self) {
+        let mut looked = Instant::now();
         loop {
-            let now = self.parts.clock.now();
-            let wait = self.parts.state.wake().map_or(TICK, |wake| wake.since(now).min(TICK));
+            // Neither queue can keep the loop from looking, or messages keep it from observations.
+            if self.wait(looked).is_zero() {
+                looked = Instant::now();
+                self.look();
+            }
+            let wait = self.wait(looked);
             tokio::select! {
                 biased;
                 message = self.messages.recv() => match message {
                     None | Some(Message::Stop) => break,
-                    Some(message) => self.take(message),
-                },
-                Some(observation) = self.observations.recv() => self.turn(Event::Observation(observation)),
-                () = tokio::time::sleep(wait) => {
-                    let restarts = self.probers.restarts();
-                    if restarts != self.restarts {
-                        self.restarts = restarts;
-                        self.turn(Event::ProbersRestarted(restarts));
+                    Some(message) => {
+                        self.take(message);
+                        self.observe();
                     }
-                    self.turn(Event::Tick);
+                },
+                Some(observation) = self.observations.recv() => {
+                    self.observed.push(observation);
+                    self.observe();
                 }
+                () = tokio::time::sleep(wait) => {}
             }
+        }
+    }
+
+    /// Until something is due.
+    fn wait(&self, looked: Instant) -> Duration {
+        let regular = TICK.saturating_sub(looked.elapsed());
+        let now = self.parts.clock.now();
+        self.parts.state.wake().map_or(regular, |wake| wake.since(now).min(regular))
+    }
+
+    fn look(&mut self) {
+        let restarts = self.probers.restarts();
+        if restarts != self.restarts {
+            self.restarts = restarts;
+            self.turn(Event::ProbersRestarted(restarts));
+        }
+        self.turn(Event::Tick);
+    }
+
+    /// Takes in all observations that are here, as one event: an outage that many probers see is one commit, not many.
+    fn observe(&mut self) {
+        while self.observed.len() < QUEUED_OBSERVATIONS
+            && let Ok(observation) = self.observations.try_recv()
+        {
+            self.observed.push(observation);
+        }
+        if !self.observed.is_empty() {
+            let observed = std::mem::take(&mut self.observed);
+            self.turn(Event::Observations(observed));
         }
     }
 
@@ -379,6 +415,11 @@ impl Loop {
                         drop(answer.send(reply));
                     }
                 }
+                Effect::Log(line) => {
+                    if failed.is_none() || line.is_measured() {
+                        write(&line);
+                    }
+                }
                 _ if failed.is_some() => {}
                 Effect::Publish(content, choices) => {
                     let generation = self.parts.publisher.current().generation + 1;
@@ -390,7 +431,6 @@ impl Loop {
                     }
                 }
                 Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
-                Effect::Log(line) => write(&line),
             }
         }
         failed.map_or(Ok(()), |(commit, _)| Err(commit))

@@ -1,6 +1,7 @@
 //! What follows from what an event changed: every hub that it touched is decided anew, and what is decided stands.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::event::Level;
 use super::mark;
@@ -22,13 +23,24 @@ impl State {
         turn.touched.extend(due);
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
             turn.touched.extend(self.retry.take().into_iter().flat_map(|(_, hubs)| hubs));
+            for target in std::mem::take(&mut self.unsaved) {
+                if let Some(watch) = self.watches.get(&target) {
+                    turn.commit.health.push((target, watch.machine.last_known()));
+                }
+            }
         }
         let policy = self.policy.clone();
         for name in std::mem::take(&mut turn.touched) {
             let Some(hub) = policy.hubs.get(&name) else { continue };
             let views = self.views(hub, now);
             let decision = decide(hub, &views, self.standings.get(&name), now);
+            let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
             self.carry_out(hub, decision, turn);
+            if afresh {
+                // With nothing eligible, `when_all_down` may say more of the region that was chosen than that it is it.
+                let decision = decide(hub, &views, self.standings.get(&name), now);
+                self.carry_out(hub, decision, turn);
+            }
         }
     }
 
@@ -173,7 +185,9 @@ impl State {
             .iter()
             .map(|endpoint| {
                 let view = self.view(hub, endpoint, now);
-                let good = view.eligible() && (view.mark == Some(MarkKind::Up) || view.health == Health::Up);
+                let heard = self.watch(endpoint).is_none_or(|watch| !watch.stalled);
+                let up = view.health == Health::Up && heard;
+                let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
                 let id = EndpointId { hub: hub.name.clone(), region: endpoint.region.clone() };
                 let good_since = match good {
                     true => Some(*self.good_since.entry(id).or_insert(now)),
@@ -192,7 +206,7 @@ impl State {
         let health = watch.map_or(Health::Unknown, |watch| watch.machine.health());
         let verdict_by = watch
             .filter(|_| health == Health::Unknown)
-            .map(|watch| watch.started.after(watch.probe.worst_detection()))
+            .map(|watch| watch.started.after(worst_verdict(watch)))
             .filter(|by| *by > now);
         let mark = mark::holding(&self.marks, &hub.name, &endpoint.region).map(|mark| mark.kind);
         EndpointView { health, mark, good_since: None, verdict_by }
@@ -212,5 +226,13 @@ impl State {
         });
         let mark = mark::holding(&self.marks, &hub.name, &endpoint.region);
         reason::endpoint(&Known { region: &endpoint.region, mark, measured }, now)
+    }
+}
+
+/// How long a first verdict takes at worst: what was down before the restart has to rise again, or fails once.
+fn worst_verdict(watch: &Watch) -> Duration {
+    match watch.machine.last_known() {
+        Health::Down => watch.probe.worst_recovery(),
+        Health::Unknown | Health::Up => watch.probe.worst_detection(),
     }
 }

@@ -1,9 +1,9 @@
 //! The state of the one writer, and what an event does to it.
 //!
 //! [`State::apply`] takes one event and the time and returns the effects. It first takes the event in (health, marks,
-//! policy), then lets marks expire and looks for silent probers, then settles: every hub that any of this touched, or
-//! whose wait is over, is decided anew by [`decide`](crate::policy::decide()). All hubs that one event moves are in one
-//! commit and one publication. An event that moves nothing costs neither.
+//! policy; at a tick, probers that fell silent), then lets marks expire, then settles: every hub that any of this
+//! touched, or whose wait is over, is decided anew by [`decide`](crate::policy::decide()). All hubs that one event moves are in one commit and
+//! one publication. An event that moves nothing costs neither.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub struct Persisted {
     pub standings: BTreeMap<Name, Standing>,
     /// The marks.
     pub marks: Marks,
-    /// The health when it last changed, by [`ProbeTarget`]'s text.
+    /// The health when it last changed, by [`health_key`].
     pub health: BTreeMap<String, Health>,
 }
 
@@ -48,7 +48,8 @@ pub struct State {
     pub(super) reload: ReloadStatus,
     pub(super) totals: Totals,
     pub(super) prober_restarts: u64,
-    /// Health from before the start, for probers that have not been started yet.
+    /// Health from before the start, or from before a reload took the target away, for probers that do not run.
+    /// By [`health_key`].
     pub(super) remembered: BTreeMap<String, Health>,
     /// Hubs with no eligible endpoint.
     pub(super) all_down: BTreeSet<Name>,
@@ -58,8 +59,10 @@ pub struct State {
     pub(super) index: Arc<Index>,
     /// What is published, by hub position.
     pub(super) choices: Box<[Choice]>,
-    /// Hubs to decide again at this time, because a commit failed or a rule refused.
+    /// Hubs to decide again at this time, because a commit failed or a rule refused. No mark ends before it.
     pub(super) retry: Option<(Timestamp, BTreeSet<Name>)>,
+    /// Whose health the store does not have yet, because a commit failed.
+    pub(super) unsaved: BTreeSet<ProbeTarget>,
 }
 
 /// One prober as the core sees it.
@@ -107,6 +110,7 @@ impl State {
             index: Arc::default(),
             choices: Box::default(),
             retry: None,
+            unsaved: BTreeSet::new(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         state.load(loaded, &mut turn);
@@ -118,7 +122,9 @@ impl State {
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         let mut turn = Turn::new(now, Author::daemon());
         match event {
-            Event::Observation(observation) => self.observe(observation, &mut turn),
+            Event::Observations(observations) => {
+                observations.into_iter().for_each(|observation| self.observe(observation, &mut turn));
+            }
             Event::ProbersRestarted(count) => self.prober_restarts = count,
             Event::Command { command, author, reply } => {
                 turn.author = author;
@@ -130,7 +136,7 @@ impl State {
                 let answer = self.reload(loaded, &mut turn);
                 turn.reply = reply.map(|reply| (reply, answer));
             }
-            Event::Tick => {}
+            Event::Tick => self.find_silent_probers(&mut turn),
         }
         self.finish(turn)
     }
@@ -138,8 +144,9 @@ impl State {
     /// When [`Event::Tick`] is next due; a tick every second besides finds silent probers.
     pub fn wake(&self) -> Option<Timestamp> {
         let holds = self.holds.values().map(|hold| hold.until);
-        let marks = self.marks.values().filter_map(|mark| mark.until);
-        holds.chain(marks).chain(self.retry.as_ref().map(|(at, _)| *at)).min()
+        let retry = self.retry.as_ref().map(|(at, _)| *at);
+        let marks = self.marks.values().filter_map(|mark| mark.until.max(mark.until.and(retry)));
+        holds.chain(marks).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
@@ -157,6 +164,7 @@ impl State {
             restore(&mut self.marks, target, before.clone());
             hubs.extend(self.hubs_of_mark(target));
         }
+        self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.retry_later(hubs, now);
     }
@@ -183,9 +191,11 @@ impl State {
 
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
-        self.expire_marks(&mut turn);
-        self.find_silent_probers(&mut turn);
-        self.settle(&mut turn);
+        // A question is answered even when nothing can be made durable: nothing else is done beside it.
+        if !matches!(turn.reply, Some((_, Pending::Now(Ok(_))))) {
+            self.expire_marks(&mut turn);
+            self.settle(&mut turn);
+        }
         let mut effects = Vec::new();
         if !turn.commit.is_empty() {
             effects.push(Effect::Commit(turn.commit));
@@ -227,6 +237,11 @@ impl State {
             }
         }
     }
+}
+
+/// What is probed, as the store keeps it: host names compare without case, and text does not.
+pub fn health_key(target: &ProbeTarget) -> String {
+    target.to_string().to_ascii_lowercase()
 }
 
 fn restore<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, before: Option<V>) {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock};
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::Serialize;
@@ -13,14 +14,14 @@ use serde::de::DeserializeOwned;
 
 use super::event::Commit;
 use super::report::AuditRecord;
-use super::state::Persisted;
+use super::state::{Persisted, health_key};
 use crate::dns::Name;
 
 /// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
-/// By what is marked: the [`Mark`](super::mark::Mark).
+/// By what is marked, in lower case: the [`Mark`](super::mark::Mark).
 const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
-/// By what is probed: the [`Health`](crate::health::Health) when it last changed.
+/// By [`health_key`]: the [`Health`](crate::health::Health) when it last changed.
 const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
 /// By sequence number: the [`AuditRecord`].
 const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
@@ -30,11 +31,19 @@ const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("format");
 const VERSION: u64 = 1;
 
 /// The embedded database.
+///
+/// Once reading or writing its file has failed (a full disk, say), the database refuses everything until it is opened
+/// anew: so that is done after every failure, and whoever tries again later finds what the disk then allows.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    /// Why there is none after a failure, until it can be opened again. Written to for that alone: commits and readers
+    /// share it.
+    database: RwLock<Result<Database, String>>,
     path: PathBuf,
+    open: Opener,
 }
+
+type Opener = fn(&Path) -> Result<Database, redb::DatabaseError>;
 
 /// The store could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +60,10 @@ impl Store {
     /// # Errors
     /// Names the file, and what was tried.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
+        Self::open_by(|path| Database::create(path), state)
+    }
+
+    fn open_by(open: Opener, state: &Path) -> Result<Self, StoreError> {
         let path = state.join("concierge.redb");
         let fail = |intent, cause: String| StoreError { intent, path: path.clone(), cause };
         if !state.is_dir() {
@@ -60,22 +73,16 @@ impl Store {
                 .create(state)
                 .map_err(|error| fail("cannot make the state folder of", error.to_string()))?;
         }
-        let database = Database::create(&path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => fail(
-                "cannot open the store",
-                "another concierge is running on it; one state folder serves one daemon".into(),
-            ),
-            other => fail("cannot open the store", other.to_string()),
-        })?;
+        let database = open(&path).map_err(|error| fail("cannot open the store", why_not_open(&error)))?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| fail("cannot protect the store", error.to_string()))?;
-        let store = Self { database, path: path.clone() };
+        let store = Self { database: RwLock::new(Ok(database)), path: path.clone(), open };
         store.prepare().map_err(|cause| fail("cannot prepare the store", cause.0))?;
         Ok(store)
     }
 
     fn prepare(&self) -> Result<(), Cause> {
-        let write = self.database.begin_write()?;
+        let write = self.with(Database::begin_write)?;
         {
             let mut format = write.open_table(FORMAT)?;
             let found = format.get("version")?.map(|version| version.value());
@@ -106,7 +113,7 @@ impl Store {
     }
 
     fn read_all(&self) -> Result<Persisted, Cause> {
-        let read = self.database.begin_read()?;
+        let read = self.with(|database| database.begin_read())?;
         let mut persisted = Persisted::default();
         for (key, value) in rows(&read.open_table(STANDINGS)?)? {
             let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
@@ -126,13 +133,31 @@ impl Store {
     /// Makes a commit durable: when this returns, it survives the loss of power.
     ///
     /// # Errors
-    /// When it is not durable. Then nothing of it is in the store.
+    /// When it is not known to be durable. A failure at the very end may leave it in the store all the same, as a crash
+    /// before the acknowledgement may.
     pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
-        self.write(commit).map_err(|cause| self.fail("cannot write to the store", cause))
+        self.write(commit).map_err(|cause| {
+            self.open_again();
+            self.fail("cannot write to the store", cause)
+        })
+    }
+
+    fn open_again(&self) {
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed first: the file is locked by who has it open.
+        *database = Err("closed".into());
+        *database = (self.open)(&self.path).map_err(|error| why_not_open(&error));
+    }
+
+    fn with<T>(&self, begin: impl FnOnce(&Database) -> Result<T, redb::TransactionError>) -> Result<T, Cause> {
+        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(database) => Ok(begin(database)?),
+            Err(why) => Err(Cause(format!("it could not be opened again after a failure: {why}"))),
+        }
     }
 
     fn write(&self, commit: &Commit) -> Result<(), Cause> {
-        let mut write = self.database.begin_write()?;
+        let mut write = self.with(Database::begin_write)?;
         write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
         {
             let mut standings = write.open_table(STANDINGS)?;
@@ -141,7 +166,8 @@ impl Store {
             }
             let mut marks = write.open_table(MARKS)?;
             for (target, _, after) in &commit.marks {
-                let key = target.to_string();
+                // Names keep the case that an operator or a file wrote and compare without it; text does not.
+                let key = target.to_string().to_ascii_lowercase();
                 match after {
                     Some(mark) => drop(marks.insert(key.as_str(), json(mark)?.as_slice())?),
                     None => drop(marks.remove(key.as_str())?),
@@ -149,7 +175,7 @@ impl Store {
             }
             let mut health = write.open_table(HEALTH)?;
             for (target, after) in &commit.health {
-                health.insert(target.to_string().as_str(), json(after)?.as_slice())?;
+                health.insert(health_key(target).as_str(), json(after)?.as_slice())?;
             }
             let mut audit = write.open_table(AUDIT)?;
             let mut sequence = audit.last()?.map_or(0, |(last, _)| last.value());
@@ -172,7 +198,7 @@ impl Store {
     }
 
     fn read_history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
-        let table = self.database.begin_read()?.open_table(AUDIT)?;
+        let table = self.with(|database| database.begin_read())?.open_table(AUDIT)?;
         let mut records = Vec::new();
         for row in table.iter()?.rev() {
             if records.len() >= limit {
@@ -189,6 +215,15 @@ impl Store {
 
     fn fail(&self, intent: &'static str, cause: Cause) -> StoreError {
         StoreError { intent, path: self.path.clone(), cause: cause.0 }
+    }
+}
+
+fn why_not_open(error: &redb::DatabaseError) -> String {
+    match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => {
+            "another concierge is running on it; one state folder serves one daemon".into()
+        }
+        other => other.to_string(),
     }
 }
 
@@ -307,6 +342,28 @@ mod tests {
         assert!(store.read().unwrap().marks.is_empty());
     }
 
+    /// `Hub.X` and `hub.x` are one name: what is taken away in one spelling was made in another.
+    #[test]
+    fn a_row_is_found_in_whatever_case_its_name_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mark = commit().marks[0].2.clone().unwrap();
+        let marked = |target: &str, after: Option<&Mark>| Commit {
+            marks: vec![(target.parse().unwrap(), None, after.cloned())],
+            ..Commit::default()
+        };
+        store.commit(&marked("Hub.X./weu", Some(&mark))).unwrap();
+        store.commit(&marked("hub.x/weu", None)).unwrap();
+        assert_eq!(store.read().unwrap().marks, Default::default());
+        let probed = |name: &str, health| {
+            let target = Target::Host(Name::parse(name, None).unwrap());
+            Commit { health: vec![(ProbeTarget { probe: ProbeName::new("p"), target }, health)], ..Commit::default() }
+        };
+        store.commit(&probed("Weu.Example.", Health::Up)).unwrap();
+        store.commit(&probed("weu.example.", Health::Down)).unwrap();
+        assert_eq!(store.read().unwrap().health, [("p on weu.example.".into(), Health::Down)].into());
+    }
+
     #[test]
     fn history_is_newest_first_and_filtered_by_hub_or_region() {
         let folder = tempfile::tempdir().unwrap();
@@ -322,6 +379,63 @@ mod tests {
         check(Some("HUB.x"), 10, &[4, 2, 1]);
         check(Some("neu"), 10, &[4, 3, 2]);
         check(Some("gone"), 10, &[]);
+    }
+
+    /// A file on a disk that is full while another file lies beside it.
+    #[derive(Debug)]
+    struct FullDisk(redb::backends::FileBackend, PathBuf);
+
+    impl FullDisk {
+        fn open(path: &Path) -> Result<Database, redb::DatabaseError> {
+            let file =
+                std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
+            let disk = Self(redb::backends::FileBackend::new(file)?, path.with_extension("full"));
+            Database::builder().create_with_backend(disk)
+        }
+
+        fn room(&self) -> std::io::Result<()> {
+            if self.1.exists() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+        }
+    }
+
+    impl redb::StorageBackend for FullDisk {
+        fn len(&self) -> std::io::Result<u64> {
+            self.0.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+            self.0.read(offset, out)
+        }
+
+        fn set_len(&self, len: u64) -> std::io::Result<()> {
+            self.room().and_then(|()| self.0.set_len(len))
+        }
+
+        fn sync_data(&self) -> std::io::Result<()> {
+            self.0.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+            self.room().and_then(|()| self.0.write(offset, data))
+        }
+    }
+
+    #[test]
+    fn a_disk_that_was_full_is_written_to_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open_by(FullDisk::open, folder.path()).unwrap();
+        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
+        let full = folder.path().join("concierge.full");
+        std::fs::write(&full, "").unwrap();
+        for _ in 0..2 {
+            store.commit(&commit()).unwrap_err();
+        }
+        std::fs::remove_file(&full).unwrap();
+        // What failed here was to open it again.
+        drop(store.commit(&commit()));
+        store.commit(&commit()).unwrap();
+        assert_eq!(store.read().unwrap().standings.len(), 1);
+        assert_eq!(store.history(Some("neu"), 10).unwrap().last().unwrap().sequence, 1);
     }
 
     #[test]
@@ -346,7 +460,7 @@ mod tests {
     fn a_store_of_another_format_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let write = store.database.begin_write().unwrap();
+        let write = store.with(Database::begin_write).unwrap();
         write.open_table(FORMAT).unwrap().insert("version", 99).unwrap();
         write.commit().unwrap();
         drop(store);

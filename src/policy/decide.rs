@@ -51,7 +51,8 @@ pub struct EndpointView {
     pub health: Health,
     /// The mark that holds.
     pub mark: Option<MarkKind>,
-    /// Since when it has been eligible without a break, and observed up or marked up; `None` while it is not.
+    /// Since when it has been eligible without a break, and observed up or marked up; `None` while it is not, or nothing
+    /// is heard of it.
     pub good_since: Option<Timestamp>,
     /// Until when a first verdict is waited for; `None` when there is one, or nothing is probed.
     pub verdict_by: Option<Timestamp>,
@@ -213,7 +214,11 @@ pub fn decide(hub: &Hub, views: &[EndpointView], standing: Option<&Standing>, no
 
     if views[active].eligible() {
         // Answering with all endpoints ends when one of them is known to be good, not when nothing is known (a restart).
-        let all = all_before && !views.iter().any(EndpointView::known_good);
+        // One that is not probed is never known to be better than eligible.
+        let good = |(endpoint, view): (&Endpoint, &EndpointView)| {
+            view.known_good() || (view.eligible() && endpoint.probe.is_none())
+        };
+        let all = all_before && !hub.endpoints.iter().zip(views).any(good);
         return match better(hub, views, standing, active, now) {
             Some((better, hold)) if hold.until <= now => {
                 Decision { rule: Rule::Move, active: better, cause: Some(Cause::FailbackAfter), all: false, hold: None }

@@ -248,7 +248,16 @@ pub struct Probe {
 impl Probe {
     /// The longest time from a failure to the health being `down`: the failure comes just after a good observation.
     pub fn worst_detection(&self) -> Duration {
-        self.interval.mul_f64(1.1) + self.timeout + self.worst_confirm() * (u32::from(self.fall.get()) - 1)
+        self.worst(self.fall)
+    }
+
+    /// The longest time from the end of a failure to the health being `up`, if nothing fails again.
+    pub fn worst_recovery(&self) -> Duration {
+        self.worst(self.rise)
+    }
+
+    fn worst(&self, in_a_row: NonZeroU8) -> Duration {
+        self.interval.mul_f64(1.1) + self.timeout + self.worst_confirm() * (u32::from(in_a_row.get()) - 1)
     }
 
     /// The longest time between two observations that contradict the health: `confirm` with its jitter, or the

@@ -23,7 +23,11 @@ fn name(text: &str) -> Name {
 }
 
 fn target(region: &str) -> ProbeTarget {
-    let last = if region == "weu" { 11 } else { 12 };
+    let last = match region {
+        "weu" => 11,
+        "neu" => 12,
+        _ => 13,
+    };
     ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, last].into()]) }
 }
 
@@ -50,6 +54,11 @@ fn zone() -> Zone {
 
 /// Two hubs, each with weu before neu, on the same two probers.
 fn loaded(regions: &[&str]) -> Loaded {
+    loaded_with(regions, |_| {})
+}
+
+/// The same, each hub changed.
+fn loaded_with(regions: &[&str], change: impl Fn(&mut Hub)) -> Loaded {
     let place = Place { path: Path::new("t.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
     let hub = |owner: &str| {
         let endpoints = regions.iter().map(|region| Endpoint {
@@ -57,7 +66,7 @@ fn loaded(regions: &[&str]) -> Loaded {
             answer: Answer::Cname(name(&format!("{region}.example.org."))),
             probe: Some(target(region)),
         });
-        let hub = Hub {
+        let mut hub = Hub {
             name: name(owner),
             ttl: Duration::from_secs(30),
             dwell: Duration::from_secs(60),
@@ -67,6 +76,7 @@ fn loaded(regions: &[&str]) -> Loaded {
             endpoints: endpoints.collect(),
             place: place.clone(),
         };
+        change(&mut hub);
         (name(owner), Arc::new(hub))
     };
     let policy = Policy {
@@ -99,7 +109,11 @@ impl Bench {
     }
 
     fn restarted(persisted: Persisted, now: Timestamp) -> Self {
-        let (state, effects) = State::new(loaded(&["weu", "neu"]), persisted, now);
+        Self::started(loaded(&["weu", "neu"]), persisted, now)
+    }
+
+    fn started(loaded: Loaded, persisted: Persisted, now: Timestamp) -> Self {
+        let (state, effects) = State::new(loaded, persisted, now);
         let mut bench = Self { state, now, commits: Vec::new(), published: Vec::new(), log: Vec::new() };
         bench.take(effects);
         bench
@@ -132,6 +146,20 @@ impl Bench {
         self.take(effects)
     }
 
+    /// An event whose commit, if it wants one, the store cannot make durable.
+    fn fail(&mut self, event: Event) {
+        for effect in self.state.apply(event, self.now) {
+            if let Effect::Commit(commit) = effect {
+                self.state.revert(&commit, self.now);
+            }
+        }
+    }
+
+    fn reload(&mut self, loaded: Loaded) {
+        let author = Author { name: "alice".into(), origin: "test".into() };
+        self.event(Event::Loaded { loaded: Ok(loaded), author, reply: Some(ReplyTo(1)) });
+    }
+
     fn pass(&mut self, seconds: u64) -> &mut Self {
         self.now = self.now.after(Duration::from_secs(seconds));
         self.event(Event::Tick);
@@ -139,10 +167,15 @@ impl Bench {
     }
 
     fn see(&mut self, region: &str, good: bool) -> &mut Self {
+        let event = self.seen(region, good);
+        self.event(event);
+        self
+    }
+
+    fn seen(&self, region: &str, good: bool) -> Event {
         let outcome = if good { Outcome::Good } else { Outcome::Failed("connection refused".into()) };
         let latency = Duration::from_millis(3);
-        self.event(Event::Observation(Observation { target: target(region), at: self.now, latency, outcome }));
-        self
+        Event::Observations(vec![Observation { target: target(region), at: self.now, latency, outcome }])
     }
 
     /// Enough observations for a verdict.
@@ -397,25 +430,15 @@ fn a_restart_into_an_outage_moves_nobody_before_the_other_region_has_a_verdict()
 fn a_commit_that_fails_changes_nothing_and_is_tried_again() {
     let mut bench = Bench::new();
     bench.verdict("weu", true).verdict("neu", true);
-    let fail = |bench: &mut Bench, event| {
-        let effects = bench.state.apply(event, bench.now);
-        let commit = effects.into_iter().find_map(|effect| match effect {
-            Effect::Commit(commit) => Some(commit),
-            _ => None,
-        });
-        bench.state.revert(&commit.unwrap(), bench.now);
-    };
     let author = Author { name: "alice".into(), origin: "test".into() };
     let target: MarkTarget = "weu".parse().unwrap();
     let command = Command::Mark { target, kind: MarkKind::Down, reason: "r".into(), until: None };
-    fail(&mut bench, Event::Command { command, author, reply: ReplyTo(1) });
+    bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
     assert_eq!(bench.active(), "weu 1, weu 1");
     assert!(bench.state.marks().is_empty());
     assert_eq!(bench.state.choices()[..], [Choice::Endpoint(0); 2]);
     bench.see("weu", false).see("weu", false);
-    let outcome = Outcome::Failed("refused".into());
-    let third = Observation { target: self::target("weu"), at: bench.now, latency: Duration::ZERO, outcome };
-    fail(&mut bench, Event::Observation(third));
+    bench.fail(bench.seen("weu", false));
     assert_eq!(bench.active(), "weu 1, weu 1", "the store could not make the move durable");
     assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Down, "what was measured stays measured");
     bench.pass(1);
@@ -442,22 +465,18 @@ fn a_silent_prober_freezes_health_and_is_shown() {
 fn a_reload_keeps_health_epochs_and_answers() {
     let mut bench = Bench::new();
     bench.verdict("weu", true).verdict("neu", true).verdict("weu", false);
-    let author = Author { name: "alice".into(), origin: "test".into() };
-    let reload = |bench: &mut Bench, regions: &[&str]| {
-        bench.event(Event::Loaded { loaded: Ok(loaded(regions)), author: author.clone(), reply: Some(ReplyTo(1)) });
-    };
-    reload(&mut bench, &["weu", "neu"]);
+    bench.reload(loaded(&["weu", "neu"]));
     assert_eq!(bench.active(), "neu 2, neu 2");
     assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Down);
     assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
-    reload(&mut bench, &["weu"]);
+    bench.reload(loaded(&["weu"]));
     assert_eq!(bench.active(), "weu 3, weu 3", "the active region left the policy");
-    reload(&mut bench, &["neu", "weu"]);
+    bench.reload(loaded(&["neu", "weu"]));
     assert_eq!(bench.active(), "weu 3, weu 3");
     assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
     let refused = Event::Loaded {
         loaded: Err(LoadFailure { problems: vec!["a.toml:1:1: error: bad".into()] }),
-        author: author.clone(),
+        author: Author::daemon(),
         reply: Some(ReplyTo(1)),
     };
     let published = bench.published.len();
@@ -467,100 +486,5 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
-mod random {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        See(bool, bool),
-        Mark(bool, Option<MarkKind>, u64),
-        Failover(bool, bool),
-        Pass(u64),
-        Restart,
-        FailCommit,
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        let kind =
-            prop_oneof![Just(None), Just(Some(MarkKind::Up)), Just(Some(MarkKind::Down)), Just(Some(MarkKind::Drain))];
-        prop_oneof![
-            8 => (any::<bool>(), any::<bool>()).prop_map(|(weu, good)| Step::See(weu, good)),
-            2 => (any::<bool>(), kind, 0u64..300).prop_map(|(weu, kind, until)| Step::Mark(weu, kind, until)),
-            1 => (any::<bool>(), any::<bool>()).prop_map(|(weu, stale)| Step::Failover(weu, stale)),
-            3 => (1u64..90).prop_map(Step::Pass),
-            1 => Just(Step::Restart),
-            1 => Just(Step::FailCommit),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
-        /// Whatever happens: epochs count the changes of the active region, what is published is what stands, every
-        /// switch is in the audit trail, and equal histories give equal states.
-        #[test]
-        fn whatever_happens_the_books_agree(steps in proptest::collection::vec(step(), 1..80)) {
-            let run = || {
-                let mut bench = Bench::new();
-                let mut health = Vec::new();
-                for step in &steps {
-                    let before = bench.state.standings().clone();
-                    let audited: usize = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
-                    match step {
-                        Step::See(weu, good) => { bench.see(if *weu { "weu" } else { "neu" }, *good); }
-                        Step::Mark(weu, Some(kind), until) => {
-                            let until = (*until > 0).then(|| bench.now.after(Duration::from_secs(*until)));
-                            bench.mark(if *weu { "weu" } else { "neu" }, *kind, until);
-                        }
-                        Step::Mark(weu, None, _) => {
-                            let target = if *weu { "weu" } else { "neu" }.parse().unwrap();
-                            bench.moved(Command::Unmark { target, reason: "r".into() });
-                        }
-                        Step::Failover(weu, stale) => {
-                            let epoch = before[&name("a.example.net.")].epoch - u64::from(*stale);
-                            let to = RegionName::new(if *weu { "weu" } else { "neu" });
-                            let command = Command::Failover { hub: name("a.example.net."), to, epoch: Some(epoch), reason: "r".into() };
-                            drop(bench.command(command));
-                        }
-                        Step::Pass(seconds) => { bench.pass(*seconds); }
-                        Step::Restart => {
-                            let persisted = bench.persisted();
-                            health.extend(bench.commits.iter().flat_map(|commit| commit.health.clone()));
-                            let choices = bench.state.choices().to_vec();
-                            let now = bench.now;
-                            bench = Bench { commits: bench.commits, ..Bench::restarted(persisted, now) };
-                            assert_eq!(&choices, &bench.state.choices().to_vec(), "a restart changes no answer");
-                            assert_eq!(&before, bench.state.standings());
-                        }
-                        Step::FailCommit => {
-                            let outcome = Outcome::Failed("x".into());
-                            let observation = Observation { target: target("weu"), at: bench.now, latency: Duration::ZERO, outcome };
-                            let effects = bench.state.apply(Event::Observation(observation), bench.now);
-                            for effect in effects {
-                                if let Effect::Commit(commit) = effect {
-                                    bench.state.revert(&commit, bench.now);
-                                }
-                            }
-                            assert_eq!(&before, bench.state.standings(), "nothing of a failed commit stays");
-                        }
-                    }
-                    let after = bench.state.standings();
-                    let mut changes = 0;
-                    for (hub, standing) in after {
-                        let changed = u64::from(before[hub].active != standing.active);
-                        assert_eq!(standing.epoch, before[hub].epoch + changed, "one change, one epoch");
-                        changes += changed;
-                    }
-                    let now_audited = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
-                    assert_eq!(now_audited - audited, usize::try_from(changes).unwrap(), "every switch is audited");
-                    let stands: Vec<_> = after.values().map(|standing| Choice::Endpoint(u16::from(standing.active.as_str() == "neu"))).collect();
-                    assert_eq!(bench.state.choices(), stands.as_slice(), "what is published is what stands");
-                }
-                let marks = bench.state.marks().clone();
-                (bench.state.standings().clone(), marks, bench.log)
-            };
-            prop_assert_eq!(run(), run(), "equal histories, equal states");
-        }
-    }
-}
+mod faults;
+mod random;

@@ -1,0 +1,90 @@
+//! Random sequences of everything that can happen.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    See(bool, bool),
+    Mark(bool, Option<MarkKind>, u64),
+    Failover(bool, bool),
+    Pass(u64),
+    Restart,
+    FailCommit,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let kind =
+        prop_oneof![Just(None), Just(Some(MarkKind::Up)), Just(Some(MarkKind::Down)), Just(Some(MarkKind::Drain))];
+    prop_oneof![
+        8 => (any::<bool>(), any::<bool>()).prop_map(|(weu, good)| Step::See(weu, good)),
+        2 => (any::<bool>(), kind, 0u64..300).prop_map(|(weu, kind, until)| Step::Mark(weu, kind, until)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(weu, stale)| Step::Failover(weu, stale)),
+        3 => (1u64..90).prop_map(Step::Pass),
+        1 => Just(Step::Restart),
+        1 => Just(Step::FailCommit),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// Whatever happens: epochs count the changes of the active region, what is published is what stands, every
+    /// switch is in the audit trail, and equal histories give equal states.
+    #[test]
+    fn whatever_happens_the_books_agree(steps in proptest::collection::vec(step(), 1..80)) {
+        let run = || {
+            let mut bench = Bench::new();
+            let mut health = Vec::new();
+            for step in &steps {
+                let before = bench.state.standings().clone();
+                let audited: usize = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
+                match step {
+                    Step::See(weu, good) => { bench.see(if *weu { "weu" } else { "neu" }, *good); }
+                    Step::Mark(weu, Some(kind), until) => {
+                        let until = (*until > 0).then(|| bench.now.after(Duration::from_secs(*until)));
+                        bench.mark(if *weu { "weu" } else { "neu" }, *kind, until);
+                    }
+                    Step::Mark(weu, None, _) => {
+                        let target = if *weu { "weu" } else { "neu" }.parse().unwrap();
+                        bench.moved(Command::Unmark { target, reason: "r".into() });
+                    }
+                    Step::Failover(weu, stale) => {
+                        let epoch = before[&name("a.example.net.")].epoch - u64::from(*stale);
+                        let to = RegionName::new(if *weu { "weu" } else { "neu" });
+                        let command = Command::Failover { hub: name("a.example.net."), to, epoch: Some(epoch), reason: "r".into() };
+                        drop(bench.command(command));
+                    }
+                    Step::Pass(seconds) => { bench.pass(*seconds); }
+                    Step::Restart => {
+                        let persisted = bench.persisted();
+                        health.extend(bench.commits.iter().flat_map(|commit| commit.health.clone()));
+                        let choices = bench.state.choices().to_vec();
+                        let now = bench.now;
+                        bench = Bench { commits: bench.commits, ..Bench::restarted(persisted, now) };
+                        assert_eq!(&choices, &bench.state.choices().to_vec(), "a restart changes no answer");
+                        assert_eq!(&before, bench.state.standings());
+                    }
+                    Step::FailCommit => {
+                        bench.fail(bench.seen("weu", false));
+                        assert_eq!(&before, bench.state.standings(), "nothing of a failed commit stays");
+                    }
+                }
+                let after = bench.state.standings();
+                let mut changes = 0;
+                for (hub, standing) in after {
+                    let changed = u64::from(before[hub].active != standing.active);
+                    assert_eq!(standing.epoch, before[hub].epoch + changed, "one change, one epoch");
+                    changes += changed;
+                }
+                let now_audited = bench.commits.iter().flat_map(|c| &c.audit).filter(|r| r.kind == AuditKind::Switch).count();
+                assert_eq!(now_audited - audited, usize::try_from(changes).unwrap(), "every switch is audited");
+                let stands: Vec<_> = after.values().map(|standing| Choice::Endpoint(u16::from(standing.active.as_str() == "neu"))).collect();
+                assert_eq!(bench.state.choices(), stands.as_slice(), "what is published is what stands");
+            }
+            let marks = bench.state.marks().clone();
+            (bench.state.standings().clone(), marks, bench.log)
+        };
+        prop_assert_eq!(run(), run(), "equal histories, equal states");
+    }
+}
