@@ -2,19 +2,27 @@
 //!
 //! Rows are JSON, so that a newer daemon can add fields and an older one can still read what it knows. The store is
 //! locked while the daemon runs: the CLI asks the daemon instead.
+//!
+//! A database that has failed once (a full disk, a file system that became read-only) refuses everything until it is
+//! opened anew. So the next use opens it: the daemon writes again as soon as the disk takes it, without a restart. What
+//! failed while it was being made durable may have reached the disk all the same; its caller was told that nothing was
+//! changed, so it is taken back before anything else is written.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::event::Commit;
+use super::mark::{Mark, MarkTarget};
 use super::report::AuditRecord;
 use super::state::Persisted;
 use crate::dns::Name;
+use crate::policy::Standing;
 
 /// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
@@ -32,9 +40,16 @@ const VERSION: u64 = 1;
 /// The embedded database.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
     path: PathBuf,
+    opener: Opener,
+    /// `None` after a failure, until it is opened anew. Whoever reads or writes holds the lock for reading.
+    database: RwLock<Option<Database>>,
+    /// The commit that failed at its end, and the last sequence number of the audit trail before it.
+    doubtful: Mutex<Option<(Commit, u64)>>,
 }
+
+/// Opens the database in a file, or makes it.
+type Opener = fn(&Path) -> Result<Database, DatabaseError>;
 
 /// The store could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +66,10 @@ impl Store {
     /// # Errors
     /// Names the file, and what was tried.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
+        Self::open_with(state, |path| Database::create(path))
+    }
+
+    fn open_with(state: &Path, opener: Opener) -> Result<Self, StoreError> {
         let path = state.join("concierge.redb");
         let fail = |intent, cause: String| StoreError { intent, path: path.clone(), cause };
         if !state.is_dir() {
@@ -60,41 +79,19 @@ impl Store {
                 .create(state)
                 .map_err(|error| fail("cannot make the state folder of", error.to_string()))?;
         }
-        let database = Database::create(&path).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => fail(
-                "cannot open the store",
-                "another concierge is running on it; one state folder serves one daemon".into(),
-            ),
-            other => fail("cannot open the store", other.to_string()),
+        let existed = path.exists();
+        let database = opener(&path).map_err(|error| {
+            if !existed && !matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                // Half a file, of a disk that is full, would be refused for ever after.
+                drop(std::fs::remove_file(&path));
+            }
+            fail("cannot open the store", Cause::from(error).0)
         })?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| fail("cannot protect the store", error.to_string()))?;
-        let store = Self { database, path: path.clone() };
-        store.prepare().map_err(|cause| fail("cannot prepare the store", cause.0))?;
-        Ok(store)
-    }
-
-    fn prepare(&self) -> Result<(), Cause> {
-        let write = self.database.begin_write()?;
-        {
-            let mut format = write.open_table(FORMAT)?;
-            let found = format.get("version")?.map(|version| version.value());
-            match found {
-                Some(VERSION) => {}
-                Some(other) => {
-                    let sentence =
-                        format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
-                    return Err(Cause(sentence));
-                }
-                None => drop(format.insert("version", VERSION)?),
-            }
-            write.open_table(STANDINGS)?;
-            write.open_table(MARKS)?;
-            write.open_table(HEALTH)?;
-            write.open_table(AUDIT)?;
-        }
-        write.commit()?;
-        Ok(())
+        prepare(&database).map_err(|cause| fail("cannot prepare the store", cause.0))?;
+        let (database, doubtful) = (RwLock::new(Some(database)), Mutex::new(None));
+        Ok(Self { path: path.clone(), opener, database, doubtful })
     }
 
     /// Everything that the daemon starts from.
@@ -102,25 +99,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read, or a row of it cannot be understood: then the daemon does not start.
     pub fn read(&self) -> Result<Persisted, StoreError> {
-        self.read_all().map_err(|cause| self.fail("cannot read the store", cause))
-    }
-
-    fn read_all(&self) -> Result<Persisted, Cause> {
-        let read = self.database.begin_read()?;
-        let mut persisted = Persisted::default();
-        for (key, value) in rows(&read.open_table(STANDINGS)?)? {
-            let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
-            persisted.standings.insert(name, parse(&key, &value)?);
-        }
-        for (key, value) in rows(&read.open_table(MARKS)?)? {
-            let target = key.parse().map_err(|error| Cause(format!("row `{key}`: {error}")))?;
-            persisted.marks.insert(target, parse(&key, &value)?);
-        }
-        for (key, value) in rows(&read.open_table(HEALTH)?)? {
-            let health = parse(&key, &value)?;
-            persisted.health.insert(key, health);
-        }
-        Ok(persisted)
+        self.with(read_all).map_err(|cause| self.fail("cannot read the store", cause))
     }
 
     /// Makes a commit durable: when this returns, it survives the loss of power.
@@ -128,39 +107,21 @@ impl Store {
     /// # Errors
     /// When it is not durable. Then nothing of it is in the store.
     pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
-        self.write(commit).map_err(|cause| self.fail("cannot write to the store", cause))
+        self.write(commit).map_err(|cause| {
+            // What may have reached the disk is taken back at once where that can be, else before the next use.
+            drop(self.opened());
+            self.fail("cannot write to the store", cause)
+        })
     }
 
     fn write(&self, commit: &Commit) -> Result<(), Cause> {
-        let mut write = self.database.begin_write()?;
-        write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
-        {
-            let mut standings = write.open_table(STANDINGS)?;
-            for (name, _, after) in &commit.standings {
-                standings.insert(name.to_lowercase().to_string().as_str(), json(after)?.as_slice())?;
-            }
-            let mut marks = write.open_table(MARKS)?;
-            for (target, _, after) in &commit.marks {
-                let key = target.to_string();
-                match after {
-                    Some(mark) => drop(marks.insert(key.as_str(), json(mark)?.as_slice())?),
-                    None => drop(marks.remove(key.as_str())?),
-                }
-            }
-            let mut health = write.open_table(HEALTH)?;
-            for (target, after) in &commit.health {
-                health.insert(target.to_string().as_str(), json(after)?.as_slice())?;
-            }
-            let mut audit = write.open_table(AUDIT)?;
-            let mut sequence = audit.last()?.map_or(0, |(last, _)| last.value());
-            for record in &commit.audit {
-                sequence += 1;
-                let record = AuditRecord { sequence, ..record.clone() };
-                audit.insert(sequence, json(&record)?.as_slice())?;
-            }
-        }
-        write.commit()?;
-        Ok(())
+        self.with(|database| {
+            let (write, sequence) = begin(database, commit)?;
+            write.commit().map_err(|error| {
+                *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
+                error.into()
+            })
+        })
     }
 
     /// The newest `limit` audit records, newest first; only those about `subject`, where one is given.
@@ -168,28 +129,166 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        self.read_history(subject, limit).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+        let read = |database: &Database| read_history(database, subject, limit);
+        self.with(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
     }
 
-    fn read_history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
-        let table = self.database.begin_read()?.open_table(AUDIT)?;
-        let mut records = Vec::new();
-        for row in table.iter()?.rev() {
-            if records.len() >= limit {
-                break;
-            }
-            let (sequence, value) = row?;
-            let record: AuditRecord = parse(&sequence.value().to_string(), value.value())?;
-            if subject.is_none_or(|subject| about(&record, subject)) {
-                records.push(record);
-            }
+    /// Reads or writes. After a failure the database is opened anew first, and after this one the next time.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Cause>) -> Result<T, Cause> {
+        let opened = self.opened()?;
+        let done = opened.as_ref().map_or_else(|| Err(Cause("it was closed".into())), work);
+        drop(opened);
+        if done.is_err() {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        Ok(records)
+        done
+    }
+
+    /// The database, with nothing in it of a commit that failed.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Cause> {
+        // A lock is poisoned by a panic in between; the transaction is gone with it, and the database as it was.
+        let opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_some() {
+            return Ok(opened);
+        }
+        drop(opened);
+        let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_none() {
+            let database = (self.opener)(&self.path)?;
+            let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((commit, sequence)) = doubtful.as_ref() {
+                take_back(&database, commit, *sequence)?;
+            }
+            *doubtful = None;
+            *closed = Some(database);
+        }
+        drop(closed);
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn fail(&self, intent: &'static str, cause: Cause) -> StoreError {
         StoreError { intent, path: self.path.clone(), cause: cause.0 }
     }
+}
+
+fn prepare(database: &Database) -> Result<(), Cause> {
+    let write = database.begin_write()?;
+    {
+        let mut format = write.open_table(FORMAT)?;
+        let found = format.get("version")?.map(|version| version.value());
+        match found {
+            Some(VERSION) => {}
+            Some(other) => {
+                let sentence =
+                    format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
+                return Err(Cause(sentence));
+            }
+            None => drop(format.insert("version", VERSION)?),
+        }
+        write.open_table(STANDINGS)?;
+        write.open_table(MARKS)?;
+        write.open_table(HEALTH)?;
+        write.open_table(AUDIT)?;
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn read_all(database: &Database) -> Result<Persisted, Cause> {
+    let read = database.begin_read()?;
+    let mut persisted = Persisted::default();
+    for (key, value) in rows(&read.open_table(STANDINGS)?)? {
+        let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+        persisted.standings.insert(name, parse(&key, &value)?);
+    }
+    for (key, value) in rows(&read.open_table(MARKS)?)? {
+        let target = key.parse().map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+        persisted.marks.insert(target, parse(&key, &value)?);
+    }
+    for (key, value) in rows(&read.open_table(HEALTH)?)? {
+        let health = parse(&key, &value)?;
+        persisted.health.insert(key, health);
+    }
+    Ok(persisted)
+}
+
+/// Everything of a commit but its end, and the last sequence number of the audit trail before it.
+fn begin(database: &Database, commit: &Commit) -> Result<(WriteTransaction, u64), Cause> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
+    for (name, _, after) in &commit.standings {
+        put_standing(&write, name, Some(after))?;
+    }
+    for (target, _, after) in &commit.marks {
+        put_mark(&write, target, after.as_ref())?;
+    }
+    let last = {
+        let mut health = write.open_table(HEALTH)?;
+        for (target, after) in &commit.health {
+            health.insert(target.to_string().as_str(), json(after)?.as_slice())?;
+        }
+        let mut audit = write.open_table(AUDIT)?;
+        let last = audit.last()?.map_or(0, |(last, _)| last.value());
+        for (sequence, record) in (last + 1..).zip(&commit.audit) {
+            let record = AuditRecord { sequence, ..record.clone() };
+            audit.insert(sequence, json(&record)?.as_slice())?;
+        }
+        last
+    };
+    Ok((write, last))
+}
+
+/// Makes the store what it was before a commit, whether that is in it or not. Health stays: it is measured anew.
+fn take_back(database: &Database, commit: &Commit, sequence: u64) -> Result<(), Cause> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
+    for (name, before, _) in commit.standings.iter().rev() {
+        put_standing(&write, name, before.as_ref())?;
+    }
+    for (target, before, _) in commit.marks.iter().rev() {
+        put_mark(&write, target, before.as_ref())?;
+    }
+    write.open_table(AUDIT)?.retain(|known, _| known <= sequence)?;
+    write.commit()?;
+    Ok(())
+}
+
+fn put_standing(write: &WriteTransaction, name: &Name, standing: Option<&Standing>) -> Result<(), Cause> {
+    put(write, STANDINGS, &name.to_lowercase().to_string(), standing)
+}
+
+fn put_mark(write: &WriteTransaction, target: &MarkTarget, mark: Option<&Mark>) -> Result<(), Cause> {
+    put(write, MARKS, &target.to_string(), mark)
+}
+
+fn put<T: Serialize>(
+    write: &WriteTransaction,
+    table: TableDefinition<&'static str, &'static [u8]>,
+    key: &str,
+    value: Option<&T>,
+) -> Result<(), Cause> {
+    let mut table = write.open_table(table)?;
+    match value {
+        Some(value) => drop(table.insert(key, json(value)?.as_slice())?),
+        None => drop(table.remove(key)?),
+    }
+    Ok(())
+}
+
+fn read_history(database: &Database, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
+    let table = database.begin_read()?.open_table(AUDIT)?;
+    let mut records = Vec::new();
+    for row in table.iter()?.rev() {
+        if records.len() >= limit {
+            break;
+        }
+        let (sequence, value) = row?;
+        let record: AuditRecord = parse(&sequence.value().to_string(), value.value())?;
+        if subject.is_none_or(|subject| about(&record, subject)) {
+            records.push(record);
+        }
+    }
+    Ok(records)
 }
 
 /// Whether a record is about a hub or a region: its subject, one endpoint of it, or one of the regions that it tells of.
@@ -220,6 +319,17 @@ macro_rules! causes {
 
 causes!(redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, serde_json::Error);
 
+impl From<DatabaseError> for Cause {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => {
+                Self("another concierge is running on it; one state folder serves one daemon".into())
+            }
+            other => Self(other.to_string()),
+        }
+    }
+}
+
 fn rows(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<BTreeMap<String, Vec<u8>>, Cause> {
     table
         .iter()?
@@ -239,128 +349,4 @@ fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Cause> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::mark::{Mark, MarkTarget};
-    use crate::control::report::AuditKind;
-    use crate::health::Health;
-    use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Standing, Target};
-    use crate::time::Timestamp;
-
-    fn standing(epoch: u64) -> Standing {
-        Standing {
-            active: RegionName::new("weu"),
-            epoch,
-            since: Timestamp(5),
-            cause: Cause::Health,
-            reason: "because".into(),
-            last_automatic: Some(Timestamp(5)),
-            all: false,
-        }
-    }
-
-    fn audit(subject: &str, after: &str) -> AuditRecord {
-        AuditRecord {
-            sequence: 0,
-            at: Timestamp(5),
-            kind: AuditKind::Switch,
-            subject: subject.into(),
-            author: "alice".into(),
-            origin: "test".into(),
-            epoch: Some(2),
-            before: None,
-            after: Some(after.into()),
-            reason: "because".into(),
-        }
-    }
-
-    fn commit() -> Commit {
-        let mark = Mark {
-            kind: MarkKind::Down,
-            reason: "r".into(),
-            author: "a".into(),
-            since: Timestamp(1),
-            until: Some(Timestamp(9)),
-        };
-        let probed = ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, 1].into()]) };
-        Commit {
-            standings: vec![(Name::parse("Hub.x.", None).unwrap(), None, standing(7))],
-            marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
-            health: vec![(probed, Health::Down)],
-            audit: vec![audit("hub.x.", "weu"), audit("hub.x./neu", "down"), audit("other.x.", "neu")],
-        }
-    }
-
-    #[test]
-    fn what_is_committed_is_read_by_the_next_daemon() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("deep/state");
-        Store::open(&state).unwrap().commit(&commit()).unwrap();
-        let store = Store::open(&state).unwrap();
-        let persisted = store.read().unwrap();
-        assert_eq!(persisted.standings[&Name::parse("hub.X.", None).unwrap()], standing(7));
-        let (target, mark) = persisted.marks.first_key_value().unwrap();
-        assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
-        assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
-        let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
-        store.commit(&gone).unwrap();
-        assert!(store.read().unwrap().marks.is_empty());
-    }
-
-    #[test]
-    fn history_is_newest_first_and_filtered_by_hub_or_region() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.commit(&commit()).unwrap();
-        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
-        let check = |subject, limit, expected: &[u64]| {
-            let found: Vec<_> = store.history(subject, limit).unwrap().iter().map(|record| record.sequence).collect();
-            assert_eq!(found, expected, "{subject:?}");
-        };
-        check(None, 10, &[4, 3, 2, 1]);
-        check(None, 2, &[4, 3]);
-        check(Some("HUB.x"), 10, &[4, 2, 1]);
-        check(Some("neu"), 10, &[4, 3, 2]);
-        check(Some("gone"), 10, &[]);
-    }
-
-    #[test]
-    fn one_state_folder_serves_one_daemon() {
-        let folder = tempfile::tempdir().unwrap();
-        let _first = Store::open(folder.path()).unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("another concierge is running on it"), "{error}");
-        assert!(error.contains("concierge.redb"), "{error}");
-    }
-
-    #[test]
-    fn only_the_owner_can_read_the_store() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        Store::open(&state).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&state), mode(&state.join("concierge.redb"))), (0o700, 0o600));
-    }
-
-    #[test]
-    fn a_store_of_another_format_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let write = store.database.begin_write().unwrap();
-        write.open_table(FORMAT).unwrap().insert("version", 99).unwrap();
-        write.commit().unwrap();
-        drop(store);
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("its format is 99, this program knows 1"), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_store_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file =
-            std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("concierge.redb")).unwrap();
-        std::io::Write::write_all(&mut file, b"not a database at all").unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.starts_with("cannot open the store "), "{error}");
-    }
-}
+mod tests;
