@@ -467,6 +467,8 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod words;
+
 mod random {
     use proptest::prelude::*;
 
