@@ -4,11 +4,12 @@ use super::event::{Author, CommandError, Level};
 use super::mark::{Mark, MarkTarget};
 use super::reason;
 use super::report::AuditKind;
+use super::settle::answered;
 use super::state::State;
 use super::turn::{Pending, Turn};
 use crate::diagnostic::closest;
 use crate::dns::Name;
-use crate::policy::{Cause, Hub, MarkKind, Moved, RegionName, judge_move, preferred};
+use crate::policy::{Cause, Hub, MarkKind, Moved, RegionName, decide, judge_move, preferred};
 use crate::time::Timestamp;
 
 impl State {
@@ -56,10 +57,9 @@ impl State {
                 let others = hub.endpoints.iter().enumerate().filter(|(other, _)| *other != at);
                 let why: Vec<_> = others.map(|(_, other)| self.endpoint_reason(hub, other, turn.now)).collect();
                 let why = if why.is_empty() { "it has no other endpoint".into() } else { why.join("; ") };
-                turn.notes.push(format!(
-                    "{}: no endpoint is eligible, when_all_down decides what is answered: {why}",
-                    hub.name
-                ));
+                let decision = decide(hub, &views, self.standings.get(&hub.name), turn.now);
+                let answered = answered(hub, &decision);
+                turn.notes.push(format!("{}: no endpoint is eligible; {answered}: {why}", hub.name));
             }
         }
         if let Some(until) = until {
@@ -181,6 +181,11 @@ impl State {
         match target {
             MarkTarget::Region(region) if self.policy.regions.contains_key(region) => Ok(()),
             MarkTarget::Region(region) => {
+                let name = Name::parse(region.as_str(), Some(&Name::root())).ok();
+                if let Some(hub) = name.and_then(|name| self.policy.hubs.get(&name)) {
+                    let example = format!("{}/{}", hub.name, preferred(hub).region);
+                    return refuse(format!("`{region}` is a hub; mark a region, or one endpoint such as `{example}`"));
+                }
                 let known: Vec<_> = self.policy.regions.keys().map(RegionName::as_str).collect();
                 refuse(unknown("region", region.as_str(), &known))
             }

@@ -51,8 +51,20 @@ impl State {
                     reason::many(hubs, "hub"),
                     reason::many(warnings.len(), "warning")
                 );
-                turn.audit(AuditKind::Reload, "zones and policy".into(), &summary);
+                let gone: Vec<_> =
+                    self.policy.hubs.keys().filter(|hub| !loaded.policy.hubs.contains_key(*hub)).cloned().collect();
+                let names: Vec<_> = gone.iter().map(ToString::to_string).collect();
+                let reason = match names.is_empty() {
+                    true => summary.clone(),
+                    false => format!("{summary}; no hubs any more: {}", names.join(", ")),
+                };
+                turn.audit(AuditKind::Reload, "zones and policy".into(), &reason);
                 turn.say(Level::Info, "reload", summary.clone());
+                for hub in gone {
+                    let sentence = format!("{hub} is no hub any more: what its zone has at this name is answered");
+                    turn.notes.push(sentence.clone());
+                    turn.say(Level::Warn, "reload", sentence).hub = Some(hub);
+                }
                 turn.notes.extend(warnings);
                 self.load(loaded, turn);
                 Pending::Moved { summary, changed: true }

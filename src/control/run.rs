@@ -361,24 +361,23 @@ impl Loop {
         let reply = first.and_then(|first| first.answer).map(|answer| self.expect(answer));
         // Only a load needs the state of before: a commit of anything else says what it changed.
         let before = self.parts.state.clone();
-        let outcome = loaded.as_ref().map(|_| ()).map_err(Clone::clone);
+        let mut outcome =
+            loaded.as_ref().map(|_| ()).map_err(|failure| CommandError::Rejected(failure.problems.clone()));
         let event = Event::Loaded { loaded, author, reply };
         let effects = self.parts.state.apply(event, self.parts.clock.now());
-        if self.carry_out(effects).is_err() {
+        if let Err((_, error)) = self.carry_out(effects) {
             self.parts.state = before;
             self.parts.state.revert(&Commit::default(), self.parts.clock.now());
+            outcome = Err(error);
         }
         for other in waiting.filter_map(|waiting| waiting.answer) {
-            let answer = match &outcome {
-                Ok(()) => Ok(Reply::Moved(Moved {
-                    summary: "reloaded together with another request".into(),
-                    changed: true,
-                    switched: Vec::new(),
-                    notes: Vec::new(),
-                })),
-                Err(LoadFailure { problems }) => Err(CommandError::Rejected(problems.clone())),
+            let moved = Moved {
+                summary: "reloaded together with another request".into(),
+                changed: true,
+                switched: Vec::new(),
+                notes: Vec::new(),
             };
-            drop(other.send(answer));
+            drop(other.send(outcome.clone().map(|()| Reply::Moved(moved))));
         }
         if !later.is_empty() {
             self.load(later);
@@ -388,26 +387,26 @@ impl Loop {
     fn turn(&mut self, event: Event) {
         let now = self.parts.clock.now();
         let effects = self.parts.state.apply(event, now);
-        if let Err(commit) = self.carry_out(effects) {
+        if let Err((commit, _)) = self.carry_out(effects) {
             self.parts.state.revert(&commit, now);
         }
     }
 
-    /// Carries effects out in order. The error is the commit that could not be made durable: nothing after it was done,
-    /// and whoever waits has been told.
-    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), Box<Commit>> {
-        let mut failed: Option<(Box<Commit>, StoreError)> = None;
+    /// Carries effects out in order. The error is the commit that could not be made durable, and why: nothing after it
+    /// was done, and whoever waits for a reply has been told.
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<(), (Box<Commit>, CommandError)> {
+        let mut failed = None;
         for effect in effects {
             match effect {
                 Effect::Commit(commit) => {
                     if let Err(error) = self.parts.store.commit(&commit) {
                         write(&LogLine::new(Level::Error, "store", format!("nothing was changed: {error}")));
-                        failed = Some((Box::new(commit), error));
+                        failed = Some((Box::new(commit), CommandError::Store(error.to_string())));
                     }
                 }
                 Effect::Reply(to, reply) => {
                     let reply = match &failed {
-                        Some((_, error)) => Err(CommandError::Store(error.to_string())),
+                        Some((_, error)) => Err(error.clone()),
                         None => reply.map(|reply| self.complete(reply)),
                     };
                     if let Some(answer) = self.replies.remove(&to) {
@@ -433,7 +432,7 @@ impl Loop {
                 Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
             }
         }
-        failed.map_or(Ok(()), |(commit, _)| Err(commit))
+        failed.map_or(Ok(()), Err)
     }
 
     /// Adds what only the publisher knows.

@@ -80,8 +80,7 @@ impl State {
         };
         let all_down = decision.rule == Rule::AllDown;
         if all_down && self.all_down.insert(hub.name.clone()) {
-            let active = &hub.endpoints[decision.active].region;
-            let sentence = format!("{}: no endpoint is eligible; {active} is answered", hub.name);
+            let sentence = format!("{}: no endpoint is eligible; {}", hub.name, answered(hub, &decision));
             turn.say(Level::Error, "all-down", sentence).hub = Some(hub.name.clone());
         } else if !all_down && self.all_down.remove(&hub.name) {
             let sentence = format!("{}: an endpoint is eligible again", hub.name);
@@ -234,5 +233,13 @@ fn worst_verdict(watch: &Watch) -> Duration {
     match watch.machine.last_known() {
         Health::Down => watch.probe.worst_recovery(),
         Health::Unknown | Health::Up => watch.probe.worst_detection(),
+    }
+}
+
+/// What is answered after a decision with nothing eligible.
+pub(super) fn answered(hub: &Hub, decision: &Decision) -> String {
+    match decision.all {
+        true => "all endpoints are answered".into(),
+        false => format!("{} is answered", hub.endpoints[decision.active].region),
     }
 }

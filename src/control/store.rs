@@ -2,20 +2,27 @@
 //!
 //! Rows are JSON, so that a newer daemon can add fields and an older one can still read what it knows. The store is
 //! locked while the daemon runs: the CLI asks the daemon instead.
+//!
+//! A database that has failed once (a full disk, a file system that became read-only) refuses everything until it is
+//! opened anew. So the next use opens it: the daemon writes again as soon as the disk takes it, without a restart. What
+//! failed while it was being made durable may have reached the disk all the same; its caller was told that nothing was
+//! changed, so it is taken back before anything else is written.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::event::Commit;
+use super::mark::{Mark, MarkTarget};
 use super::report::AuditRecord;
 use super::state::{Persisted, health_key};
 use crate::dns::Name;
+use crate::policy::Standing;
 
 /// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
@@ -31,19 +38,18 @@ const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("format");
 const VERSION: u64 = 1;
 
 /// The embedded database.
-///
-/// Once reading or writing its file has failed (a full disk, say), the database refuses everything until it is opened
-/// anew: so that is done after every failure, and whoever tries again later finds what the disk then allows.
 #[derive(Debug)]
 pub struct Store {
-    /// Why there is none after a failure, until it can be opened again. Written to for that alone: commits and readers
-    /// share it.
-    database: RwLock<Result<Database, String>>,
     path: PathBuf,
-    open: Opener,
+    opener: Opener,
+    /// `None` after a failure, until it is opened anew. Whoever reads or writes holds the lock for reading.
+    database: RwLock<Option<Database>>,
+    /// The commit that failed at its end, and the last sequence number of the audit trail before it.
+    doubtful: Mutex<Option<(Commit, u64)>>,
 }
 
-type Opener = fn(&Path) -> Result<Database, redb::DatabaseError>;
+/// Opens the database in a file, or makes it.
+type Opener = fn(&Path) -> Result<Database, DatabaseError>;
 
 /// The store could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -60,10 +66,10 @@ impl Store {
     /// # Errors
     /// Names the file, and what was tried.
     pub fn open(state: &Path) -> Result<Self, StoreError> {
-        Self::open_by(|path| Database::create(path), state)
+        Self::open_with(state, |path| Database::create(path))
     }
 
-    fn open_by(open: Opener, state: &Path) -> Result<Self, StoreError> {
+    fn open_with(state: &Path, opener: Opener) -> Result<Self, StoreError> {
         let path = state.join("concierge.redb");
         let fail = |intent, cause: String| StoreError { intent, path: path.clone(), cause };
         if !state.is_dir() {
@@ -73,35 +79,19 @@ impl Store {
                 .create(state)
                 .map_err(|error| fail("cannot make the state folder of", error.to_string()))?;
         }
-        let database = open(&path).map_err(|error| fail("cannot open the store", why_not_open(&error)))?;
+        let existed = path.exists();
+        let database = opener(&path).map_err(|error| {
+            if !existed && !matches!(error, DatabaseError::DatabaseAlreadyOpen) {
+                // Half a file, of a disk that is full, would be refused for ever after.
+                drop(std::fs::remove_file(&path));
+            }
+            fail("cannot open the store", Cause::from(error).0)
+        })?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| fail("cannot protect the store", error.to_string()))?;
-        let store = Self { database: RwLock::new(Ok(database)), path: path.clone(), open };
-        store.prepare().map_err(|cause| fail("cannot prepare the store", cause.0))?;
-        Ok(store)
-    }
-
-    fn prepare(&self) -> Result<(), Cause> {
-        let write = self.with(Database::begin_write)?;
-        {
-            let mut format = write.open_table(FORMAT)?;
-            let found = format.get("version")?.map(|version| version.value());
-            match found {
-                Some(VERSION) => {}
-                Some(other) => {
-                    let sentence =
-                        format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
-                    return Err(Cause(sentence));
-                }
-                None => drop(format.insert("version", VERSION)?),
-            }
-            write.open_table(STANDINGS)?;
-            write.open_table(MARKS)?;
-            write.open_table(HEALTH)?;
-            write.open_table(AUDIT)?;
-        }
-        write.commit()?;
-        Ok(())
+        prepare(&database).map_err(|cause| fail("cannot prepare the store", cause.0))?;
+        let (database, doubtful) = (RwLock::new(Some(database)), Mutex::new(None));
+        Ok(Self { path: path.clone(), opener, database, doubtful })
     }
 
     /// Everything that the daemon starts from.
@@ -109,84 +99,29 @@ impl Store {
     /// # Errors
     /// When the file cannot be read, or a row of it cannot be understood: then the daemon does not start.
     pub fn read(&self) -> Result<Persisted, StoreError> {
-        self.read_all().map_err(|cause| self.fail("cannot read the store", cause))
-    }
-
-    fn read_all(&self) -> Result<Persisted, Cause> {
-        let read = self.with(|database| database.begin_read())?;
-        let mut persisted = Persisted::default();
-        for (key, value) in rows(&read.open_table(STANDINGS)?)? {
-            let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
-            persisted.standings.insert(name, parse(&key, &value)?);
-        }
-        for (key, value) in rows(&read.open_table(MARKS)?)? {
-            let target = key.parse().map_err(|error| Cause(format!("row `{key}`: {error}")))?;
-            persisted.marks.insert(target, parse(&key, &value)?);
-        }
-        for (key, value) in rows(&read.open_table(HEALTH)?)? {
-            let health = parse(&key, &value)?;
-            persisted.health.insert(key, health);
-        }
-        Ok(persisted)
+        self.with(read_all).map_err(|cause| self.fail("cannot read the store", cause))
     }
 
     /// Makes a commit durable: when this returns, it survives the loss of power.
     ///
     /// # Errors
-    /// When it is not known to be durable. A failure at the very end may leave it in the store all the same, as a crash
-    /// before the acknowledgement may.
+    /// When it is not durable. Then nothing of it is in the store.
     pub fn commit(&self, commit: &Commit) -> Result<(), StoreError> {
         self.write(commit).map_err(|cause| {
-            self.open_again();
+            // What may have reached the disk is taken back at once where that can be, else before the next use.
+            drop(self.opened());
             self.fail("cannot write to the store", cause)
         })
     }
 
-    fn open_again(&self) {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        // Closed first: the file is locked by who has it open.
-        *database = Err("closed".into());
-        *database = (self.open)(&self.path).map_err(|error| why_not_open(&error));
-    }
-
-    fn with<T>(&self, begin: impl FnOnce(&Database) -> Result<T, redb::TransactionError>) -> Result<T, Cause> {
-        match &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
-            Ok(database) => Ok(begin(database)?),
-            Err(why) => Err(Cause(format!("it could not be opened again after a failure: {why}"))),
-        }
-    }
-
     fn write(&self, commit: &Commit) -> Result<(), Cause> {
-        let mut write = self.with(Database::begin_write)?;
-        write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
-        {
-            let mut standings = write.open_table(STANDINGS)?;
-            for (name, _, after) in &commit.standings {
-                standings.insert(name.to_lowercase().to_string().as_str(), json(after)?.as_slice())?;
-            }
-            let mut marks = write.open_table(MARKS)?;
-            for (target, _, after) in &commit.marks {
-                // Names keep the case that an operator or a file wrote and compare without it; text does not.
-                let key = target.to_string().to_ascii_lowercase();
-                match after {
-                    Some(mark) => drop(marks.insert(key.as_str(), json(mark)?.as_slice())?),
-                    None => drop(marks.remove(key.as_str())?),
-                }
-            }
-            let mut health = write.open_table(HEALTH)?;
-            for (target, after) in &commit.health {
-                health.insert(health_key(target).as_str(), json(after)?.as_slice())?;
-            }
-            let mut audit = write.open_table(AUDIT)?;
-            let mut sequence = audit.last()?.map_or(0, |(last, _)| last.value());
-            for record in &commit.audit {
-                sequence += 1;
-                let record = AuditRecord { sequence, ..record.clone() };
-                audit.insert(sequence, json(&record)?.as_slice())?;
-            }
-        }
-        write.commit()?;
-        Ok(())
+        self.with(|database| {
+            let (write, sequence) = begin(database, commit)?;
+            write.commit().map_err(|error| {
+                *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
+                error.into()
+            })
+        })
     }
 
     /// The newest `limit` audit records, newest first; only those about `subject`, where one is given.
@@ -194,23 +129,41 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        self.read_history(subject, limit).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+        let read = |database: &Database| read_history(database, subject, limit);
+        self.with(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
     }
 
-    fn read_history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
-        let table = self.with(|database| database.begin_read())?.open_table(AUDIT)?;
-        let mut records = Vec::new();
-        for row in table.iter()?.rev() {
-            if records.len() >= limit {
-                break;
-            }
-            let (sequence, value) = row?;
-            let record: AuditRecord = parse(&sequence.value().to_string(), value.value())?;
-            if subject.is_none_or(|subject| about(&record, subject)) {
-                records.push(record);
-            }
+    /// Reads or writes. After a failure the database is opened anew first, and after this one the next time.
+    fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, Cause>) -> Result<T, Cause> {
+        let opened = self.opened()?;
+        let done = opened.as_ref().map_or_else(|| Err(Cause("it was closed".into())), work);
+        drop(opened);
+        if done.is_err() {
+            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
         }
-        Ok(records)
+        done
+    }
+
+    /// The database, with nothing in it of a commit that failed.
+    fn opened(&self) -> Result<RwLockReadGuard<'_, Option<Database>>, Cause> {
+        // A lock is poisoned by a panic in between; the transaction is gone with it, and the database as it was.
+        let opened = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        if opened.is_some() {
+            return Ok(opened);
+        }
+        drop(opened);
+        let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if closed.is_none() {
+            let database = (self.opener)(&self.path)?;
+            let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((commit, sequence)) = doubtful.as_ref() {
+                take_back(&database, commit, *sequence)?;
+            }
+            *doubtful = None;
+            *closed = Some(database);
+        }
+        drop(closed);
+        Ok(self.database.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn fail(&self, intent: &'static str, cause: Cause) -> StoreError {
@@ -218,13 +171,125 @@ impl Store {
     }
 }
 
-fn why_not_open(error: &redb::DatabaseError) -> String {
-    match error {
-        redb::DatabaseError::DatabaseAlreadyOpen => {
-            "another concierge is running on it; one state folder serves one daemon".into()
+fn prepare(database: &Database) -> Result<(), Cause> {
+    let write = database.begin_write()?;
+    {
+        let mut format = write.open_table(FORMAT)?;
+        let found = format.get("version")?.map(|version| version.value());
+        match found {
+            Some(VERSION) => {}
+            Some(other) => {
+                let sentence =
+                    format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
+                return Err(Cause(sentence));
+            }
+            None => drop(format.insert("version", VERSION)?),
         }
-        other => other.to_string(),
+        write.open_table(STANDINGS)?;
+        write.open_table(MARKS)?;
+        write.open_table(HEALTH)?;
+        write.open_table(AUDIT)?;
     }
+    write.commit()?;
+    Ok(())
+}
+
+fn read_all(database: &Database) -> Result<Persisted, Cause> {
+    let read = database.begin_read()?;
+    let mut persisted = Persisted::default();
+    for (key, value) in rows(&read.open_table(STANDINGS)?)? {
+        let name = Name::parse(&key, None).map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+        persisted.standings.insert(name, parse(&key, &value)?);
+    }
+    for (key, value) in rows(&read.open_table(MARKS)?)? {
+        let target = key.parse().map_err(|error| Cause(format!("row `{key}`: {error}")))?;
+        persisted.marks.insert(target, parse(&key, &value)?);
+    }
+    for (key, value) in rows(&read.open_table(HEALTH)?)? {
+        let health = parse(&key, &value)?;
+        persisted.health.insert(key, health);
+    }
+    Ok(persisted)
+}
+
+/// Everything of a commit but its end, and the last sequence number of the audit trail before it.
+fn begin(database: &Database, commit: &Commit) -> Result<(WriteTransaction, u64), Cause> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
+    for (name, _, after) in &commit.standings {
+        put_standing(&write, name, Some(after))?;
+    }
+    for (target, _, after) in &commit.marks {
+        put_mark(&write, target, after.as_ref())?;
+    }
+    let last = {
+        let mut health = write.open_table(HEALTH)?;
+        for (target, after) in &commit.health {
+            health.insert(health_key(target).as_str(), json(after)?.as_slice())?;
+        }
+        let mut audit = write.open_table(AUDIT)?;
+        let last = audit.last()?.map_or(0, |(last, _)| last.value());
+        for (sequence, record) in (last + 1..).zip(&commit.audit) {
+            let record = AuditRecord { sequence, ..record.clone() };
+            audit.insert(sequence, json(&record)?.as_slice())?;
+        }
+        last
+    };
+    Ok((write, last))
+}
+
+/// Makes the store what it was before a commit, whether that is in it or not. Health stays: it is measured anew.
+fn take_back(database: &Database, commit: &Commit, sequence: u64) -> Result<(), Cause> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate).map_err(|error| Cause(error.to_string()))?;
+    for (name, before, _) in commit.standings.iter().rev() {
+        put_standing(&write, name, before.as_ref())?;
+    }
+    for (target, before, _) in commit.marks.iter().rev() {
+        put_mark(&write, target, before.as_ref())?;
+    }
+    write.open_table(AUDIT)?.retain(|known, _| known <= sequence)?;
+    write.commit()?;
+    Ok(())
+}
+
+fn put_standing(write: &WriteTransaction, name: &Name, standing: Option<&Standing>) -> Result<(), Cause> {
+    put(write, STANDINGS, &name.to_lowercase().to_string(), standing)
+}
+
+fn put_mark(write: &WriteTransaction, target: &MarkTarget, mark: Option<&Mark>) -> Result<(), Cause> {
+    // Names keep the case that an operator or a file wrote and compare without it; text does not.
+    put(write, MARKS, &target.to_string().to_ascii_lowercase(), mark)
+}
+
+fn put<T: Serialize>(
+    write: &WriteTransaction,
+    table: TableDefinition<&'static str, &'static [u8]>,
+    key: &str,
+    value: Option<&T>,
+) -> Result<(), Cause> {
+    let mut table = write.open_table(table)?;
+    match value {
+        Some(value) => drop(table.insert(key, json(value)?.as_slice())?),
+        None => drop(table.remove(key)?),
+    }
+    Ok(())
+}
+
+fn read_history(database: &Database, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, Cause> {
+    let table = database.begin_read()?.open_table(AUDIT)?;
+    let mut records = Vec::new();
+    for row in table.iter()?.rev() {
+        if records.len() >= limit {
+            break;
+        }
+        let (sequence, value) = row?;
+        let record: AuditRecord = parse(&sequence.value().to_string(), value.value())?;
+        if subject.is_none_or(|subject| about(&record, subject)) {
+            records.push(record);
+        }
+    }
+    Ok(records)
 }
 
 /// Whether a record is about a hub or a region: its subject, one endpoint of it, or one of the regions that it tells of.
@@ -255,6 +320,17 @@ macro_rules! causes {
 
 causes!(redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, serde_json::Error);
 
+impl From<DatabaseError> for Cause {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::DatabaseAlreadyOpen => {
+                Self("another concierge is running on it; one state folder serves one daemon".into())
+            }
+            other => Self(other.to_string()),
+        }
+    }
+}
+
 fn rows(table: &impl ReadableTable<&'static str, &'static [u8]>) -> Result<BTreeMap<String, Vec<u8>>, Cause> {
     table
         .iter()?
@@ -274,207 +350,4 @@ fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Cause> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::control::mark::{Mark, MarkTarget};
-    use crate::control::report::AuditKind;
-    use crate::health::Health;
-    use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Standing, Target};
-    use crate::time::Timestamp;
-
-    fn standing(epoch: u64) -> Standing {
-        Standing {
-            active: RegionName::new("weu"),
-            epoch,
-            since: Timestamp(5),
-            cause: Cause::Health,
-            reason: "because".into(),
-            last_automatic: Some(Timestamp(5)),
-            all: false,
-        }
-    }
-
-    fn audit(subject: &str, after: &str) -> AuditRecord {
-        AuditRecord {
-            sequence: 0,
-            at: Timestamp(5),
-            kind: AuditKind::Switch,
-            subject: subject.into(),
-            author: "alice".into(),
-            origin: "test".into(),
-            epoch: Some(2),
-            before: None,
-            after: Some(after.into()),
-            reason: "because".into(),
-        }
-    }
-
-    fn commit() -> Commit {
-        let mark = Mark {
-            kind: MarkKind::Down,
-            reason: "r".into(),
-            author: "a".into(),
-            since: Timestamp(1),
-            until: Some(Timestamp(9)),
-        };
-        let probed = ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, 1].into()]) };
-        Commit {
-            standings: vec![(Name::parse("Hub.x.", None).unwrap(), None, standing(7))],
-            marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
-            health: vec![(probed, Health::Down)],
-            audit: vec![audit("hub.x.", "weu"), audit("hub.x./neu", "down"), audit("other.x.", "neu")],
-        }
-    }
-
-    #[test]
-    fn what_is_committed_is_read_by_the_next_daemon() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("deep/state");
-        Store::open(&state).unwrap().commit(&commit()).unwrap();
-        let store = Store::open(&state).unwrap();
-        let persisted = store.read().unwrap();
-        assert_eq!(persisted.standings[&Name::parse("hub.X.", None).unwrap()], standing(7));
-        let (target, mark) = persisted.marks.first_key_value().unwrap();
-        assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
-        assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
-        let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
-        store.commit(&gone).unwrap();
-        assert!(store.read().unwrap().marks.is_empty());
-    }
-
-    /// `Hub.X` and `hub.x` are one name: what is taken away in one spelling was made in another.
-    #[test]
-    fn a_row_is_found_in_whatever_case_its_name_is_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let mark = commit().marks[0].2.clone().unwrap();
-        let marked = |target: &str, after: Option<&Mark>| Commit {
-            marks: vec![(target.parse().unwrap(), None, after.cloned())],
-            ..Commit::default()
-        };
-        store.commit(&marked("Hub.X./weu", Some(&mark))).unwrap();
-        store.commit(&marked("hub.x/weu", None)).unwrap();
-        assert_eq!(store.read().unwrap().marks, Default::default());
-        let probed = |name: &str, health| {
-            let target = Target::Host(Name::parse(name, None).unwrap());
-            Commit { health: vec![(ProbeTarget { probe: ProbeName::new("p"), target }, health)], ..Commit::default() }
-        };
-        store.commit(&probed("Weu.Example.", Health::Up)).unwrap();
-        store.commit(&probed("weu.example.", Health::Down)).unwrap();
-        assert_eq!(store.read().unwrap().health, [("p on weu.example.".into(), Health::Down)].into());
-    }
-
-    #[test]
-    fn history_is_newest_first_and_filtered_by_hub_or_region() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        store.commit(&commit()).unwrap();
-        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
-        let check = |subject, limit, expected: &[u64]| {
-            let found: Vec<_> = store.history(subject, limit).unwrap().iter().map(|record| record.sequence).collect();
-            assert_eq!(found, expected, "{subject:?}");
-        };
-        check(None, 10, &[4, 3, 2, 1]);
-        check(None, 2, &[4, 3]);
-        check(Some("HUB.x"), 10, &[4, 2, 1]);
-        check(Some("neu"), 10, &[4, 3, 2]);
-        check(Some("gone"), 10, &[]);
-    }
-
-    /// A file on a disk that is full while another file lies beside it.
-    #[derive(Debug)]
-    struct FullDisk(redb::backends::FileBackend, PathBuf);
-
-    impl FullDisk {
-        fn open(path: &Path) -> Result<Database, redb::DatabaseError> {
-            let file =
-                std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).unwrap();
-            let disk = Self(redb::backends::FileBackend::new(file)?, path.with_extension("full"));
-            Database::builder().create_with_backend(disk)
-        }
-
-        fn room(&self) -> std::io::Result<()> {
-            if self.1.exists() { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
-        }
-    }
-
-    impl redb::StorageBackend for FullDisk {
-        fn len(&self) -> std::io::Result<u64> {
-            self.0.len()
-        }
-
-        fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-            self.0.read(offset, out)
-        }
-
-        fn set_len(&self, len: u64) -> std::io::Result<()> {
-            self.room().and_then(|()| self.0.set_len(len))
-        }
-
-        fn sync_data(&self) -> std::io::Result<()> {
-            self.0.sync_data()
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-            self.room().and_then(|()| self.0.write(offset, data))
-        }
-    }
-
-    #[test]
-    fn a_disk_that_was_full_is_written_to_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_by(FullDisk::open, folder.path()).unwrap();
-        store.commit(&Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() }).unwrap();
-        let full = folder.path().join("concierge.full");
-        std::fs::write(&full, "").unwrap();
-        for _ in 0..2 {
-            store.commit(&commit()).unwrap_err();
-        }
-        std::fs::remove_file(&full).unwrap();
-        // What failed here was to open it again.
-        drop(store.commit(&commit()));
-        store.commit(&commit()).unwrap();
-        assert_eq!(store.read().unwrap().standings.len(), 1);
-        assert_eq!(store.history(Some("neu"), 10).unwrap().last().unwrap().sequence, 1);
-    }
-
-    #[test]
-    fn one_state_folder_serves_one_daemon() {
-        let folder = tempfile::tempdir().unwrap();
-        let _first = Store::open(folder.path()).unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("another concierge is running on it"), "{error}");
-        assert!(error.contains("concierge.redb"), "{error}");
-    }
-
-    #[test]
-    fn only_the_owner_can_read_the_store() {
-        let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("state");
-        Store::open(&state).unwrap();
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        assert_eq!((mode(&state), mode(&state.join("concierge.redb"))), (0o700, 0o600));
-    }
-
-    #[test]
-    fn a_store_of_another_format_is_left_alone() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let write = store.with(Database::begin_write).unwrap();
-        write.open_table(FORMAT).unwrap().insert("version", 99).unwrap();
-        write.commit().unwrap();
-        drop(store);
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.contains("its format is 99, this program knows 1"), "{error}");
-    }
-
-    #[test]
-    fn a_file_that_is_no_store_is_refused_by_name() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file =
-            std::fs::OpenOptions::new().create(true).append(true).open(folder.path().join("concierge.redb")).unwrap();
-        std::io::Write::write_all(&mut file, b"not a database at all").unwrap();
-        let error = Store::open(folder.path()).unwrap_err().to_string();
-        assert!(error.starts_with("cannot open the store "), "{error}");
-    }
-}
+mod tests;

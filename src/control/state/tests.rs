@@ -488,3 +488,4 @@ fn a_reload_keeps_health_epochs_and_answers() {
 
 mod faults;
 mod random;
+mod words;
