@@ -120,6 +120,11 @@ async fn bind(path: &Path) -> std::io::Result<UnixListener> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
     let temporary = PathBuf::from(temporary);
+    // One that was killed here and had the same process id (in a container, it always has) has left its socket.
+    match std::fs::remove_file(&temporary) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(name(error)),
+        _ => {}
+    }
     let listener = UnixListener::bind(&temporary).map_err(name)?;
     std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o600)).map_err(name)?;
     std::fs::rename(&temporary, path).map_err(name)?;
@@ -362,4 +367,21 @@ fn marked(text: &str) -> Result<MarkTarget, Problem> {
 
 fn bad(message: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-request", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a container every daemon has the same process id.
+    #[tokio::test]
+    async fn a_socket_left_by_a_daemon_that_was_killed_while_it_bound_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let left = UnixListener::bind(folder.path().join(format!("admin.sock.{}", std::process::id()))).unwrap();
+        drop(left);
+        let _listener = bind(&path).await.unwrap();
+        UnixStream::connect(&path).await.unwrap();
+        assert_eq!(bind(&path).await.unwrap_err().kind(), std::io::ErrorKind::Other, "one that answers is left alone");
+    }
 }

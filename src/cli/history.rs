@@ -13,8 +13,8 @@ pub(super) struct History {
     /// Only what is about this hub or region
     subject: Option<String>,
     /// At most this many records
-    #[arg(long, short, default_value_t = 50)]
-    limit: usize,
+    #[arg(long, short, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
 }
 
 impl History {

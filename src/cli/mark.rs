@@ -28,7 +28,7 @@ pub(super) struct MarkArgs {
     /// Why, for everybody who sees it
     #[arg(long, short)]
     reason: String,
-    /// When it ends: a length (2h30m), a clock time (14:00) or RFC 3339 [default: never]
+    /// When it ends: a length (2h30m), this machine's clock (14:00) or RFC 3339 [default: never]
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// Who marks [default: the account]

@@ -8,6 +8,7 @@ use super::{Common, Failed, PLACES, config_path, print, render};
 use crate::config::{Config, Log, LogFormat};
 use crate::control::event::Loaded;
 use crate::control::load;
+use crate::control::reason::many;
 use crate::daemon::{Daemon, Start, read_config};
 use crate::diagnostic::Diagnostic;
 
@@ -28,9 +29,20 @@ impl Serve {
             )));
         };
         let (config, problems) = read_config(&path);
-        let config = accepted(config, &problems)?;
+        let Some(config) = config else { return accepted(None, &problems) };
         start_log(&config.log)?;
-        let loaded = load(&config)?;
+        log_warnings(&problems);
+        let (loaded, problems) = load::load(&config.zones);
+        let Some(loaded) = loaded else { return accepted(None, &problems) };
+        log_warnings(&problems);
+        let (version, zones) = (env!("CARGO_PKG_VERSION"), many(loaded.content.zones().len(), "zone"));
+        let hubs = many(loaded.policy.hubs.len(), "hub");
+        let (from, folder, state) = (path.display(), config.zones.display(), config.state.display());
+        tracing::info!(
+            event = "start",
+            version,
+            "concierge {version}: {from}; {zones}, {hubs} of {folder}; state {state}"
+        );
         runtime()?.block_on(async {
             let routes = Router::new();
             let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false };
@@ -40,6 +52,13 @@ impl Serve {
             daemon.stop().await;
             Ok(outcome?)
         })
+    }
+}
+
+/// Warnings are lines of the log like any other: whoever reads it as JSON reads them too.
+fn log_warnings(problems: &[Diagnostic]) {
+    for problem in problems {
+        tracing::warn!(event = "load", "{problem}");
     }
 }
 

@@ -7,7 +7,7 @@ use super::table::{Table, fold};
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::commands::unknown;
 use crate::control::reason::many;
-use crate::control::report::{Condition, EndpointStatus, HubStatus, MarkStatus, Status};
+use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, MarkStatus, Status};
 use crate::time::{Timestamp, human};
 
 /// Show what is active, since when and why, and how every endpoint is.
@@ -49,8 +49,12 @@ pub(super) fn render(status: &Status, width: Option<usize>) -> String {
         many(status.hubs.len(), "hub"),
         status.generation,
     ));
-    for alarm in alarms(status) {
-        line(fold("! ", &alarm, width));
+    let (alarms, hubs_in_alarm) = (alarms(status), hub_alarms(status));
+    for alarm in alarms.iter().chain(hubs_in_alarm.iter().take(EXPLAINED)) {
+        line(fold("! ", alarm, width));
+    }
+    if hubs_in_alarm.len() > EXPLAINED {
+        line(format!("! and {} like these", many(hubs_in_alarm.len() - EXPLAINED, "more hub")));
     }
     line(String::new());
     line(hubs(&status.hubs, now).render(width));
@@ -60,15 +64,42 @@ pub(super) fn render(status: &Status, width: Option<usize>) -> String {
         line(String::new());
         line(marks(&status.marks, now).render(width));
     }
-    for hub in status.hubs.iter().filter(|hub| hub.condition != Condition::Ok || hub.hold.is_some()) {
+    let mut noted: Vec<_> = status.hubs.iter().filter(|hub| noteworthy(hub)).collect();
+    noted.sort_by_key(|hub| match hub.condition {
+        Condition::AllDown => 0,
+        Condition::Held => 1,
+        Condition::Degraded => 2,
+        Condition::Ok => 3,
+    });
+    for hub in noted.iter().take(EXPLAINED) {
         line(String::new());
         line(why(hub, width));
+    }
+    if noted.len() > EXPLAINED {
+        line(String::new());
+        let more = many(noted.len() - EXPLAINED, "more hub");
+        line(fold("", &format!("and {more} to look at: `concierge status HUB` says why"), width));
     }
     page.join("\n")
 }
 
-/// What somebody may have to act on.
-fn alarms(status: &Status) -> Vec<String> {
+/// Hubs that are explained at most, the worst first. A region that fails may touch thousands, and all for one reason.
+const EXPLAINED: usize = 10;
+
+/// Whether more can be said of a hub than that it answers its preferred region and all is well.
+fn noteworthy(hub: &HubStatus) -> bool {
+    hub.condition != Condition::Ok || hub.hold.is_some() || away_from(hub).is_some()
+}
+
+/// The preferred region, when another one is active and nothing but an operator's word is missing to go back.
+fn away_from(hub: &HubStatus) -> Option<&EndpointStatus> {
+    let preferred = hub.endpoints.first()?;
+    let free = !preferred.active && preferred.effective == Effective::Eligible && hub.hold.is_none() && !hub.all;
+    free.then_some(preferred)
+}
+
+/// The hubs that somebody may have to act on.
+fn hub_alarms(status: &Status) -> Vec<String> {
     let mut alarms = Vec::new();
     for hub in &status.hubs {
         match hub.condition {
@@ -83,6 +114,12 @@ fn alarms(status: &Status) -> Vec<String> {
             Condition::Ok | Condition::Degraded => {}
         }
     }
+    alarms
+}
+
+/// What is wrong with the daemon itself.
+fn alarms(status: &Status) -> Vec<String> {
+    let mut alarms = Vec::new();
     if !status.reload.ok {
         let first = status.reload.problems.first().map_or("", String::as_str);
         alarms.push(format!(
@@ -96,7 +133,8 @@ fn alarms(status: &Status) -> Vec<String> {
     }
     if status.totals.commits_failed > 0 {
         alarms.push(format!(
-            "the store could not keep {} since the start: see the log",
+            "the store could not keep {} since the start; while that number grows, nothing can move or be marked: see \
+             the log, and whether the state folder's disk is full or read-only",
             many(status.totals.commits_failed, "change")
         ));
     }
@@ -181,9 +219,85 @@ pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
     if let Some(hold) = &hub.hold {
         lines.push(fold("  waiting: ", &hold.reason, width));
     }
+    if let Some(preferred) = away_from(hub) {
+        let sentence = format!("{} is preferred: `concierge failback {}` moves there", preferred.region, hub.name);
+        lines.push(fold("  ", &sentence, width));
+    }
     lines.extend(hub.endpoints.iter().map(|endpoint| {
         let active = if endpoint.active { "  * " } else { "    " };
         fold(active, &format!("{} ({})", endpoint.reason, endpoint.effective.word()), width)
     }));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A hub with weu before neu; what is active, and what each endpoint counts as.
+    fn hub(name: &str, active: &str, condition: &str, effective: [&str; 2]) -> Value {
+        let endpoint = |region: &str, effective: &str| {
+            json!({
+                "region": region, "active": region == active, "answer": ["A 192.0.2.1"], "probe": null,
+                "measured": "unknown", "measured_since": null, "effective": effective, "observed": null,
+                "stalled": false, "mark": null, "reason": format!("{region} is not probed"),
+            })
+        };
+        json!({
+            "name": name, "active": active, "epoch": 2, "since": 1000, "cause": "health", "reason": "because",
+            "condition": condition, "all": false, "ttl": 30, "answer": ["A 192.0.2.1"], "hold": null,
+            "endpoints": [endpoint("weu", effective[0]), endpoint("neu", effective[1])],
+        })
+    }
+
+    fn page(hubs: &[Value]) -> String {
+        let status = json!({
+            "version": "1", "now": 5000, "started": 0, "generation": 1, "hubs": hubs, "zones": [], "names": 0,
+            "records": 0, "marks": [], "reload": {"at": 0, "ok": true, "problems": [], "read_ms": 0.0, "compile_ms": 0.0},
+            "probers": {"running": 0, "stalled": 0, "restarts": 0},
+            "totals": {
+                "switches": {}, "observations_good": 0, "observations_failed": 0, "reloads_ok": 0,
+                "reloads_refused": 0, "commits_failed": 0, "refused": 0,
+            },
+        });
+        render(&serde_json::from_value(status).unwrap(), None)
+    }
+
+    #[test]
+    fn a_hub_away_from_its_preferred_region_says_how_to_go_back() {
+        let sentence = "\n  weu is preferred: `concierge failback a.x.` moves there\n";
+        let check = |active, condition, effective, expected: bool| {
+            let page = page(&[hub("a.x.", active, condition, effective)]);
+            assert_eq!(page.contains(sentence), expected, "{page}");
+        };
+        check("neu", "ok", ["eligible", "eligible"], true);
+        check("neu", "degraded", ["not-eligible", "eligible"], false);
+        check("neu", "degraded", ["drained", "eligible"], false);
+        check("weu", "ok", ["eligible", "eligible"], false);
+        check("weu", "degraded", ["eligible", "not-eligible"], false);
+    }
+
+    /// A region fails under two hundred hubs: what is worst can be read on one screen, and what is left out is counted.
+    #[test]
+    fn the_worst_hubs_are_explained_and_the_others_counted() {
+        let mut hubs: Vec<_> = (0..200)
+            .map(|number| hub(&format!("h{number}.x."), "neu", "degraded", ["not-eligible", "eligible"]))
+            .collect();
+        hubs.push(hub("worst.x.", "weu", "all-down", ["not-eligible", "not-eligible"]));
+        let some = page(&hubs);
+        assert!(some.ends_with("\n\nand 191 more hubs to look at: `concierge status HUB` says why"), "{some}");
+        assert_eq!(some.matches("the reason then").count(), EXPLAINED);
+        assert!(some.contains("\n\nworst.x.: weu, epoch 2, all down\n"), "{some}");
+        hubs.truncate(EXPLAINED);
+        let all = page(&hubs);
+        assert!(all.matches("the reason then").count() == EXPLAINED && !all.contains("more hub"), "{all}");
+        let down: Vec<_> = (0..12)
+            .map(|number| hub(&format!("h{number}.x."), "weu", "all-down", ["not-eligible", "not-eligible"]))
+            .collect();
+        let down = page(&down);
+        assert_eq!(down.matches("\n! h").count(), EXPLAINED);
+        assert!(down.contains("\n! and 2 more hubs like these\n"), "{down}");
+    }
 }

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod differential;
 mod failover;
+mod full_disk;
 mod grace;
 mod load;
 mod marks;
