@@ -198,7 +198,7 @@ fn judge(located: Located, rrsets: &[Rrset], rtype: Rtype, signed: bool) -> Verd
     match located {
         Located::Exact(_) | Located::Wildcard(_) => {
             if rtype == Rtype::ANY {
-                // RFC 8482 4.1: one RRset of the name, on every transport, so that it can neither amplify nor need TCP.
+                // RFC 8482 4.1: one RRset of the name, on every transport, so that it amplifies no more than a query for its type.
                 return pick(rrsets).map_or(Verdict::NoData, Verdict::Answer);
             }
             match of_type(rrsets, rtype) {

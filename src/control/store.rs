@@ -24,9 +24,9 @@ use super::state::{Persisted, health_key};
 use crate::dns::Name;
 use crate::policy::Standing;
 
-/// By a hub's owner name in lower case: the [`Standing`](crate::policy::Standing).
+/// By a hub's owner name in lower case: the [`Standing`].
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
-/// By what is marked, in lower case: the [`Mark`](super::mark::Mark).
+/// By what is marked, in lower case: the [`Mark`].
 const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
 /// By [`health_key`]: the [`Health`](crate::health::Health) when it last changed.
 const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
