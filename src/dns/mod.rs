@@ -2,6 +2,7 @@
 //!
 //! Pure. Nothing here knows about zones, policy or sockets.
 
+pub(crate) mod hash;
 mod name;
 mod rtype;
 

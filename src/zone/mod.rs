@@ -27,6 +27,8 @@ mod lexer;
 mod rdata;
 mod reader;
 mod report;
+pub(crate) mod rrset;
+pub(crate) mod store;
 mod tree;
 mod ttl;
 
