@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::compile::{Compiler, response_octets};
 use super::cursor::Cursor;
 use super::refusal::{Refused, rule};
-use super::rrset::Rrset;
-use super::snapshot::{Barrier, Content, HubAnswers, Rrsets, of_type};
+use super::snapshot::{Content, HubAnswers};
 use super::walk::{Located, MAX_STEPS};
 use crate::dns::{Name, Rtype};
 use crate::policy::{self, Answer, Hub, Policy, WhenAllDown};
+use crate::zone::rrset::{Encoder, Rrset, Rrsets, put_number};
 
 /// Smallest UDP response that every client takes, octets (RFC 1035 2.3.4).
 const SMALLEST_RESPONSE: usize = 512;
@@ -18,21 +18,30 @@ const SMALLEST_RESPONSE: usize = 512;
 /// Adds a hub to the zone that its name is in.
 ///
 /// A refused hub leaves its place in the order to none: the content is then not made.
-pub(super) fn compile_hub(compiler: &mut Compiler<'_>, hub: &Hub) {
+pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
     let name = &hub.name;
     let Some(position) = compiler.zone_of(name) else {
         let refused = Refused::new(rule::HUB_IN_ZONE, name, format!("hub {name} is in no zone that is loaded"));
         compiler.refused.push(refused.at(&hub.place).hint("add a zone file, or correct the hub's name"));
         return;
     };
-    let before = compiler.refused.len();
-    let fixed = match compiler.zone(position).nodes.get(name) {
-        Some(rrsets) => compiler.encode_all(position, name, rrsets),
-        None => Vec::new(),
+    let Compiler { content, refused, encoder } = compiler;
+    let (number, zone) = (content.hubs.len() as u32, &mut content.zones[position]);
+    let Ok(node) = zone.tree.place_hub(name, number) else {
+        let sentence = format!("hub {name} makes its zone need more than 16 GiB of memory, the most that one can have");
+        refused.push(Refused::new(rule::HUB_IN_ZONE, name, sentence).at(&hub.place));
+        return;
     };
-    let node = compiler.add(position, name);
-    let mut check = Check { compiler, hub, position, fixed, refused: Vec::new() };
-    check.place(node);
+    let node = zone.tree.node(node);
+    let fixed = node.rrsets();
+    let before = refused.len();
+    let mut check = Check { encoder, hub, apex: &zone.apex, fixed, refused };
+    if node.is_cut() {
+        check.out_of_place("is delegated away at", &node.name());
+    } else if let Some(above) = zone.tree.topmost(node) {
+        let what = if above.is_cut() { "is delegated away at" } else { "is below the DNAME at" };
+        check.out_of_place(what, &above.name());
+    }
     check.budget();
     let endpoints = hub
         .endpoints
@@ -43,39 +52,30 @@ pub(super) fn compile_hub(compiler: &mut Compiler<'_>, hub: &Hub) {
         WhenAllDown::All => check.all_addresses().map(|rrsets| check.prepare("for all regions at once", rrsets)),
         WhenAllDown::Keep | WhenAllDown::Region(_) => None,
     };
-    let refused = std::mem::take(&mut check.refused);
-    compiler.refused.extend(refused);
-    if compiler.refused.len() == before {
-        compiler.content.nodes[node as usize].rrsets = Rrsets::Hub(compiler.content.hubs.len());
-        compiler.content.hubs.push(HubAnswers { name: name.clone(), endpoints, all });
+    if refused.len() == before {
+        content.hubs.push(HubAnswers { name: name.clone(), endpoints, all });
     }
 }
 
-struct Check<'c, 'a, 'h> {
-    compiler: &'c Compiler<'a>,
-    hub: &'h Hub,
+struct Check<'c> {
+    encoder: &'c mut Encoder,
+    hub: &'c Hub,
     /// Of the hub's zone.
-    position: usize,
+    apex: &'c Name,
     /// What the zone file says at the hub's name.
-    fixed: Vec<Rrset>,
-    refused: Vec<Refused>,
+    fixed: Rrsets<'c>,
+    refused: &'c mut Vec<Refused>,
 }
 
-impl Check<'_, '_, '_> {
+impl Check<'_> {
     fn refuse(&mut self, rule: &'static str, sentence: String, hint: &str) {
         let refused = Refused::new(rule, &self.hub.name, format!("hub {} {sentence}", self.hub.name));
         self.refused.push(refused.at(&self.hub.place).hint(hint));
     }
 
     /// The name must be one that this server answers for.
-    fn place(&mut self, node: u32) {
-        let barrier = self.compiler.content.node(node).barrier;
-        let (what, above) = match barrier {
-            Some(Barrier::Cut(cut)) => ("is delegated away at", cut),
-            Some(Barrier::Dname(dname)) => ("is below the DNAME at", dname),
-            None => return,
-        };
-        let sentence = format!("{what} {}, and would never be answered", self.compiler.content.node(above).name);
+    fn out_of_place(&mut self, what: &str, above: &Name) {
+        let sentence = format!("{what} {above}, and would never be answered");
         self.refuse(rule::HUB_REACHABLE, sentence, "move the hub, or remove the record above it");
     }
 
@@ -111,29 +111,43 @@ impl Check<'_, '_, '_> {
     }
 
     /// The RRsets of the name for one choice: the hub's, and the zone file's beside them.
-    fn prepare(&mut self, choice: &str, answer: Vec<policy::Rrset>) -> Box<[Rrset]> {
+    fn prepare(&mut self, choice: &str, answer: Vec<policy::Rrset>) -> Box<[u8]> {
         if answer.is_empty() || answer.iter().any(|rrset| rrset.rdatas.is_empty()) {
             let sentence = format!("answers nothing {choice}, which would leave its name empty");
             self.refuse(rule::NOT_EMPTY, sentence, "give the endpoint a target or at least one address");
         }
         let ttl = u32::try_from(self.hub.ttl.as_secs()).unwrap_or(u32::MAX);
-        let mut rrsets = self.fixed.clone();
+        let (owner, apex) = (self.hub.name.wire(), self.apex.wire());
+        let mut rrsets: Vec<(Rtype, Vec<u8>)> = Vec::new();
+        for rrset in self.fixed.iter() {
+            let mut encoded = Vec::new();
+            let rdatas = rrset.rdatas(&self.hub.name, self.apex);
+            let rdatas = rdatas.iter().map(|rdata| &**rdata);
+            // It was encoded before.
+            let _ = self.encoder.encode(rrset.rtype(), rrset.ttl(), rdatas, owner, apex, &mut encoded);
+            rrsets.push((rrset.rtype(), encoded));
+        }
         for rrset in &answer {
             self.beside(choice, rrset.rtype);
-            match self.compiler.encode(self.position, &self.hub.name, rrset.rtype, ttl, &rrset.rdatas) {
-                Some(encoded) => {
+            let mut encoded = Vec::new();
+            let rdatas = rrset.rdatas.iter().map(|rdata| &**rdata);
+            match self.encoder.encode(rrset.rtype, ttl, rdatas, owner, apex, &mut encoded) {
+                Ok(()) => {
                     self.fits(choice, &encoded);
-                    rrsets.push(encoded);
+                    rrsets.push((rrset.rtype, encoded));
                 }
-                None if rrset.rdatas.is_empty() => {}
-                None => {
+                Err(_) if rrset.rdatas.is_empty() => {}
+                Err(_) => {
                     let sentence = format!("has more than 65,535 octets of {} RDATA {choice}", rrset.rtype);
                     self.refuse(rule::RDATA_LENGTH, sentence, "shorten the record");
                 }
             }
         }
-        rrsets.sort_by_key(|rrset| rrset.rtype);
-        rrsets.into_boxed_slice()
+        rrsets.sort_by_key(|(rtype, _)| *rtype);
+        let mut prepared = Vec::new();
+        put_number(rrsets.len(), &mut prepared);
+        rrsets.iter().for_each(|(_, encoded)| prepared.extend_from_slice(encoded));
+        prepared.into_boxed_slice()
     }
 
     /// What may stand at the name together.
@@ -150,10 +164,10 @@ impl Check<'_, '_, '_> {
         let others: Vec<Rtype> = self
             .fixed
             .iter()
-            .map(|rrset| rrset.rtype)
+            .map(|rrset| rrset.rtype())
             .filter(|fixed| !matches!(*fixed, Rtype::RRSIG | Rtype::NSEC))
             .collect();
-        if rtype == Rtype::CNAME && self.hub.name == self.compiler.zone(self.position).apex {
+        if rtype == Rtype::CNAME && self.hub.name == *self.apex {
             let sentence = format!("answers a CNAME {choice}, but is the apex of its zone, which has SOA and NS");
             self.refuse(rule::CNAME_ALONE, sentence, "give the endpoint addresses, or move the hub below the apex");
         } else if let Some(other) = others.iter().find(|other| **other == rtype) {
@@ -169,12 +183,13 @@ impl Check<'_, '_, '_> {
     }
 
     /// Some clients never come back over TCP: what they ask a hub for has to fit.
-    fn fits(&mut self, choice: &str, rrset: &Rrset) {
+    fn fits(&mut self, choice: &str, encoded: &[u8]) {
+        let Some((rrset, _)) = Rrset::read(encoded) else { return };
         let octets = response_octets(&self.hub.name, rrset);
         if octets > SMALLEST_RESPONSE {
             let sentence = format!(
                 "needs a response of {octets} octets for its {} {choice}, and {SMALLEST_RESPONSE} fit everywhere",
-                rrset.rtype
+                rrset.rtype()
             );
             self.refuse(rule::FITS_512, sentence, "name fewer addresses or shorter records");
         }
@@ -249,25 +264,21 @@ impl Chain<'_> {
     fn next(&self, name: &Name) -> Result<Vec<Name>, DeadEnd> {
         let missing = || DeadEnd::Missing(name.clone());
         let cursor = Cursor::read(name.wire()).ok_or_else(missing)?;
-        let Some(located) = self.content.locate(&cursor, Rtype::A) else { return Ok(Vec::new()) };
-        let node = self.content.node(located.node());
-        let variants: Vec<&[Rrset]> = match &node.rrsets {
-            Rrsets::Static(rrsets) => vec![rrsets],
-            Rrsets::Hub(position) => {
-                let hub = &self.content.hubs[*position];
-                hub.endpoints.iter().chain(&hub.all).map(|rrsets| &**rrsets).collect()
-            }
+        let Some((zone, located)) = self.content.locate(&cursor, Rtype::A) else { return Ok(Vec::new()) };
+        let node = located.node();
+        let owner = node.name();
+        let variants: Vec<Rrsets<'_>> = match node.hub() {
+            None => vec![node.rrsets()],
+            Some(position) => self.content.hubs[position as usize].variants().collect(),
         };
         let targets = |rtype| {
-            variants
-                .iter()
-                .filter_map(move |rrsets| of_type(rrsets, rtype)?.target.as_ref())
-                .map(|target| Name::from_wire(&target.wire).map_err(|_| missing()))
+            let targets = variants.iter().filter_map(move |rrsets| rrsets.of_type(rtype));
+            targets.map(|rrset| rrset.target(&owner, &zone.apex, 0).ok_or_else(missing))
         };
         match located {
             Located::Exact(_) | Located::Wildcard(_) => targets(Rtype::CNAME).collect(),
             Located::Dname(_) => targets(Rtype::DNAME)
-                .map(|target| match name.substitute(&node.name, &target?) {
+                .map(|target| match name.substitute(&owner, &target?) {
                     Some(Ok(next)) => Ok(next),
                     _ => Err(missing()),
                 })
@@ -301,7 +312,7 @@ mod tests {
         spin2 CNAME spin";
 
     fn rules(hubs: Vec<Hub>) -> Vec<&'static str> {
-        compile(&[zone("example.", ZONE)], &policy(hubs))
+        compile(vec![zone("example.", ZONE)], &policy(hubs))
             .map_or_else(|refused| refused.into_iter().map(|refused| refused.rule).collect(), |_| Vec::new())
     }
 
@@ -378,7 +389,7 @@ mod tests {
         let rules = |last: usize| {
             let lines = format!("{chain}\nc{} A 192.0.2.1", MAX_STEPS + 1);
             let start = format!("weu cname c{last}.example.");
-            compile(&[zone("example.", &lines)], &policy(vec![hub("hub.example.", &start)]))
+            compile(vec![zone("example.", &lines)], &policy(vec![hub("hub.example.", &start)]))
                 .map_or_else(|refused| refused.into_iter().map(|refused| refused.rule).collect(), |_| Vec::new())
         };
         // The hub, c3 to c16 and c17 are 16 names.
@@ -419,7 +430,7 @@ mod tests {
     #[test]
     fn every_hub_is_judged_and_the_sentence_has_its_place() {
         let hubs = vec![hub("a.example.org.", "weu 192.0.2.9"), hub("taken.example.", "weu 192.0.2.9\nneu 192.0.2.8")];
-        let refused = compile(&[zone("example.", ZONE)], &policy(hubs)).unwrap_err();
+        let refused = compile(vec![zone("example.", ZONE)], &policy(hubs)).unwrap_err();
         let sentences: Vec<String> = refused.iter().map(|refused| refused.diagnostic().to_string()).collect();
         assert_eq!(
             sentences,
@@ -442,9 +453,9 @@ mod tests {
             policy::Rrset { rtype: Rtype::A, rdatas: vec![Box::new([192, 0, 2, 7])] },
         ]);
         let zone = zone("example.", "hub URI aa\nhub MX 5 hub");
-        let content = compile(&[zone], &policy(vec![general])).unwrap();
+        let content = compile(vec![zone], &policy(vec![general])).unwrap();
         let rrsets = content.hubs[0].rrsets(super::super::snapshot::Choice::Endpoint(0)).unwrap();
-        let types: Vec<Rtype> = rrsets.iter().map(|rrset| rrset.rtype).collect();
+        let types: Vec<Rtype> = rrsets.iter().map(|rrset| rrset.rtype()).collect();
         assert_eq!(types, [Rtype::A, Rtype::MX, Rtype::AAAA, Rtype::URI]);
     }
 }

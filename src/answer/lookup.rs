@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
-use super::rrset::Rrset;
-use super::snapshot::{Choice, Content, Rrsets, Snapshot};
+use super::snapshot::{Choice, Content, Snapshot};
 use super::walk::{Ended, Found, Located, Verdict, Visitor, walk};
 use crate::dns::{Name, Rcode, Rtype};
+use crate::zone::rrset::Rrset;
 
 /// What a query for one name and type comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Content {
     pub fn lookup(snapshot: &Snapshot, name: &Name, rtype: Rtype) -> Resolution {
         let mut telling = Telling { snapshot, steps: Vec::new() };
         let ended = match Cursor::read(name.wire()) {
-            Some(cursor) => walk(snapshot, cursor, rtype, &mut telling),
+            Some(mut cursor) => walk(snapshot, &mut cursor, rtype, &mut telling),
             None => Ended::Unserved,
         };
         let steps = telling.steps;
@@ -156,31 +156,32 @@ struct Telling<'a> {
 impl Visitor for Telling<'_> {
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         let apex = &found.zone.apex;
-        let owner = || found.node.name.clone();
-        let answered = |rrset: &Rrset| Answered {
-            rtype: rrset.rtype,
-            ttl: rrset.ttl,
-            rdatas: rrset.rdatas(&found.node.name, apex),
-        };
+        let node = found.located.node();
+        let owner = node.name();
+        let answered =
+            |rrset: Rrset<'_>| Answered { rtype: rrset.rtype(), ttl: rrset.ttl(), rdatas: rrset.rdatas(&owner, apex) };
+        let target = |rrset: Rrset<'_>| rrset.target(&owner, apex, 0).unwrap_or_else(Name::root);
+        let negative_ttl = found.zone.negative().map_or(0, |negative| negative.ttl());
         let matched = match found.located {
             Located::Exact(_) => Matched::Exact,
-            Located::Wildcard(_) => Matched::Wildcard(owner()),
-            Located::Cut(_) => Matched::Cut(owner()),
-            Located::Dname(_) => Matched::Dname(owner()),
-            Located::Missing(_) => Matched::Missing(owner()),
+            Located::Wildcard(_) => Matched::Wildcard(owner.clone()),
+            Located::Cut(_) => Matched::Cut(owner.clone()),
+            Located::Dname(_) => Matched::Dname(owner.clone()),
+            Located::Missing(_) => Matched::Missing(owner.clone()),
         };
         let result = match found.verdict {
             Verdict::Answer(rrset) => StepResult::Answer(answered(rrset)),
-            Verdict::Cname(rrset) => StepResult::Cname { target: target(rrset), ttl: rrset.ttl },
-            Verdict::Dname(rrset) => StepResult::Dname { target: target(rrset), next: None, ttl: rrset.ttl },
+            Verdict::Cname(rrset) => StepResult::Cname { target: target(rrset), ttl: rrset.ttl() },
+            Verdict::Dname(rrset) => StepResult::Dname { target: target(rrset), next: None, ttl: rrset.ttl() },
             Verdict::Referral { ns, .. } => StepResult::Referral(answered(ns)),
-            Verdict::NoData => StepResult::NoData { ttl: found.zone.negative.ttl },
-            Verdict::NxDomain => StepResult::NxDomain { ttl: found.zone.negative.ttl },
+            Verdict::NoData => StepResult::NoData { ttl: negative_ttl },
+            Verdict::NxDomain => StepResult::NxDomain { ttl: negative_ttl },
             Verdict::Unprepared => StepResult::Unprepared,
         };
-        let hub = match (&found.node.rrsets, found.located) {
-            (Rrsets::Hub(position), Located::Exact(_) | Located::Wildcard(_)) => {
-                self.snapshot.choices.get(*position).map(|choice| (*position, *choice))
+        let hub = match (node.hub(), found.located) {
+            (Some(position), Located::Exact(_) | Located::Wildcard(_)) => {
+                let position = position as usize;
+                self.snapshot.choices.get(position).map(|choice| (position, *choice))
             }
             _ => None,
         };
@@ -188,7 +189,7 @@ impl Visitor for Telling<'_> {
         ControlFlow::Continue(())
     }
 
-    fn substituted(&mut self, _: &Cursor, _: &Rrset, made: Option<&Cursor>) -> ControlFlow<()> {
+    fn substituted(&mut self, _: &Cursor, _: Rrset<'_>, made: Option<&Cursor>) -> ControlFlow<()> {
         if let Some(Step { result: StepResult::Dname { next, .. }, .. }) = self.steps.last_mut() {
             *next = made.map(name_of);
         }
@@ -198,10 +199,6 @@ impl Visitor for Telling<'_> {
 
 fn name_of(cursor: &Cursor) -> Name {
     Name::from_wire(cursor.wire()).unwrap_or_else(|_| Name::root())
-}
-
-fn target(rrset: &Rrset) -> Name {
-    rrset.target.as_ref().and_then(|target| Name::from_wire(&target.wire).ok()).unwrap_or_else(Name::root)
 }
 
 #[cfg(test)]

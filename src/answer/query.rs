@@ -22,14 +22,14 @@ pub(super) struct Query<'a> {
 pub(super) struct Question<'a> {
     /// As it came, to be echoed.
     pub(super) octets: &'a [u8],
-    pub(super) name: Cursor,
     pub(super) rtype: Rtype,
     pub(super) class: Class,
 }
 
 impl<'a> Query<'a> {
-    /// Reads a message; `None` for one that must not be answered.
-    pub(super) fn read(octets: &'a [u8]) -> Option<Self> {
+    /// Reads a message, and puts the name of its question into `name`; `None` for one that must not be answered.
+    #[inline]
+    pub(super) fn read(octets: &'a [u8], name: &mut Cursor) -> Option<Self> {
         let header: &[u8; HEADER] = octets.first_chunk()?;
         // QR: a response. Answering it would let two servers talk for ever.
         if header[2] & 0x80 != 0 {
@@ -49,7 +49,7 @@ impl<'a> Query<'a> {
         let rest = match counts[0] {
             0 => Some(&octets[HEADER..]),
             1 => {
-                query.question = Question::read(&octets[HEADER..]);
+                query.question = Question::read(&octets[HEADER..], name);
                 query.question.as_ref().map(|question| &octets[HEADER + question.octets.len()..])
             }
             _ => None,
@@ -62,13 +62,15 @@ impl<'a> Query<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn read(octets: &'a [u8]) -> Option<Self> {
-        let name = Cursor::read(octets)?;
+    #[inline]
+    fn read(octets: &'a [u8], name: &mut Cursor) -> Option<Self> {
+        if !name.set(octets) {
+            return None;
+        }
         let length = name.len() + 4;
         let [type_high, type_low, class_high, class_low] = *octets.get(name.len()..length)?.first_chunk()?;
         Some(Self {
             octets: &octets[..length],
-            name,
             rtype: Rtype(u16::from_be_bytes([type_high, type_low])),
             class: Class(u16::from_be_bytes([class_high, class_low])),
         })
@@ -110,6 +112,7 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    #[inline]
     fn read(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let owner = name_length(octets)?;
         let fixed: [u8; 10] = *octets.get(owner..)?.first_chunk()?;

@@ -7,11 +7,11 @@
 use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
-use super::names::NodeId;
-use super::rrset::{Base, FIXED, QUESTION, Rrset, record_end};
-use super::snapshot::{Node, ServedZone, Snapshot, of_type};
+use super::snapshot::{ServedZone, Snapshot};
 use super::walk::{Ended, Found, MAX_STEPS, Verdict, Visitor};
 use crate::dns::{Class, HEADER, Rcode, Rtype};
+use crate::zone::rrset::{Base, FIXED, QUESTION, Rrset, record_end};
+use crate::zone::store::Node;
 
 /// Offsets beyond this cannot be pointed at (RFC 1035 4.1.4).
 const MAX_POINTER: usize = 0x3fff;
@@ -32,8 +32,8 @@ pub(super) struct Render<'a> {
     pub(super) counts: [u16; 3],
     /// Names visited.
     steps: usize,
-    /// DNAME owners whose RRset is in the answer: a chain may pass one twice.
-    dnames: [NodeId; MAX_STEPS],
+    /// Where the owners of the DNAMEs in the answer are kept: a chain may pass one twice.
+    dnames: [usize; MAX_STEPS],
     dnames_used: usize,
     /// Where the target of the DNAME just written stands.
     dname_target: Option<usize>,
@@ -130,7 +130,7 @@ impl<'a> Render<'a> {
     fn push(
         &mut self,
         section: Section,
-        rrset: &Rrset,
+        rrset: Rrset<'_>,
         owner: Option<usize>,
         owner_wire: &[u8],
         zone: Zone<'_>,
@@ -139,10 +139,10 @@ impl<'a> Render<'a> {
         if start + rrset.wire.len() > self.limit {
             return None;
         }
-        let apex_at = zone.apex_at.or(rrset.pointers.is_empty().then_some(0));
+        let apex_at = zone.apex_at.or((!rrset.has_pointers()).then_some(0));
         let written = match (owner, apex_at) {
             (Some(owner), Some(apex_at)) => {
-                self.message.extend_from_slice(&rrset.wire);
+                self.message.extend_from_slice(rrset.wire);
                 let records = &mut self.message[start..];
                 let owner = pointer(owner);
                 if owner != QUESTION.to_be_bytes() {
@@ -152,17 +152,17 @@ impl<'a> Render<'a> {
                         at = record_end(records, at);
                     }
                 }
-                for inside in &rrset.pointers {
+                for inside in rrset.pointers() {
                     let target = match inside.base {
                         Base::Apex => pointer(apex_at),
                         Base::Owner => owner,
                     };
-                    records[inside.at as usize..inside.at as usize + 2].copy_from_slice(&target);
+                    records[inside.at..inside.at + 2].copy_from_slice(&target);
                 }
                 Written { rdata: start + FIXED, verbatim: Some(start) }
             }
             _ => {
-                rrset.append_in_full(owner_wire, &zone.zone.apex, self.message);
+                rrset.append_in_full(owner_wire, zone.zone.apex.wire(), self.message);
                 if self.message.len() > self.limit {
                     self.message.truncate(start);
                     return None;
@@ -176,7 +176,13 @@ impl<'a> Render<'a> {
     }
 
     /// Appends an RRset that the response needs: TC where it does not fit.
-    fn need(&mut self, section: Section, rrset: &Rrset, owner: Owner<'_>, zone: Zone<'_>) -> ControlFlow<(), Written> {
+    fn need(
+        &mut self,
+        section: Section,
+        rrset: Rrset<'_>,
+        owner: Owner<'_>,
+        zone: Zone<'_>,
+    ) -> ControlFlow<(), Written> {
         match self.push(section, rrset, owner.at, owner.wire, zone) {
             Some(written) => ControlFlow::Continue(written),
             None => {
@@ -187,79 +193,105 @@ impl<'a> Render<'a> {
     }
 
     /// Whether the DNAME RRset of this node is in the answer.
-    fn has_dname(&self, found: &Found<'_>) -> bool {
-        self.dnames[..self.dnames_used].contains(&found.located.node())
+    fn has_dname(&self, dname: Rrset<'_>) -> bool {
+        self.dnames[..self.dnames_used].contains(&kept_at(dname))
     }
 
     /// The SOA of a negative answer, with the lesser of its TTL and its MINIMUM (RFC 2308 3 and 5).
     fn negative(&mut self, zone: Zone<'_>) -> ControlFlow<()> {
         let owner = Owner { at: zone.apex_at, wire: zone.zone.apex.wire() };
-        self.need(Section::Authority, &zone.zone.negative, owner, zone).map_continue(drop)
+        match zone.zone.negative() {
+            Some(negative) => self.need(Section::Authority, negative, owner, zone).map_continue(drop),
+            None => ControlFlow::Continue(()),
+        }
     }
 
     fn referral(
         &mut self,
         name: &Cursor,
-        cut: &Node,
-        ns: &Rrset,
-        ds: Option<&Rrset>,
+        cut: Node<'_>,
+        ns: Rrset<'_>,
+        ds: Option<Rrset<'_>>,
         zone: Zone<'_>,
     ) -> ControlFlow<()> {
         // Authority over an alias does not reach to where it leads: AA speaks of the first owner (RFC 1035 4.1.1).
         if self.steps == 1 {
             self.authoritative = false;
         }
-        let owner_wire = cut.name.wire();
-        let owner = Owner { at: self.place.suffix(name.len(), owner_wire.len()), wire: owner_wire };
+        let owner = Owner::suffix(self.place, name, cut.name_len());
         let written = self.need(Section::Authority, ns, owner, zone)?;
         // RFC 4035 3.1.4.
         if let Some(ds) = ds.filter(|_| self.dnssec_ok) {
             self.need(Section::Authority, ds, owner, zone)?;
         }
-        let snapshot = self.snapshot;
-        for glue in &cut.glue {
-            let node = snapshot.content.node(glue.node);
-            let rrsets = snapshot.content.rrsets(node, &snapshot.choices).unwrap_or_default();
-            let at = written.verbatim.map(|start| start + glue.name_at as usize).filter(|at| *at <= MAX_POINTER);
-            if at.is_none() && node.name.is_wildcard() {
-                // Its name is not that of the name server, which only the NS record says.
-                continue;
-            }
-            for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| of_type(rrsets, rtype)) {
-                if self.push(Section::Additional, rrset, at, node.name.wire(), zone).is_none() {
-                    // RFC 9471 3.1 and 3.2: TC for the addresses of in-domain name servers, which come first; the
-                    // others are left out.
-                    self.truncated |= glue.in_domain;
-                    return ControlFlow::Break(());
+        // RFC 9471 3.1: the addresses of in-domain name servers, without which there is no way to them, come first.
+        for in_domain in [true, false] {
+            let mut pointers = ns.pointers().peekable();
+            for rdata_at in ns.rdata_offsets() {
+                let end = record_end(ns.wire, rdata_at - FIXED);
+                let pointer = pointers.next_if(|pointer| pointer.at < end);
+                let base = pointer.map(|pointer| pointer.base);
+                if (base == Some(Base::Owner)) != in_domain {
+                    continue;
+                }
+                let labels = &ns.wire[rdata_at..pointer.map_or(end, |pointer| pointer.at)];
+                let suffix: &[u8] = match base {
+                    None => &[],
+                    Some(Base::Owner) => owner.wire,
+                    Some(Base::Apex) => zone.zone.apex.wire(),
+                };
+                let mut server = Cursor::EMPTY;
+                if server.join(&[labels, suffix]) {
+                    let at = written.verbatim.map(|start| start + rdata_at).filter(|at| *at <= MAX_POINTER);
+                    self.glue(&server, at, in_domain, zone)?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
 
+    /// Appends the addresses of a name server that the zone knows; its name stands at `at`, where it can be pointed at.
+    fn glue(&mut self, server: &Cursor, at: Option<usize>, in_domain: bool, zone: Zone<'_>) -> ControlFlow<()> {
+        let content = &*self.snapshot.content;
+        let Some(node) = content.address_node(zone.zone, server) else { return ControlFlow::Continue(()) };
+        let Some(rrsets) = content.rrsets(node, &self.snapshot.choices) else { return ControlFlow::Continue(()) };
+        for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| rrsets.of_type(rtype)) {
+            if self.push(Section::Additional, rrset, at, server.wire(), zone).is_none() {
+                // RFC 9471 3.1 and 3.2: TC for the addresses of in-domain name servers; the others are left out.
+                self.truncated |= in_domain;
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
     /// The name that an RRset written at `rdata` leads to is where the next step's records will point.
-    fn follow(&mut self, rrset: &Rrset, rdata: Written, apex: Zone<'_>) {
-        let Some(target) = &rrset.target else { return };
-        self.place = match (rdata.verbatim, rrset.pointers.first()) {
+    fn follow(&mut self, rrset: Rrset<'_>, rdata: Written, apex: Zone<'_>) {
+        let pointer = rrset.pointers().next();
+        self.place = match (rdata.verbatim, pointer) {
             (Some(start), Some(pointer)) => Place {
                 at: rdata.rdata,
-                inline: start + pointer.at as usize - rdata.rdata,
+                inline: start + pointer.at - rdata.rdata,
                 rest: apex.apex_at.map(|at| (at, 1)),
             },
-            _ => Place { at: rdata.rdata, inline: target.wire.len(), rest: None },
+            // A CNAME stands alone, at the end of the message: its RDATA is all that follows.
+            _ => Place { at: rdata.rdata, inline: self.message.len() - rdata.rdata, rest: None },
         };
     }
 }
 
 impl Visitor for Render<'_> {
+    #[inline]
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         self.steps += 1;
-        let zone = Zone { zone: found.zone, apex_at: self.place.suffix(name.len(), found.zone.apex.wire().len()) };
+        let zone = Zone { zone: found.zone, apex_at: self.place.suffix(name.len(), found.zone.tree.apex_key().len()) };
         // What a wildcard gives is owned by the name that was asked (RFC 4592 3.3.1).
-        let owner = Owner { at: self.place.suffix(name.len(), name.len()), wire: name.wire() };
+        let owner = Owner::suffix(self.place, name, name.len());
         match found.verdict {
             // A DNAME asked for may be the one that led to its own owner: an RRset stands once (RFC 2181 5).
-            Verdict::Answer(rrset) if rrset.rtype == Rtype::DNAME && self.has_dname(found) => ControlFlow::Continue(()),
+            Verdict::Answer(rrset) if rrset.rtype() == Rtype::DNAME && self.has_dname(rrset) => {
+                ControlFlow::Continue(())
+            }
             Verdict::Answer(rrset) => self.need(Section::Answer, rrset, owner, zone).map_continue(drop),
             Verdict::Cname(rrset) => {
                 let written = self.need(Section::Answer, rrset, owner, zone)?;
@@ -268,18 +300,17 @@ impl Visitor for Render<'_> {
             }
             Verdict::Dname(rrset) => {
                 self.dname_target = None;
-                if self.has_dname(found) {
+                if self.has_dname(rrset) {
                     return ControlFlow::Continue(());
                 }
-                self.dnames[self.dnames_used] = found.located.node();
+                self.dnames[self.dnames_used] = kept_at(rrset);
                 self.dnames_used += 1;
-                let wire = found.node.name.wire();
-                let owner = Owner { at: self.place.suffix(name.len(), wire.len()), wire };
+                let owner = Owner::suffix(self.place, name, found.located.node().name_len());
                 let written = self.need(Section::Answer, rrset, owner, zone)?;
                 self.dname_target = Some(written.rdata).filter(|at| *at <= MAX_POINTER);
                 ControlFlow::Continue(())
             }
-            Verdict::Referral { ns, ds } => self.referral(name, found.node, ns, ds, zone),
+            Verdict::Referral { ns, ds } => self.referral(name, found.located.node(), ns, ds, zone),
             // RFC 2308 2.2.
             Verdict::NoData => self.negative(zone),
             Verdict::NxDomain => {
@@ -295,7 +326,7 @@ impl Visitor for Render<'_> {
         }
     }
 
-    fn substituted(&mut self, name: &Cursor, dname: &Rrset, next: Option<&Cursor>) -> ControlFlow<()> {
+    fn substituted(&mut self, name: &Cursor, dname: Rrset<'_>, next: Option<&Cursor>) -> ControlFlow<()> {
         let Some(next) = next else { return ControlFlow::Continue(()) };
         // RFC 6672 3.1: the synthesised CNAME has the TTL of the DNAME.
         let start = self.message.len();
@@ -305,9 +336,9 @@ impl Visitor for Render<'_> {
         }
         self.message.extend_from_slice(&Rtype::CNAME.0.to_be_bytes());
         self.message.extend_from_slice(&Class::IN.0.to_be_bytes());
-        self.message.extend_from_slice(&dname.ttl.to_be_bytes());
+        self.message.extend_from_slice(&dname.ttl().to_be_bytes());
         // The labels that stay, and then the target of the DNAME, which stands just before unless it is there already.
-        let target = dname.target.as_ref().map_or(1, |target| target.wire.len());
+        let target = dname.wire.len() - FIXED;
         let kept = next.len() - target;
         let place = match self.dname_target {
             Some(at) => Place { at: self.message.len() + 2, inline: kept, rest: Some((at, target)) },
@@ -334,6 +365,20 @@ impl Visitor for Render<'_> {
 struct Owner<'a> {
     at: Option<usize>,
     wire: &'a [u8],
+}
+
+impl<'a> Owner<'a> {
+    /// The last `length` octets of the name.
+    #[inline]
+    fn suffix(place: Place, name: &'a Cursor, length: usize) -> Self {
+        let wire = name.wire();
+        Self { at: place.suffix(wire.len(), length), wire: &wire[wire.len() - length..] }
+    }
+}
+
+/// What tells one RRset of a snapshot from another.
+fn kept_at(rrset: Rrset<'_>) -> usize {
+    rrset.wire.as_ptr().addr()
 }
 
 /// A zone, and where its apex stands in the message.

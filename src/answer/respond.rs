@@ -7,6 +7,7 @@
 //! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
 
+use super::cursor::Cursor;
 use super::edns;
 use super::query::{Query, reserved};
 use super::render::Render;
@@ -53,7 +54,8 @@ pub fn respond(
     response: &mut Vec<u8>,
 ) -> Outcome {
     response.clear();
-    let Some(query) = Query::read(query) else { return Outcome::Silence };
+    let mut name = Cursor::EMPTY;
+    let Some(query) = Query::read(query, &mut name) else { return Outcome::Silence };
     let ours = limits.max_udp_bytes.max(512);
     // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
     let limit = match transport {
@@ -66,8 +68,8 @@ pub fn respond(
             response.extend_from_slice(question.octets);
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
             let limit = limit - reserved(query.opt.as_ref());
-            let mut render = Render::new(response, limit, dnssec_ok, snapshot, &question.name);
-            let ended = walk(snapshot, question.name.clone(), question.rtype, &mut render);
+            let mut render = Render::new(response, limit, dnssec_ok, snapshot, &name);
+            let ended = walk(snapshot, &mut name, question.rtype, &mut render);
             render.finish(ended);
             Header {
                 rcode: render.rcode,

@@ -1,15 +1,18 @@
 //! What every worker reads: two levels, so that a switch costs the hubs and not the zones.
 //!
-//! [`Content`] is large and compiled once from zones and policy. It holds a node for every existing name, empty
-//! non-terminals included, and for every hub the RRsets of its name for each [`Choice`]. A [`Snapshot`] adds the choices
-//! that stand. Looking a hub up costs one more index than looking up any other name, and no other code.
+//! [`Content`] is large and compiled once from zones and policy. It holds the zones as they were read, with a node for
+//! every existing name, empty non-terminals included, and for every hub the RRsets of its name for each [`Choice`]. A
+//! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
+//! other code.
 
 use std::sync::Arc;
 
-use super::names::{Names, NodeId};
+use super::cursor::Cursor;
 use super::refusal::Refused;
-use super::rrset::Rrset;
-use crate::dns::{Name, Rtype};
+use crate::dns::Name;
+use crate::dns::hash::Index;
+use crate::zone::rrset::{Rrset, Rrsets};
+use crate::zone::store::{Node, Tree};
 
 /// Everything that answers are made of, immutable. Replaced whole, by [`publish`](super::publish).
 #[derive(Debug)]
@@ -60,15 +63,14 @@ pub enum Choice {
 /// Zones and the answers of every hub for every choice.
 #[derive(Debug, Default)]
 pub struct Content {
-    pub(super) names: Names,
-    /// Parents before what is below them.
-    pub(super) nodes: Vec<Node>,
     /// In canonical order of their apexes.
     pub(super) zones: Vec<ServedZone>,
+    /// The positions of the zones, plus one, by the hash of their apex.
+    pub(super) apexes: Index,
+    /// A bit for every number of labels that an apex has.
+    pub(super) depths: u128,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
-    /// Labels of the deepest name, which bounds the look-ups for a deeper one.
-    pub(super) max_labels: usize,
     pub(super) counts: Counts,
 }
 
@@ -77,7 +79,7 @@ pub struct Content {
 pub struct Counts {
     /// Zones served.
     pub zones: usize,
-    /// Names that exist, empty non-terminals included.
+    /// Names that exist in a zone, empty non-terminals included.
     pub names: usize,
     /// Records of the zone files.
     pub records: usize,
@@ -93,64 +95,10 @@ pub struct ServedZone {
     /// The serial of its SOA record.
     pub serial: u32,
     /// The SOA record with the lesser TTL of negative answers (RFC 2308 3).
-    pub(super) negative: Rrset,
+    pub(super) negative: Box<[u8]>,
     /// Whether it has a DNSKEY RRset, so that what it says of its cuts counts for validators.
     pub(super) signed: bool,
-}
-
-/// An existing name of one zone.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) name: Name,
-    /// Position of its zone.
-    pub(super) zone: u32,
-    pub(super) rrsets: Rrsets,
-    /// The topmost cut at or above, or the topmost DNAME above, below the apex: what the zone says stops there.
-    pub(super) barrier: Option<Barrier>,
-    /// Whether it owns a DNAME, so that no name below it exists.
-    pub(super) has_dname: bool,
-    /// The wildcard directly below it (RFC 4592 2.1.1).
-    pub(super) wildcard: Option<NodeId>,
-    /// The addresses of the name servers, where it is a cut.
-    pub(super) glue: Box<[Glue]>,
-    /// How the zone above sees this name, where it is the apex of a zone below another served one.
-    pub(super) parent_side: Option<ParentSide>,
-}
-
-/// The RRsets of a node, in order of their types.
-#[derive(Debug)]
-pub(super) enum Rrsets {
-    /// Always the same.
-    Static(Box<[Rrset]>),
-    /// Those of the hub at this position, by its choice.
-    Hub(usize),
-}
-
-/// What stops the search on the way down from the apex (RFC 1034 4.3.2 step 3 b, RFC 6672 3.2 step 3 C).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Barrier {
-    Cut(NodeId),
-    Dname(NodeId),
-}
-
-/// The addresses of one name server of a cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Glue {
-    /// Where in the NS RRset its name stands.
-    pub(super) name_at: u32,
-    /// The node with the addresses: its own, or the wildcard that stands for it.
-    pub(super) node: NodeId,
-    /// Whether the name lies in the delegated zone, so that a resolver has no other way to it (RFC 9471 3.1).
-    pub(super) in_domain: bool,
-}
-
-/// The name of a served zone's apex in the served zone above it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ParentSide {
-    /// It exists there.
-    Exists(NodeId),
-    /// It does not; this is its closest encloser.
-    Missing(NodeId),
+    pub(super) tree: Tree,
 }
 
 /// The answers of one hub.
@@ -158,18 +106,33 @@ pub(super) enum ParentSide {
 pub(super) struct HubAnswers {
     pub(super) name: Name,
     /// By endpoint: the hub's RRsets and the static ones beside them, in order of their types.
-    pub(super) endpoints: Vec<Box<[Rrset]>>,
+    pub(super) endpoints: Box<[Box<[u8]>]>,
     /// The same for [`Choice::All`], where the policy may choose it.
-    pub(super) all: Option<Box<[Rrset]>>,
+    pub(super) all: Option<Box<[u8]>>,
+}
+
+impl ServedZone {
+    /// The SOA record of negative answers.
+    #[inline]
+    pub(super) fn negative(&self) -> Option<Rrset<'_>> {
+        Rrset::read(&self.negative).map(|(rrset, _)| rrset)
+    }
 }
 
 impl HubAnswers {
     /// What stands at the name under this choice.
-    pub(super) fn rrsets(&self, choice: Choice) -> Option<&[Rrset]> {
-        match choice {
-            Choice::Endpoint(position) => self.endpoints.get(usize::from(position)).map(|rrsets| &**rrsets),
-            Choice::All => self.all.as_deref(),
-        }
+    #[inline]
+    pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {
+        let octets = match choice {
+            Choice::Endpoint(position) => self.endpoints.get(usize::from(position))?,
+            Choice::All => self.all.as_ref()?,
+        };
+        Some(Rrsets::read(octets))
+    }
+
+    /// What may stand at the name.
+    pub(super) fn variants(&self) -> impl Iterator<Item = Rrsets<'_>> {
+        self.endpoints.iter().chain(&self.all).map(|octets| Rrsets::read(octets))
     }
 }
 
@@ -191,14 +154,7 @@ impl Content {
 
     /// The most specific served zone that a name is in.
     pub fn zone_of(&self, name: &Name) -> Option<&ServedZone> {
-        let mut apex = Some(name.clone());
-        while let Some(candidate) = apex {
-            if let Ok(position) = self.zones.binary_search_by(|zone| zone.apex.cmp(&candidate)) {
-                return self.zones.get(position);
-            }
-            apex = candidate.parent();
-        }
-        None
+        self.zone_at(&Cursor::read(name.wire())?, 0)
     }
 
     /// How much there is.
@@ -206,21 +162,32 @@ impl Content {
         self.counts
     }
 
-    pub(super) fn node(&self, id: NodeId) -> &Node {
-        &self.nodes[id as usize]
+    /// The most specific served zone that a name without its first `skipped` labels is in.
+    #[inline]
+    pub(super) fn zone_at(&self, name: &Cursor, skipped: usize) -> Option<&ServedZone> {
+        let labels = name.labels().checked_sub(skipped)?;
+        // The depths that are not deeper than the name.
+        let mut depths = self.depths & (u128::MAX >> (127 - labels.min(127)));
+        while depths != 0 {
+            let depth = 127 - depths.leading_zeros() as usize;
+            let skipped = name.labels() - depth;
+            let suffix = name.suffix(skipped);
+            let is = |position: u32| self.zones[position as usize - 1].tree.apex_key() == suffix;
+            if let Some(position) = self.apexes.find(name.hash(skipped), is) {
+                return self.zones.get(position as usize - 1);
+            }
+            depths ^= 1 << depth;
+        }
+        None
     }
 
     /// The RRsets of a node under these choices; `None` for a hub that has no answer for its choice, which
     /// [`Snapshot::new`] keeps from being published.
-    pub(super) fn rrsets<'a>(&'a self, node: &'a Node, choices: &[Choice]) -> Option<&'a [Rrset]> {
-        match &node.rrsets {
-            Rrsets::Static(rrsets) => Some(rrsets),
-            Rrsets::Hub(position) => self.hubs.get(*position)?.rrsets(*choices.get(*position)?),
+    #[inline]
+    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>, choices: &[Choice]) -> Option<Rrsets<'a>> {
+        match node.hub() {
+            None => Some(node.rrsets()),
+            Some(position) => self.hubs.get(position as usize)?.rrsets(*choices.get(position as usize)?),
         }
     }
-}
-
-/// The RRset of a type.
-pub(super) fn of_type(rrsets: &[Rrset], rtype: Rtype) -> Option<&Rrset> {
-    rrsets.iter().find(|rrset| rrset.rtype == rtype)
 }

@@ -1,6 +1,5 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use super::snapshot::{Choice, Snapshot};
 use crate::diagnostic::Source;
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Endpoint, Failback, Hub, Policy, RegionName, WhenAllDown};
-use crate::zone::{Position, Rrset, Zone};
+use crate::zone::store::{Tree, tree_of};
 
 pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
 
@@ -22,21 +21,19 @@ pub(super) fn name(text: &str) -> Name {
 }
 
 /// A zone of lines `owner [ttl] type rdata`, TTL 300; SOA (TTL 3600, MINIMUM 60) and NS come by themselves.
-pub(super) fn zone(apex: &str, lines: &str) -> Arc<Zone> {
+pub(super) fn zone(apex: &str, lines: &str) -> Tree {
     let apex = name(apex);
-    let mut zone = Zone { apex: apex.clone(), nodes: BTreeMap::new(), files: Vec::new() };
     let fixed = "@ 3600 SOA ns.example.org. host.example.org. 7 3600 600 86400 60\n@ 3600 NS ns.example.org.\n";
+    let mut records = Vec::new();
     for line in fixed.lines().chain(lines.lines()).filter(|line| !line.trim().is_empty()) {
         let mut words = line.split_whitespace().peekable();
         let owner = Name::parse(words.next().unwrap(), Some(&apex)).unwrap();
         let ttl = words.next_if(|word| word.parse::<u32>().is_ok()).map_or(300, |word| word.parse().unwrap());
         let rtype = Rtype::parse(words.next().unwrap()).unwrap();
         let rdata = rdata(rtype, &words.collect::<Vec<_>>(), &apex);
-        let position = Position { file: 0, line: 1 };
-        let rrset = zone.nodes.entry(owner).or_default().entry(rtype);
-        rrset.or_insert(Rrset { ttl, rdatas: Vec::new(), position }).rdatas.push(rdata);
+        records.push((owner, rtype, ttl, rdata));
     }
-    Arc::new(zone)
+    tree_of(&apex, &records)
 }
 
 pub(super) fn rdata(rtype: Rtype, words: &[&str], apex: &Name) -> Box<[u8]> {
@@ -96,9 +93,9 @@ pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
 }
 
 /// Compiled, with the first endpoint of every hub chosen.
-pub(super) fn snapshot(zones: &[Arc<Zone>], hubs: Vec<Hub>) -> Snapshot {
+pub(super) fn snapshot(zones: &[Tree], hubs: Vec<Hub>) -> Snapshot {
     let policy = policy(hubs);
-    let content = compile(zones, &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
+    let content = compile(zones.to_vec(), &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
     Snapshot::new(1, Arc::new(content), vec![Choice::Endpoint(0); policy.hubs.len()].into()).unwrap()
 }
 

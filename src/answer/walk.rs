@@ -6,34 +6,37 @@
 use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
-use super::names::{NodeId, fingerprint};
-use super::rrset::Rrset;
-use super::snapshot::{Barrier, Choice, Content, Node, ParentSide, ServedZone, Snapshot, of_type};
+use super::snapshot::{Choice, Content, ServedZone, Snapshot};
 use crate::dns::Rtype;
+use crate::zone::rrset::{Base, FIXED, Rrset, Rrsets};
+use crate::zone::store::Node;
 
 /// Names that one answer visits at most; RFC 1034 3.6.2 asks for a bound and names none.
 pub(super) const MAX_STEPS: usize = 16;
 
 /// Where a name is, before the question of types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Located {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Located<'a> {
     /// It exists.
-    Exact(NodeId),
+    Exact(Node<'a>),
     /// It does not; the wildcard of its closest encloser stands for it (RFC 4592 3.3.1).
-    Wildcard(NodeId),
+    Wildcard(Node<'a>),
     /// It is delegated here.
-    Cut(NodeId),
+    Cut(Node<'a>),
     /// It is below this DNAME.
-    Dname(NodeId),
+    Dname(Node<'a>),
     /// It does not exist; this is its closest encloser.
-    Missing(NodeId),
+    Missing(Node<'a>),
 }
 
-impl Located {
+impl<'a> Located<'a> {
     /// The existing name that decided.
-    pub(super) fn node(self) -> NodeId {
+    #[inline]
+    pub(super) fn node(self) -> Node<'a> {
         match self {
-            Self::Exact(id) | Self::Wildcard(id) | Self::Cut(id) | Self::Dname(id) | Self::Missing(id) => id,
+            Self::Exact(node) | Self::Wildcard(node) | Self::Cut(node) | Self::Dname(node) | Self::Missing(node) => {
+                node
+            }
         }
     }
 }
@@ -41,8 +44,7 @@ impl Located {
 /// What the served zones say of one name and type.
 pub(super) struct Found<'a> {
     pub(super) zone: &'a ServedZone,
-    pub(super) located: Located,
-    pub(super) node: &'a Node,
+    pub(super) located: Located<'a>,
     pub(super) verdict: Verdict<'a>,
 }
 
@@ -50,13 +52,13 @@ pub(super) struct Found<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Verdict<'a> {
     /// This RRset.
-    Answer(&'a Rrset),
+    Answer(Rrset<'a>),
     /// An alias.
-    Cname(&'a Rrset),
+    Cname(Rrset<'a>),
     /// A redirection of everything below.
-    Dname(&'a Rrset),
+    Dname(Rrset<'a>),
     /// The cut's NS RRset, and DS where a signed zone has one.
-    Referral { ns: &'a Rrset, ds: Option<&'a Rrset> },
+    Referral { ns: Rrset<'a>, ds: Option<Rrset<'a>> },
     /// The name exists without this type.
     NoData,
     /// The name does not exist, nor does anything below it (RFC 8020 2).
@@ -88,43 +90,41 @@ pub(super) trait Visitor {
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()>;
 
     /// The DNAME just visited makes `next` of `name`; `None` when that is too long.
-    fn substituted(&mut self, name: &Cursor, dname: &Rrset, next: Option<&Cursor>) -> ControlFlow<()>;
+    fn substituted(&mut self, name: &Cursor, dname: Rrset<'_>, next: Option<&Cursor>) -> ControlFlow<()>;
 }
 
-/// Visits the name, and the names that it leads to as far as they are served here.
-pub(super) fn walk(snapshot: &Snapshot, name: Cursor, rtype: Rtype, visitor: &mut impl Visitor) -> Ended {
+/// Visits the name, and the names that it leads to as far as they are served here; `name` is then the last of them.
+#[inline]
+pub(super) fn walk(snapshot: &Snapshot, name: &mut Cursor, rtype: Rtype, visitor: &mut impl Visitor) -> Ended {
     let content = &*snapshot.content;
-    let mut name = name;
     let mut seen = [0; MAX_STEPS];
     for step in 0..MAX_STEPS {
-        let print = fingerprint(name.suffix(0));
+        let print = name.hash(0);
         if seen[..step].contains(&print) {
             return Ended::Loop;
         }
         seen[step] = print;
-        let Some(found) = content.find(&snapshot.choices, &name, rtype) else { return Ended::Unserved };
-        if visitor.visit(&name, &found).is_break() {
+        let Some(found) = content.find(&snapshot.choices, name, rtype) else { return Ended::Unserved };
+        if visitor.visit(name, &found).is_break() {
             return Ended::Stopped;
         }
         match found.verdict {
+            // RFC 1034 4.3.2 step 3 a: the search starts over at the canonical name.
             Verdict::Cname(rrset) => {
-                // RFC 1034 4.3.2 step 3 a: the search starts over at the canonical name.
-                match rrset.target.as_ref().filter(|target| target.served).and_then(|target| Cursor::read(&target.wire))
-                {
-                    Some(next) => name = next,
-                    None => return Ended::Unserved,
+                if !follow(name, rrset, found.zone) {
+                    return Ended::Unserved;
                 }
             }
             Verdict::Dname(rrset) => {
-                let target = rrset.target.as_ref().map_or(&[0][..], |target| &target.wire);
-                let next = name.substitute(found.node.name.wire().len(), target);
-                if visitor.substituted(&name, rrset, next.as_ref()).is_break() {
+                let target = rrset.wire.get(FIXED..).unwrap_or_default();
+                let next = name.substitute(found.located.node().name_len(), target);
+                if visitor.substituted(name, rrset, next.as_ref()).is_break() {
                     return Ended::Stopped;
                 }
                 match next {
                     // The synthesised CNAME is what was asked for.
                     Some(_) if matches!(rtype, Rtype::CNAME | Rtype::ANY) => return Ended::Found,
-                    Some(next) => name = next,
+                    Some(next) => *name = next,
                     None => return Ended::TooLong,
                 }
             }
@@ -134,89 +134,123 @@ pub(super) fn walk(snapshot: &Snapshot, name: Cursor, rtype: Rtype, visitor: &mu
     Ended::Long
 }
 
+/// Becomes the name that a CNAME leads to.
+fn follow(name: &mut Cursor, cname: Rrset<'_>, zone: &ServedZone) -> bool {
+    match cname.pointers().next() {
+        Some(pointer) if pointer.base == Base::Apex => {
+            cname.wire.get(FIXED..pointer.at).is_some_and(|labels| name.join(&[labels, zone.apex.wire()]))
+        }
+        _ => cname.wire.get(FIXED..).is_some_and(|target| name.set(target)),
+    }
+}
+
 impl Content {
     /// One pass of RFC 1034 4.3.2; `None` when no zone holds the name.
+    #[inline]
     pub(super) fn find<'a>(&'a self, choices: &[Choice], name: &Cursor, rtype: Rtype) -> Option<Found<'a>> {
-        let located = self.locate(name, rtype)?;
-        let node = self.node(located.node());
-        let zone = &self.zones[node.zone as usize];
-        let verdict = match self.rrsets(node, choices) {
+        let (zone, located) = self.locate(name, rtype)?;
+        let verdict = match self.rrsets(located.node(), choices) {
             None => Verdict::Unprepared,
             Some(rrsets) => judge(located, rrsets, rtype, zone.signed),
         };
-        Some(Found { zone, located, node, verdict })
+        Some(Found { zone, located, verdict })
     }
 
     /// Where the name is, whatever the hubs have chosen: a hub exists like any other name.
-    pub(super) fn locate(&self, name: &Cursor, rtype: Rtype) -> Option<Located> {
-        // Step 2: the deepest existing ancestor is in the most specific zone, for the names of a zone that lie in a more
-        // specific one are not in the index.
-        let top = name.labels();
-        let mut skipped = top.saturating_sub(self.max_labels);
-        let mut id = loop {
-            match self.names.find(name.suffix(skipped)) {
-                Some(id) => break id,
-                None if skipped == top => return None,
+    #[inline]
+    pub(super) fn locate<'a>(&'a self, name: &Cursor, rtype: Rtype) -> Option<(&'a ServedZone, Located<'a>)> {
+        // Step 2.
+        let mut zone = self.zone_at(name, 0)?;
+        // RFC 4035 3.1.4.1: DS belongs to the parent side of a cut, where that is served as well.
+        if rtype == Rtype::DS && name.len() == zone.tree.apex_key().len() {
+            zone = self.zone_at(name, 1).unwrap_or(zone);
+        }
+        Some((zone, zone.locate(name, rtype)?))
+    }
+
+    /// Where a zone has the addresses of a name server of one of its cuts: at its name, or at the wildcard that stands
+    /// for it.
+    pub(super) fn address_node<'a>(&self, zone: &'a ServedZone, server: &Cursor) -> Option<Node<'a>> {
+        if let Some(id) = zone.tree.find(server.suffix(0)) {
+            return Some(zone.tree.node(id));
+        }
+        if !std::ptr::eq(self.zone_at(server, 0)?, zone) {
+            return None;
+        }
+        match zone.locate(server, Rtype::A)? {
+            Located::Wildcard(node) => Some(node),
+            _ => None,
+        }
+    }
+}
+
+impl ServedZone {
+    /// Where a name at or below the apex is in this zone, be it that another served one is more specific.
+    #[inline]
+    pub(super) fn locate(&self, name: &Cursor, rtype: Rtype) -> Option<Located<'_>> {
+        let tree = &self.tree;
+        // The deepest existing ancestor; the apex exists.
+        let mut skipped = name.labels().saturating_sub(tree.max_labels());
+        let node = loop {
+            let suffix = name.suffix(skipped);
+            let key = &suffix[..suffix.len().checked_sub(tree.apex_key().len())?];
+            match tree.find_key(name.hash(skipped), key) {
+                Some(id) => break tree.node(id),
                 None => skipped += 1,
             }
         };
-        let mut exact = skipped == 0;
-        // RFC 4035 3.1.4.1: DS belongs to the parent side of a cut, where that is served as well.
-        if exact && rtype == Rtype::DS {
-            match self.node(id).parent_side {
-                Some(ParentSide::Exists(parent_side)) => id = parent_side,
-                Some(ParentSide::Missing(encloser)) => (id, exact) = (encloser, false),
+        let exact = skipped == 0;
+        // Step 3 b, RFC 6672 3.2 step 3 C: the topmost cut or DNAME on the way down stops the search.
+        if !node.is_plain() {
+            match tree.topmost(node) {
+                Some(topmost) if topmost.is_cut() => return Some(Located::Cut(topmost)),
+                Some(topmost) => return Some(Located::Dname(topmost)),
+                // RFC 4035 3.1.4.1: at the cut itself DS is authoritative data.
+                None if node.is_cut() && !(exact && rtype == Rtype::DS) => return Some(Located::Cut(node)),
                 None => {}
             }
         }
-        let node = self.node(id);
-        match node.barrier {
-            // RFC 4035 3.1.4.1: at the cut itself DS is authoritative data.
-            Some(Barrier::Cut(cut)) if cut == id && exact && rtype == Rtype::DS => {}
-            // Step 3 b.
-            Some(Barrier::Cut(cut)) => return Some(Located::Cut(cut)),
-            Some(Barrier::Dname(dname)) => return Some(Located::Dname(dname)),
-            None => {}
-        }
         Some(if exact {
             // Step 3 a.
-            Located::Exact(id)
-        } else if node.has_dname {
+            Located::Exact(node)
+        } else if node.has_dname() {
             // RFC 6672 3.2 step 3 C.
-            Located::Dname(id)
-        } else if let Some(wildcard) = node.wildcard {
+            Located::Dname(node)
+        } else if let Some(wildcard) = tree.wildcard(node) {
             // Step 3 c. Only the closest encloser's wildcard counts (RFC 4592 3.3.1): an existing name, an empty
             // non-terminal included, hides those further up.
-            Located::Wildcard(wildcard)
+            Located::Wildcard(tree.node(wildcard))
         } else {
-            Located::Missing(id)
+            Located::Missing(node)
         })
     }
 }
 
-fn judge(located: Located, rrsets: &[Rrset], rtype: Rtype, signed: bool) -> Verdict<'_> {
+#[inline]
+fn judge<'a>(located: Located<'a>, rrsets: Rrsets<'a>, rtype: Rtype, signed: bool) -> Verdict<'a> {
     match located {
         Located::Exact(_) | Located::Wildcard(_) => {
             if rtype == Rtype::ANY {
                 // RFC 8482 4.1: one RRset of the name, on every transport, so that it amplifies no more than a query for its type.
                 return pick(rrsets).map_or(Verdict::NoData, Verdict::Answer);
             }
-            match of_type(rrsets, rtype) {
+            match rrsets.of_type(rtype) {
                 Some(rrset) => Verdict::Answer(rrset),
-                None => of_type(rrsets, Rtype::CNAME).map_or(Verdict::NoData, Verdict::Cname),
+                None => rrsets.of_type(Rtype::CNAME).map_or(Verdict::NoData, Verdict::Cname),
             }
         }
-        Located::Cut(_) => match of_type(rrsets, Rtype::NS) {
-            Some(ns) => Verdict::Referral { ns, ds: of_type(rrsets, Rtype::DS).filter(|_| signed) },
+        Located::Cut(_) => match rrsets.of_type(Rtype::NS) {
+            Some(ns) => Verdict::Referral { ns, ds: rrsets.of_type(Rtype::DS).filter(|_| signed) },
             None => Verdict::NoData,
         },
-        Located::Dname(_) => of_type(rrsets, Rtype::DNAME).map_or(Verdict::NoData, Verdict::Dname),
+        Located::Dname(_) => rrsets.of_type(Rtype::DNAME).map_or(Verdict::NoData, Verdict::Dname),
         Located::Missing(_) => Verdict::NxDomain,
     }
 }
 
 /// The RRset that stands for ANY: the first in order of types that is not about other RRsets.
-fn pick(rrsets: &[Rrset]) -> Option<&Rrset> {
-    let about_others = |rrset: &&Rrset| matches!(rrset.rtype, Rtype::RRSIG | Rtype::NSEC | Rtype::SIG | Rtype::NXT);
-    rrsets.iter().find(|rrset| !about_others(rrset)).or(rrsets.first())
+fn pick(rrsets: Rrsets<'_>) -> Option<Rrset<'_>> {
+    let about_others =
+        |rrset: &Rrset<'_>| matches!(rrset.rtype(), Rtype::RRSIG | Rtype::NSEC | Rtype::SIG | Rtype::NXT);
+    rrsets.iter().find(|rrset| !about_others(rrset)).or_else(|| rrsets.iter().next())
 }

@@ -118,7 +118,7 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
     let read = started.elapsed();
     let Some(policy) = policy.filter(|_| !has_errors(&diagnostics)) else { return (None, diagnostics) };
     let started = Instant::now();
-    let content = match compile(&zones, &policy) {
+    let content = match compile(zones.iter().map(|zone| tree_of(zone)).collect(), &policy) {
         Ok(content) => content,
         Err(refused) => {
             diagnostics.extend(refused.iter().map(Refused::diagnostic));
@@ -128,6 +128,19 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
     let warnings = diagnostics.iter().map(ToString::to_string).collect();
     let compile = started.elapsed();
     (Some(Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile }), diagnostics)
+}
+
+fn tree_of(zone: &Zone) -> zone::store::Tree {
+    let mut builder = zone::store::Builder::new(&zone.apex);
+    for (name, rrsets) in &zone.nodes {
+        let mut entries = Vec::new();
+        for (rtype, rrset) in rrsets {
+            let entry = |rdata| zone::store::Entry { rtype: *rtype, ttl: rrset.ttl, rdata };
+            entries.extend(rrset.rdatas.iter().map(|rdata| entry(rdata)));
+        }
+        builder.add(name.wire(), &entries);
+    }
+    builder.finish().expect("bridge")
 }
 
 impl From<&[Diagnostic]> for LoadFailure {

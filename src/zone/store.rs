@@ -473,6 +473,16 @@ impl Tree {
     }
 }
 
+/// A zone of these records.
+#[cfg(test)]
+pub(crate) fn tree_of(apex: &Name, records: &[(Name, Rtype, u32, Box<[u8]>)]) -> Tree {
+    let mut builder = Builder::new(apex);
+    for (owner, rtype, ttl, rdata) in records {
+        builder.add(owner.wire(), &[Entry { rtype: *rtype, ttl: *ttl, rdata }]);
+    }
+    builder.finish().unwrap()
+}
+
 /// The parent that was looked up last: most names of a large zone have the same one.
 #[derive(Debug, Default)]
 struct Above {

@@ -111,11 +111,7 @@ mod rfc6891 {
     #[test]
     fn section_6_2_3_sizes_below_512_mean_512_and_ours_bounds_the_clients() {
         let lines: String = (0..100).map(|n| format!("big A 192.0.2.{n}\nsome A 192.0.2.{}\n", n % 20)).collect();
-        let mut sized = (*zone("example.", &lines)).clone();
-        sized.nodes.values_mut().for_each(|node| node.values_mut().for_each(|rrset| rrset.rdatas.dedup()));
-        let some = sized.nodes.get_mut(&name("some.example.")).unwrap().values_mut().next().unwrap();
-        some.rdatas.truncate(20);
-        let sized = snapshot(&[sized.into()], vec![]);
+        let sized = snapshot(&[zone("example.", &lines)], vec![]);
         let tc = |question: &str, size| ask(&sized, &Ask::new(question).opt(size, 0, false, &[])).contains(" tc");
         assert!(!tc("some.example. A", 100));
         assert!(tc("big.example. A", 65_535));

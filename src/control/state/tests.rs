@@ -14,7 +14,7 @@ use crate::health::{Observation, Outcome};
 use crate::policy::{
     Answer, Endpoint, Failback, Hub, MarkKind, ProbeKind, ProbeName, Region, RegionName, Target, TcpProbe, WhenAllDown,
 };
-use crate::zone::{Position, Rrset, Zone};
+use crate::zone::store::{Tree, tree_of};
 
 const START: Timestamp = Timestamp(1_000_000);
 
@@ -43,13 +43,11 @@ fn probe() -> Probe {
     }
 }
 
-fn zone() -> Zone {
+fn zone() -> Tree {
     let apex = name("example.net.");
-    let rrset = |rdata: &[u8]| Rrset { ttl: 300, rdatas: vec![rdata.into()], position: Position { file: 0, line: 1 } };
-    let mut soa = [apex.wire(), apex.wire()].concat();
-    soa.extend_from_slice(&[0; 20]);
-    let node = [(Rtype::SOA, rrset(&soa)), (Rtype::NS, rrset(name("ns.example.org.").wire()))].into();
-    Zone { nodes: [(apex.clone(), node)].into(), apex, files: vec![Path::new("example.net.zone").into()] }
+    let soa = [apex.wire(), apex.wire(), &[0; 20]].concat().into_boxed_slice();
+    let ns = name("ns.example.org.").wire().into();
+    tree_of(&apex, &[(apex.clone(), Rtype::SOA, 300, soa), (apex.clone(), Rtype::NS, 300, ns)])
 }
 
 /// Two hubs, each with weu before neu, on the same two probers.
@@ -84,7 +82,7 @@ fn loaded_with(regions: &[&str], change: impl Fn(&mut Hub)) -> Loaded {
         probes: [(ProbeName::new("p"), Arc::new(probe()))].into(),
         hubs: [hub("a.example.net."), hub("b.example.net.")].into(),
     };
-    let content = compile(&[Arc::new(zone())], &policy).unwrap();
+    let content = compile(vec![zone()], &policy).unwrap();
     Loaded {
         policy: Arc::new(policy),
         content: Arc::new(content),

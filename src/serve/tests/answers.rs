@@ -1,6 +1,5 @@
 //! The real engine over real sockets: the same answers on every transport, and switches that nobody is behind.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::AtomicU64;
@@ -15,7 +14,7 @@ use crate::answer::snapshot::Choice;
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Endpoint, Failback, Hub, Policy, RegionName, WhenAllDown};
-use crate::zone::{Position, Rrset, Zone};
+use crate::zone::store::{Tree, tree_of};
 
 /// Endpoints of the hub: the one that is answered tells the generation.
 const ENDPOINTS: u16 = 1000;
@@ -25,20 +24,19 @@ fn name(text: &str) -> Name {
 }
 
 /// `example.`, with `big.example.` that fits into no datagram.
-fn zone() -> Zone {
+fn zone() -> Tree {
     let mut soa = [name("ns.example.").wire(), name("hostmaster.example.").wire()].concat();
     soa.extend_from_slice(&[0, 0, 0, 1].repeat(5));
     let text: Vec<Box<[u8]>> = (0..20).map(|i| [&[101, i][..], &[b'x'; 100]].concat().into_boxed_slice()).collect();
-    let mut nodes: BTreeMap<Name, BTreeMap<Rtype, Rrset>> = BTreeMap::new();
-    let mut add = |owner: &str, rtype, rdatas| {
-        let rrset = Rrset { ttl: 300, rdatas, position: Position { file: 0, line: 1 } };
-        nodes.entry(name(owner)).or_default().insert(rtype, rrset);
+    let mut records = Vec::new();
+    let mut add = |owner: &str, rtype, rdatas: Vec<Box<[u8]>>| {
+        records.extend(rdatas.into_iter().map(|rdata| (name(owner), rtype, 300, rdata)));
     };
     add("example.", Rtype::SOA, vec![soa.into()]);
     add("example.", Rtype::NS, vec![name("ns.example.").wire().into()]);
     add("ns.example.", Rtype::A, vec![Box::new([192, 0, 2, 53])]);
     add("big.example.", Rtype::TXT, text);
-    Zone { apex: name("example."), nodes, files: vec![PathBuf::from("example.zone").into()] }
+    tree_of(&name("example."), &records)
 }
 
 fn policy() -> Policy {
@@ -63,7 +61,7 @@ fn policy() -> Policy {
 }
 
 fn server() -> (Server, Arc<Content>) {
-    let content = Arc::new(compile(&[Arc::new(zone())], &policy()).unwrap());
+    let content = Arc::new(compile(vec![zone()], &policy()).unwrap());
     let first = choosing(&content, 1);
     (Setting::default().start_real(first), content)
 }

@@ -17,7 +17,7 @@ fn reload(bench: &mut Bench, hubs: &[&str], when_all_down: &WhenAllDown) -> Move
         *hub =
             Arc::new(Hub { when_all_down: when_all_down.clone(), endpoints: endpoints.collect(), ..(**hub).clone() });
     }
-    loaded.content = Arc::new(compile(&[Arc::new(zone())], &policy).unwrap());
+    loaded.content = Arc::new(compile(vec![zone()], &policy).unwrap());
     loaded.policy = Arc::new(policy);
     let author = Author { name: "alice".into(), origin: "test".into() };
     match bench.event(Event::Loaded { loaded: Ok(loaded), author, reply: Some(ReplyTo(2)) }) {
