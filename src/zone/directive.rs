@@ -8,7 +8,7 @@ use super::generate::{self, Counter, Template};
 use super::header::{Header, header, read_ttl};
 use super::lexer::{Kind, Lexer, Token};
 use super::rdata::{self, Cursor, RdataError as Fault, bad_name, printable};
-use super::reader::{Frame, Reader, Record};
+use super::reader::{Frame, Origin, Reader, Record};
 use super::rrset::ends_in;
 use crate::diagnostic::closest;
 use crate::dns::Name;
@@ -30,7 +30,7 @@ impl Reader<'_, '_> {
         let is = |directive: &str| word.text.eq_ignore_ascii_case(directive.as_bytes());
         if is("$ORIGIN") {
             let token = only(frame, name, arguments, "a domain name")?;
-            frame.origin = self.read_origin(frame, &token)?;
+            frame.origin = Origin::new(self.read_origin(frame, &token)?, self.apex);
             Ok(())
         } else if is("$TTL") {
             let token = only(frame, name, arguments, "a TTL such as `3600` or `1h`")?;
@@ -56,7 +56,7 @@ impl Reader<'_, '_> {
     fn read_origin(&mut self, frame: &Frame<'_>, token: &Token) -> Result<Name, Fault> {
         let word = frame.plain_word(token, "origin")?;
         let origin =
-            Name::parse_bytes(word.text, Some(&frame.origin)).map_err(|error| bad_name("origin", &word, error))?;
+            Name::parse_bytes(word.text, Some(&frame.origin.name)).map_err(|error| bad_name("origin", &word, error))?;
         if let Some(warning) = rdata::doubled_origin(&word, origin.wire(), frame.context(self.apex)) {
             self.warn(frame, warning);
         }
@@ -66,7 +66,7 @@ impl Reader<'_, '_> {
     /// `$INCLUDE file [origin]`. The including file's origin and last owner stand again after it (RFC 1035 5.1).
     fn read_include(&mut self, frame: &Frame<'_>, name: &Token, arguments: &[Token]) -> Result<(), Fault> {
         let (token, origin) = match arguments {
-            [token] => (token, frame.origin.clone()),
+            [token] => (token, frame.origin.name.clone()),
             [token, origin] => (token, self.read_origin(frame, origin)?),
             [] => return Err(missing_argument(frame, name, arguments, "a file name")),
             [_, _, surplus @ ..] => return Err(surplus_argument(frame, name, surplus)),
@@ -159,7 +159,7 @@ impl Reader<'_, '_> {
             |token: &Token, message: String| Fault::new(token.span(), format!("with {number} for `$`: {message}"));
         let too_large = |token: &Token| blame(token, "number and offset are more than 2147483647".to_owned());
         owners.expand(number, &mut made.text).ok_or_else(|| too_large(&made.head))?;
-        let name = Name::parse_bytes(&made.text, Some(&frame.origin))
+        let name = Name::parse_bytes(&made.text, Some(&frame.origin.name))
             .map_err(|error| blame(&made.head, format!("bad owner `{}`: {error}", printable(&made.text))))?;
         rdatas.expand(number, &mut made.text).ok_or_else(|| too_large(&made.body))?;
         let mut tokens = Vec::new();

@@ -96,6 +96,17 @@ impl<'a> Lexer<'a> {
         Self { text, goes_on, at, line, unclosed }
     }
 
+    /// Where the next line starts in the text, and its number.
+    pub(super) fn position(&self) -> (usize, u32) {
+        (self.at, self.line)
+    }
+
+    /// Passes over a line that was read elsewhere, to where the next one starts.
+    pub(super) fn pass_line(&mut self, next: usize) {
+        self.at = next;
+        self.line = self.line.saturating_add(1);
+    }
+
     pub(super) fn progress(&self) -> Progress {
         Progress { at: self.at, line: self.line, unclosed: self.unclosed }
     }

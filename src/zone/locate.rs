@@ -6,14 +6,14 @@ use std::path::Path;
 use super::Open;
 use super::check::{Finding, Findings, Site, Text};
 use super::rdata;
-use super::reader::{self, Record, Sink};
+use super::reader::{self, Record, Sink, Way};
 use super::report::{Mark, Problem, Report};
 use super::store::{NodeId, Tree};
 use crate::diagnostic::Severity;
 use crate::dns::Rtype;
 
 /// Adds the problems of the whole zone to those of its files.
-pub(super) fn report(tree: &Tree, findings: Findings, path: &Path, open: &mut Open<'_>, report: &mut Report) {
+pub(super) fn report(tree: &Tree, findings: Findings, path: &Path, open: &mut Open<'_>, way: Way, report: &mut Report) {
     let mut locator = Locator { tree, wanted: BTreeMap::new(), owner: Vec::new(), node: None };
     for finding in &findings.list {
         match finding {
@@ -26,7 +26,7 @@ pub(super) fn report(tree: &Tree, findings: Findings, path: &Path, open: &mut Op
     }
     if !locator.wanted.is_empty() {
         // What cannot be read any more has no place below.
-        let _ = reader::read(path, tree.apex(), open, &mut locator);
+        let _ = reader::read(path, tree.apex(), open, &mut locator, way);
     }
     for finding in findings.list {
         match finding {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file ─► window ─► lexer ─► reader ─► collect ─► store ─► check ─► Zone
-//!                             │  │                           └─► locate (reads again where the records of a problem are)
+//!              └─► plain ─────►│ │                           └─► locate (reads again where the records of a problem are)
 //!                             │  └─► rdata (one table of formats for every type, both ways)
 //!                             └─► directive ($INCLUDE reads on, generate makes records)
 //! ```
@@ -29,6 +29,7 @@ mod generate;
 mod header;
 mod lexer;
 mod locate;
+mod plain;
 mod rdata;
 mod reader;
 mod report;
@@ -148,8 +149,18 @@ pub fn read_beside_hubs(
     hubs: &BTreeSet<Name>,
     open: &mut Open<'_>,
 ) -> (Option<Zone>, Vec<Diagnostic>) {
+    read_in(reader::FAST, path, apex, hubs, open)
+}
+
+fn read_in(
+    way: reader::Way,
+    path: &Path,
+    apex: &Name,
+    hubs: &BTreeSet<Name>,
+    open: &mut Open<'_>,
+) -> (Option<Zone>, Vec<Diagnostic>) {
     let mut collector = Collector::new(apex, hubs);
-    let reader::Content { mut report, files, complete } = match reader::read(path, apex, open, &mut collector) {
+    let reader::Content { mut report, files, complete } = match reader::read(path, apex, open, &mut collector, way) {
         Ok(content) => content,
         Err((content, error)) => {
             let problem = Diagnostic::without_place(format!("cannot read {}: {error}", path.display()));
@@ -162,7 +173,7 @@ pub fn read_beside_hubs(
         Err(error) => return (None, vec![Diagnostic::without_place(format!("{}: {error}", path.display()))]),
     };
     let findings = check::check(&tree, hubs, Files { complete, has_one: files.len() == 1 }, &uneven);
-    locate::report(&tree, findings, path, open, &mut report);
+    locate::report(&tree, findings, path, open, way, &mut report);
     let has_errors = report.has_errors();
     let diagnostics = report.finish(&files, open);
     let zone = (!has_errors).then(|| Zone { apex: apex.clone(), files, tree, positions });

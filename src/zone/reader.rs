@@ -10,7 +10,7 @@ use super::lexer::{Kind, Lexer, Line, Progress, Token};
 use super::rdata::{self, Context, Cursor, RdataError as Fault, Word, bad_name, printable};
 use super::report::{Mark, Problem, Report};
 use super::rrset::ends_in;
-use super::window::Window;
+use super::window::{SIZES, Sizes, Window};
 use super::{Open, ttl};
 use crate::diagnostic::Severity;
 use crate::dns::{Name, Rtype};
@@ -48,6 +48,33 @@ pub(super) struct Content {
     pub(super) complete: bool,
 }
 
+/// How files are read, which makes no difference to what is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way {
+    pub(super) sizes: Sizes,
+    /// Whether plain records take the short way.
+    pub(super) plain: bool,
+}
+
+pub(super) const FAST: Way = Way { sizes: SIZES, plain: true };
+
+/// The origin of relative names.
+pub(super) struct Origin {
+    pub(super) name: Name,
+    /// Whether it is at or below the apex.
+    pub(super) is_inside: bool,
+    /// Labels that a relative name has at least if it ends in the origin or the apex.
+    pub(super) fewest_to_repeat: usize,
+}
+
+impl Origin {
+    pub(super) fn new(name: Name, apex: &Name) -> Self {
+        let labels = [&name, apex].map(Name::label_count).into_iter().filter(|labels| *labels > 0);
+        let (is_inside, fewest_to_repeat) = (name.is_at_or_below(apex), labels.min().unwrap_or(usize::MAX));
+        Self { name, is_inside, fewest_to_repeat }
+    }
+}
+
 /// Reads a file and all that it includes, and hands each record to `sink`.
 ///
 /// # Errors
@@ -57,12 +84,14 @@ pub(super) fn read(
     apex: &Name,
     open: &mut Open<'_>,
     sink: &mut dyn Sink,
+    way: Way,
 ) -> Result<Content, (Content, io::Error)> {
     let content = Content { report: Report::default(), files: vec![path.into()], complete: true };
     let mut reader = Reader {
         apex,
         open,
         sink,
+        way,
         content,
         reading: vec![0],
         known: BTreeMap::new(),
@@ -101,6 +130,7 @@ pub(super) struct Reader<'a, 'o> {
     pub(super) apex: &'a Name,
     pub(super) open: &'a mut Open<'o>,
     pub(super) sink: &'a mut dyn Sink,
+    way: Way,
     pub(super) content: Content,
     /// The files being read, from the outermost.
     pub(super) reading: Vec<u16>,
@@ -119,7 +149,7 @@ pub(super) struct Reader<'a, 'o> {
     /// Reused from record to record.
     pub(super) rdata: Vec<u8>,
     /// Reused from owner to owner.
-    name: Vec<u8>,
+    pub(super) name: Vec<u8>,
     /// Reused from file to file.
     buffers: Vec<Vec<u8>>,
 }
@@ -130,7 +160,7 @@ pub(super) struct Frame<'t> {
     /// Where in the file the text starts.
     base: u64,
     pub(super) text: &'t [u8],
-    pub(super) origin: Name,
+    pub(super) origin: Origin,
     /// Whether another error of this file is shown, so that a hint is worth the time.
     pub(super) hints: bool,
 }
@@ -141,7 +171,7 @@ impl<'t> Frame<'t> {
     }
 
     pub(super) fn context<'a>(&'a self, apex: &'a Name) -> Context<'a> {
-        Context { origin: &self.origin, apex: Some(apex), hints: self.hints }
+        Context { origin: &self.origin.name, apex: Some(apex), hints: self.hints }
     }
 
     /// A word that must stand without quotes.
@@ -163,9 +193,9 @@ impl<'t> Frame<'t> {
 impl Reader<'_, '_> {
     /// Reads a file window by window.
     pub(super) fn read_file(&mut self, file: u16, input: &mut dyn io::Read, origin: Name) -> io::Result<()> {
-        let mut window = Window::new(self.buffers.pop().unwrap_or_default());
+        let mut window = Window::new(self.buffers.pop().unwrap_or_default(), self.way.sizes);
         let mut progress = Progress::starting_at(0);
-        let (mut origin, mut hints, mut tokens) = (origin, true, Vec::new());
+        let (mut origin, mut hints, mut tokens) = (Origin::new(origin, self.apex), true, Vec::new());
         loop {
             window.advance(progress.at, input)?;
             let mut frame = Frame { file, base: window.base(), text: window.text(), origin, hints };
@@ -181,7 +211,15 @@ impl Reader<'_, '_> {
                 progress.at = 0;
             }
             let mut lexer = Lexer::resume(frame.text, window.goes_on(), progress);
-            while let Some(line) = lexer.next_line(&mut tokens) {
+            loop {
+                if self.way.plain {
+                    let (at, number) = lexer.position();
+                    if let Some(next) = self.read_plain(&frame, at, number) {
+                        lexer.pass_line(next);
+                        continue;
+                    }
+                }
+                let Some(line) = lexer.next_line(&mut tokens) else { break };
                 if let Err(fault) = self.read_line(&mut frame, line, &tokens) {
                     self.fail(&frame, fault);
                     frame.hints = self.content.report.has_room(file);
@@ -278,7 +316,7 @@ impl Reader<'_, '_> {
         self.owner = Owner::Bad;
         let word = frame.plain_word(token, "owner")?;
         self.name.clear();
-        Name::append_parsed(word.text, Some(&frame.origin), &mut self.name)
+        Name::append_parsed(word.text, Some(&frame.origin.name), &mut self.name)
             .map_err(|error| bad_name("owner", &word, error))?;
         if let Some(warning) = rdata::doubled_origin(&word, &self.name, frame.context(self.apex)) {
             self.warn(frame, warning);

@@ -2,10 +2,17 @@
 
 use std::io::{self, ErrorKind, Read};
 
-/// Octets that are read of a file at first: most files are not longer.
-const FIRST: usize = 16 << 10;
-/// Octets of the parts after it. One line that is longer than this makes the window grow.
-const NEXT: usize = 256 << 10;
+/// How much of a file is read at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Octets at first.
+    pub(super) first: usize,
+    /// Octets of the parts after it. One line that is longer than this makes the window grow.
+    pub(super) next: usize,
+}
+
+/// Most files are not longer than the first part.
+pub(super) const SIZES: Sizes = Sizes { first: 16 << 10, next: 256 << 10 };
 
 /// Octets of a file, from some place on.
 #[derive(Debug)]
@@ -15,12 +22,13 @@ pub(super) struct Window {
     /// Where in the file they start.
     base: u64,
     ended: bool,
+    sizes: Sizes,
 }
 
 impl Window {
     /// A window in front of the file, whose octets will stand in `buffer`.
-    pub(super) fn new(buffer: Vec<u8>) -> Self {
-        Self { buffer, filled: 0, base: 0, ended: false }
+    pub(super) fn new(buffer: Vec<u8>, sizes: Sizes) -> Self {
+        Self { buffer, filled: 0, base: 0, ended: false, sizes }
     }
 
     /// Drops the octets before `keep` and reads on behind the others, at least one octet or the end.
@@ -32,7 +40,7 @@ impl Window {
         let is_first = self.base == 0 && self.filled == 0;
         self.base += keep as u64;
         self.filled -= keep;
-        let room = if is_first { FIRST } else { NEXT };
+        let room = if is_first { self.sizes.first } else { self.sizes.next };
         if self.buffer.len() < room || self.filled > self.buffer.len() / 2 {
             self.buffer.resize(room.max(self.filled * 2), 0);
         }

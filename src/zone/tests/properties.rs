@@ -7,7 +7,10 @@ use proptest::prelude::*;
 
 use super::{HEAD, apex, opened};
 use crate::diagnostic::has_errors;
-use crate::zone::{Rrset, Zone, display_rdata, read};
+use crate::dns::Name;
+use crate::zone::reader::{FAST, Way};
+use crate::zone::window::Sizes;
+use crate::zone::{Rrset, Zone, display_rdata, read, read_in};
 
 /// Files that hold most of what can be written, to be cut and mixed.
 const SAMPLES: &[&str] = &[
@@ -47,7 +50,113 @@ fn check_sound(text: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Octet by octet and word by word, files are read as they are fast.
+fn check_ways(text: &[u8]) -> Result<(), TestCaseError> {
+    let hubs = ["a.example.net.", "b.c.example.net."].map(|name| Name::parse(name, None).unwrap()).into();
+    let read = |way| {
+        let (zone, diagnostics) = read_in(way, Path::new("a.zone"), &apex(), &hubs, &mut |path| {
+            Ok(if path == "a.zone" { opened(text) } else { opened("i A 192.0.2.1\n") })
+        });
+        (zone.map(|zone| (zone.positions.clone(), zone.rrsets().collect::<Vec<_>>())), diagnostics)
+    };
+    let fast = read(FAST);
+    for (first, next, plain) in [(1, 1, false), (3, 40, true)] {
+        prop_assert_eq!(&fast, &read(Way { sizes: Sizes { first, next }, plain }));
+    }
+    Ok(())
+}
+
+/// A line that is a plain record, or nearly one.
+fn line() -> impl Strategy<Value = String> {
+    let owner = prop::sample::select(
+        &[
+            "a",
+            "A",
+            "b.c",
+            "B.c.example.net.",
+            "x.org.",
+            "@",
+            "",
+            "",
+            "*",
+            "a..b",
+            "$a",
+            "a\\.b",
+            "example.net",
+            "1",
+            "a.",
+            "é",
+        ][..],
+    );
+    let gap = || prop::sample::select(&[" ", " ", " ", "\t ", "", "(", "\r"][..]);
+    let header =
+        prop::collection::vec(prop::sample::select(&["60", "IN", "in", "1h", "60", "9999999999", "0"][..]), 0..3);
+    let rdata = prop::sample::select(
+        &[
+            "A 192.0.2.1",
+            "A 192.0.2.01",
+            "A 1.2.3",
+            "A 256.0.0.1",
+            "a 192.0.2.2",
+            "A 192.0.2.1.",
+            "AAAA ::1",
+            "AAAA ::g",
+            "AAAA ::1.2.3.4",
+            "NS b",
+            "NS @",
+            "NS example.net",
+            "CNAME b.c",
+            "CNAME a.example.net.",
+            "PTR b",
+            "MX 1 b",
+            "MX 65536 b",
+            "MX 1",
+            "MX 01 b.",
+            "TXT x",
+            "TXT \"x y\"",
+            "TXT \"x\" \"y\"",
+            "TXT \"x\"\"y\"",
+            "TXT \"",
+            "TXT \"\\\"\"",
+            "TXT",
+            "SRV 0 0 1 b",
+            "DNAME b",
+            "A 192.0.2.1 x",
+            "TYPE1 \\# 4 00000000",
+            "A \\# 4 00000000",
+        ][..],
+    );
+    let end = prop::sample::select(&["\n", "\n", " \n", "\r\n", ";x\n", " ; x\n", ")\n", "\n\n", ""][..]);
+    (owner, gap(), header, gap(), rdata, end).prop_map(|(owner, gap, header, after, rdata, end)| {
+        let header: String = header.iter().map(|word| format!("{word}{after}")).collect();
+        format!("{owner}{gap}{header}{rdata}{end}")
+    })
+}
+
 proptest! {
+    #[test]
+    fn plain_lines_are_read_as_any_others(
+        lines in prop::collection::vec(line(), 0..12),
+        origin in prop::sample::select(&["", "", "$ORIGIN net.\n", "$ORIGIN org.\n", "$ORIGIN c\n"][..]),
+        head in prop::sample::select(&[HEAD, HEAD, "@ SOA a b 1 2 3 4 5\n@ NS b\n", "", "\u{feff}"][..]),
+    ) {
+        check_ways(format!("{head}{origin}{}", lines.concat()).as_bytes())?;
+    }
+
+    #[test]
+    fn files_are_read_alike_in_any_parts(
+        sample in prop::sample::select(SAMPLES),
+        edits in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(WORDS), 0..30_usize), 0..4),
+    ) {
+        let mut text = sample.as_bytes().to_vec();
+        for (index, word, cut) in edits {
+            let at = index.index(text.len() + 1);
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, word.bytes());
+        }
+        check_ways(&text)?;
+    }
+
     #[test]
     fn any_octets_are_read_or_refused(text in prop::collection::vec(any::<u8>(), 0..200)) {
         check_sound(&text)?;
