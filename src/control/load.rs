@@ -1,6 +1,7 @@
 //! I/O shell: zones and policy from the folder to a snapshot's content.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads the zones folder, measures how long it takes")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +20,7 @@ pub struct Files {
     /// The policy; `None` when it was refused.
     pub policy: Option<Policy>,
     /// The zones that were accepted.
-    pub zones: Vec<Arc<Zone>>,
+    pub zones: Vec<Zone>,
     /// Every problem of every file.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -41,8 +42,11 @@ pub fn read(folder: &Path) -> Files {
     let mut policies = Vec::new();
     for path in listed {
         let is_zone = path.extension().is_some_and(|extension| extension == "zone");
+        if is_zone {
+            masters.push(path);
+            continue;
+        }
         match std::fs::read(&path) {
-            Ok(text) if is_zone => masters.push(Source::new(path, text)),
             Ok(text) => policies.push(Source::new(path, text)),
             Err(error) => {
                 files.diagnostics.push(Diagnostic::without_place(format!("cannot read {}: {error}", path.display())));
@@ -51,18 +55,18 @@ pub fn read(folder: &Path) -> Files {
     }
     let hubs = policy::hub_names(&policies);
     let mut refused = Vec::new();
-    for source in masters {
-        let apex = match apex_of(&source.path) {
+    for path in masters {
+        let apex = match apex_of(&path) {
             Ok(apex) => apex,
             Err(problem) => {
                 files.diagnostics.push(*problem);
                 continue;
             }
         };
-        let (zone, problems) = zone::read_beside_hubs(source, &apex, &hubs, &mut |include| std::fs::read(include));
+        let (zone, problems) = zone::read_beside_hubs(&path, &apex, &hubs, &mut |path| Ok(Box::new(File::open(path)?)));
         files.diagnostics.extend(problems);
         match zone {
-            Some(zone) => files.zones.push(Arc::new(zone)),
+            Some(zone) => files.zones.push(zone),
             None => refused.push(apex),
         }
     }
@@ -118,7 +122,7 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
     let read = started.elapsed();
     let Some(policy) = policy.filter(|_| !has_errors(&diagnostics)) else { return (None, diagnostics) };
     let started = Instant::now();
-    let content = match compile(zones.iter().map(|zone| tree_of(zone)).collect(), &policy) {
+    let content = match compile(zones.into_iter().map(|zone| zone.tree).collect(), &policy) {
         Ok(content) => content,
         Err(refused) => {
             diagnostics.extend(refused.iter().map(Refused::diagnostic));
@@ -128,19 +132,6 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
     let warnings = diagnostics.iter().map(ToString::to_string).collect();
     let compile = started.elapsed();
     (Some(Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile }), diagnostics)
-}
-
-fn tree_of(zone: &Zone) -> zone::store::Tree {
-    let mut builder = zone::store::Builder::new(&zone.apex);
-    for (name, rrsets) in &zone.nodes {
-        let mut entries = Vec::new();
-        for (rtype, rrset) in rrsets {
-            let entry = |rdata| zone::store::Entry { rtype: *rtype, ttl: rrset.ttl, rdata };
-            entries.extend(rrset.rdatas.iter().map(|rdata| entry(rdata)));
-        }
-        builder.add(name.wire(), &entries);
-    }
-    builder.finish().expect("bridge")
 }
 
 impl From<&[Diagnostic]> for LoadFailure {

@@ -59,50 +59,56 @@ impl Name {
     /// # Errors
     /// As [`Name::parse`].
     pub fn parse_bytes(text: &[u8], origin: Option<&Name>) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 2 + origin.map_or(0, |origin| origin.wire.len()));
+        Self::append_parsed(text, origin, &mut wire)?;
+        Ok(Self { wire: wire.into_boxed_slice() })
+    }
+
+    /// [`Name::parse_bytes`] in uncompressed wire form to the end of `wire`, where on an error something may be left.
+    ///
+    /// # Errors
+    /// As [`Name::parse`].
+    pub(crate) fn append_parsed(text: &[u8], origin: Option<&Name>, wire: &mut Vec<u8>) -> Result<(), NameError> {
+        let start = wire.len();
         match text {
             b"" => return Err(NameError::Empty),
-            b"." => return Ok(Self::root()),
-            b"@" => return origin.cloned().ok_or(NameError::Relative),
+            b"." => {
+                wire.push(0);
+                return Ok(());
+            }
+            b"@" => {
+                wire.extend_from_slice(&origin.ok_or(NameError::Relative)?.wire);
+                return Ok(());
+            }
             _ => {}
         }
-        let mut wire = Vec::with_capacity(text.len() + 2);
-        let mut label = 0;
-        wire.push(0);
-        let mut rest = text.iter().copied();
-        let mut absolute = false;
-        while let Some(octet) = rest.next() {
-            absolute = false;
-            let octet = match octet {
-                b'.' => {
-                    close_label(&mut wire, label)?;
-                    label = wire.len();
+        let mut rest = text;
+        loop {
+            let label = wire.len();
+            wire.push(0);
+            loop {
+                let plain = rest.iter().position(|octet| matches!(octet, b'.' | b'\\')).unwrap_or(rest.len());
+                wire.extend_from_slice(&rest[..plain]);
+                rest = &rest[plain..];
+                let [b'\\', escaped @ ..] = rest else { break };
+                let octet;
+                (octet, rest) = unescape(escaped).ok_or(NameError::BadEscape)?;
+                wire.push(octet);
+            }
+            close_label(wire, label)?;
+            match rest {
+                [] => {
+                    wire.extend_from_slice(&origin.ok_or(NameError::Relative)?.wire);
+                    break;
+                }
+                [_] => {
                     wire.push(0);
-                    absolute = true;
-                    continue;
+                    break;
                 }
-                b'\\' => {
-                    let first = rest.next().ok_or(NameError::BadEscape)?;
-                    if first.is_ascii_digit() {
-                        let second = rest.next().filter(u8::is_ascii_digit).ok_or(NameError::BadEscape)?;
-                        let third = rest.next().filter(u8::is_ascii_digit).ok_or(NameError::BadEscape)?;
-                        let value =
-                            u16::from(first - b'0') * 100 + u16::from(second - b'0') * 10 + u16::from(third - b'0');
-                        u8::try_from(value).map_err(|_| NameError::BadEscape)?
-                    } else {
-                        first
-                    }
-                }
-                plain => plain,
-            };
-            wire.push(octet);
+                [_, labels @ ..] => rest = labels,
+            }
         }
-        if absolute {
-            // The octet reserved for the next label is the root label.
-        } else {
-            close_label(&mut wire, label)?;
-            wire.extend_from_slice(&origin.ok_or(NameError::Relative)?.wire);
-        }
-        Self::checked(wire)
+        if wire.len() - start > 255 { Err(NameError::TooLong) } else { Ok(()) }
     }
 
     /// Takes uncompressed wire form, exactly one name.
@@ -225,6 +231,18 @@ impl Name {
         let mut wire = self.wire[..kept].to_vec();
         wire.extend_from_slice(&to.wire);
         Some(Self::checked(wire))
+    }
+}
+
+/// The octet that stands behind a backslash, and the text after it.
+fn unescape(text: &[u8]) -> Option<(u8, &[u8])> {
+    match text {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            let value = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
+            Some((u8::try_from(value).ok()?, rest))
+        }
+        [b'0'..=b'9', ..] | [] => None,
+        [octet, rest @ ..] => Some((*octet, rest)),
     }
 }
 

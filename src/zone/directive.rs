@@ -1,26 +1,23 @@
 //! The directives: `$ORIGIN`, `$TTL` (RFC 2308 4), `$INCLUDE` (RFC 1035 5.1) and `$GENERATE`.
 
 use std::ffi::OsStr;
-use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
 
-use super::Position;
 use super::generate::{self, Counter, Template};
 use super::header::{Header, header, read_ttl};
 use super::lexer::{Kind, Lexer, Token};
 use super::rdata::{self, Cursor, RdataError as Fault, bad_name, printable};
-use super::reader::{Frame, Owner, Reader};
-use super::tree::Record;
-use crate::diagnostic::{Source, closest};
+use super::reader::{Frame, Reader, Record};
+use super::rrset::ends_in;
+use crate::diagnostic::closest;
 use crate::dns::Name;
 
 /// Files open inside each other.
 const MAX_DEPTH: usize = 20;
 /// `$INCLUDE`s that one zone may follow, files read several times counted each time.
 const MAX_INCLUSIONS: u32 = 10_000;
-impl Reader<'_> {
+impl Reader<'_, '_> {
     /// Carries out the directive `name` of line `number`.
     pub(super) fn read_directive(
         &mut self,
@@ -60,9 +57,8 @@ impl Reader<'_> {
         let word = frame.plain_word(token, "origin")?;
         let origin =
             Name::parse_bytes(word.text, Some(&frame.origin)).map_err(|error| bad_name("origin", &word, error))?;
-        let context = frame.context(self.apex);
-        if let Some(warning) = rdata::doubled_origin(&word, &origin, context) {
-            self.warn(frame.file, warning);
+        if let Some(warning) = rdata::doubled_origin(&word, origin.wire(), frame.context(self.apex)) {
+            self.warn(frame, warning);
         }
         Ok(origin)
     }
@@ -78,47 +74,46 @@ impl Reader<'_> {
         let mut written = Vec::new();
         let start = token.start + usize::from(token.kind == Kind::Quoted);
         rdata::unescape(token.text(frame.text), start, &mut written)?;
-        let including = &self.content.files[usize::from(frame.file)].path;
+        let including = &self.content.files[usize::from(frame.file)];
         let path = including.parent().unwrap_or(Path::new("")).join(OsStr::from_bytes(&written));
         let shown = path.display();
-        if self.open.iter().any(|open| is_same(&self.content.files[usize::from(*open)].path, &path)) {
-            let chain: Vec<_> = self
-                .open
-                .iter()
-                .map(|open| self.content.files[usize::from(*open)].path.display().to_string())
-                .collect();
+        if self.reading.iter().any(|file| is_same(&self.content.files[usize::from(*file)], &path)) {
+            let name = |file: &u16| self.content.files[usize::from(*file)].display().to_string();
+            let chain: Vec<_> = self.reading.iter().map(name).collect();
             let message = format!("`{shown}` includes itself: {} -> {shown}", chain.join(" -> "));
             return Err(Fault::new(token.span(), message));
         }
-        if self.open.len() > MAX_DEPTH {
+        if self.reading.len() > MAX_DEPTH {
             return Err(Fault::new(token.span(), format!("more than {MAX_DEPTH} files included inside each other")));
         }
         self.inclusions += 1;
         if self.inclusions > MAX_INCLUSIONS {
             return Err(Fault::new(token.span(), format!("more than {MAX_INCLUSIONS} inclusions in one zone")));
         }
-        let file = self.open_file(&path).map_err(|error| {
+        let unreadable = |error| {
             Fault::new(token.span(), format!("cannot read `{shown}`: {error}"))
                 .hint("a relative path starts at the folder of this file")
-        })?;
-        let owner = self.owner;
-        self.open.push(file);
-        self.read_file(file, origin);
-        self.open.pop();
-        self.owner = owner;
-        Ok(())
+        };
+        let mut input = (self.open)(&path).map_err(unreadable)?;
+        let file = self.number_of(&path);
+        let owner = (self.owner, self.owner_wire.clone());
+        self.reading.push(file);
+        let result = self.read_file(file, &mut *input, origin);
+        self.reading.pop();
+        (self.owner, self.owner_wire) = owner;
+        result.map_err(unreadable)
     }
 
-    /// The file's number; a file that was read before keeps its text.
-    fn open_file(&mut self, path: &Path) -> io::Result<u16> {
+    /// The number of a file; one that was read before has its own.
+    fn number_of(&mut self, path: &Path) -> u16 {
         if let Some(known) = self.known.get(path) {
-            return Ok(*known);
+            return *known;
         }
-        let text = (self.include)(path)?;
+        // There are at most as many as inclusions.
         let number = self.content.files.len() as u16;
-        self.content.files.push(Source { path: Arc::from(path), text: text.into() });
+        self.content.files.push(path.into());
         self.known.insert(path.to_owned(), number);
-        Ok(number)
+        number
     }
 
     fn read_generate(
@@ -148,12 +143,8 @@ impl Reader<'_> {
             Kind::Quoted => Template::parse(&unescape_quotes(right.text(frame.text)), right.start + 1)?,
             Kind::Plain | Kind::Pair => Template::parse(right.text(frame.text), right.start)?,
         };
-        let owner = self.owner;
-        let mut made = Generated { header, head: *left, body: right, position: number, text: Vec::new(), first: true };
-        let result =
-            counter.numbers().try_for_each(|number| self.generate_one(frame, &mut made, number, &owners, &rdatas));
-        self.owner = owner;
-        result
+        let mut made = Generated { header, head: *left, body: right, line: number, text: Vec::new(), first: true };
+        counter.numbers().try_for_each(|number| self.generate_one(frame, &mut made, number, &owners, &rdatas))
     }
 
     fn generate_one(
@@ -183,21 +174,21 @@ impl Reader<'_> {
         scanned.map_err(|fault| Fault { hint: fault.hint, ..blame(&made.body, fault.message) })?;
         let warning = cursor.warnings.pop().filter(|_| made.first);
         if let Some(warning) = warning {
-            self.warn(frame.file, Fault { hint: warning.hint, ..blame(&made.body, warning.message) });
+            self.warn(frame, Fault { hint: warning.hint, ..blame(&made.body, warning.message) });
         }
         let ttl = self.take_ttl(frame, &made.header, &made.head)?;
-        match self.place_owner(name) {
-            Owner::Inside(owner) => self.content.draft.push(Record {
-                owner,
+        if ends_in(name.wire(), self.apex.wire()) {
+            self.sink.take(&Record {
+                owner: name.wire(),
                 rtype: made.header.rtype,
                 ttl,
-                position: Position { file: frame.file, line: made.position },
-                rdata: self.rdata.as_slice().into(),
-                head: frame.mark(&made.head),
-                body: frame.mark(&made.body),
-            }),
-            _ if made.first => self.warn_outside(frame, &made.head),
-            _ => {}
+                rdata: &self.rdata,
+                line: made.line,
+                head: frame.mark(made.head.span()),
+                body: frame.mark(made.body.span()),
+            });
+        } else if made.first {
+            self.warn_outside(frame, &made.head);
         }
         made.first = false;
         Ok(())
@@ -209,7 +200,7 @@ struct Generated {
     header: Header,
     head: Token,
     body: Token,
-    position: u32,
+    line: u32,
     text: Vec<u8>,
     /// Whether no record was made yet: warnings are given once.
     first: bool,

@@ -57,10 +57,29 @@ pub(super) struct Line {
     pub(super) fault: Option<Fault>,
 }
 
+/// How far a text was read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    /// Where the next logical line starts.
+    pub(super) at: usize,
+    /// Its number, from 1.
+    line: u32,
+    unclosed: u8,
+}
+
+impl Progress {
+    /// Leaves out what is before `at`, which is on the first line.
+    pub(super) fn starting_at(at: usize) -> Self {
+        Self { at, line: 1, unclosed: 0 }
+    }
+}
+
 /// Reads logical lines.
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a [u8],
+    /// Whether the text goes on behind what is here: a line that meets the end is then not read.
+    goes_on: bool,
     at: usize,
     line: u32,
     unclosed: u8,
@@ -68,19 +87,24 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Self::starting_at(text, 0)
+        Self::resume(text, false, Progress::starting_at(0))
     }
 
-    /// Leaves out what is before `at`, which is on the first line.
-    pub(super) fn starting_at(text: &'a [u8], at: usize) -> Self {
-        Self { text, at, line: 1, unclosed: 0 }
+    /// Goes on from `progress` in a text that goes on itself, or ends.
+    pub(super) fn resume(text: &'a [u8], goes_on: bool, progress: Progress) -> Self {
+        let Progress { at, line, unclosed } = progress;
+        Self { text, goes_on, at, line, unclosed }
     }
 
-    /// Puts the next line that is not empty into `tokens`; `None` at the end of the text.
+    pub(super) fn progress(&self) -> Progress {
+        Progress { at: self.at, line: self.line, unclosed: self.unclosed }
+    }
+
+    /// Puts the next line that is not empty into `tokens`; `None` when there is no whole one before the end.
     pub(super) fn next_line(&mut self, tokens: &mut Vec<Token>) -> Option<Line> {
         while self.at < self.text.len() {
             tokens.clear();
-            let line = self.scan_line(tokens);
+            let line = self.scan_line(tokens)?;
             if !tokens.is_empty() || line.fault.is_some() {
                 return Some(line);
             }
@@ -88,7 +112,7 @@ impl<'a> Lexer<'a> {
         None
     }
 
-    fn scan_line(&mut self, tokens: &mut Vec<Token>) -> Line {
+    fn scan_line(&mut self, tokens: &mut Vec<Token>) -> Option<Line> {
         let start = self.at;
         let mut line = Line { number: self.line, blank: matches!(self.text[start], b' ' | b'\t' | b'\r'), fault: None };
         let (mut depth, mut outermost) = (0_usize, start);
@@ -98,7 +122,7 @@ impl<'a> Lexer<'a> {
                     self.at += 1;
                     self.line = self.line.saturating_add(1);
                     if depth == 0 {
-                        return line;
+                        return Some(line);
                     }
                 }
                 b' ' | b'\t' | b'\r' => self.at += 1,
@@ -129,6 +153,10 @@ impl<'a> Lexer<'a> {
                 _ => self.scan_plain(tokens, &mut line),
             }
         }
+        if self.goes_on {
+            (self.at, self.line) = (start, line.number);
+            return None;
+        }
         if depth > 0 {
             tokens.clear();
             line.fault = Some(
@@ -137,7 +165,7 @@ impl<'a> Lexer<'a> {
             );
             self.give_up(outermost, start, line.number);
         }
-        line
+        Some(line)
     }
 
     fn push(&self, tokens: &mut Vec<Token>, line: &mut Line, start: usize, kind: Kind, closed: bool) {

@@ -3,48 +3,85 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::header::{Header, header};
-use super::lexer::{Kind, Lexer, Line, Token};
+use super::lexer::{Kind, Lexer, Line, Progress, Token};
 use super::rdata::{self, Context, Cursor, RdataError as Fault, Word, bad_name, printable};
 use super::report::{Mark, Problem, Report};
-use super::tree::{Draft, Record};
-use super::{Position, ttl};
-use crate::diagnostic::{Severity, Source};
+use super::rrset::ends_in;
+use super::window::Window;
+use super::{Open, ttl};
+use crate::diagnostic::Severity;
 use crate::dns::{Name, Rtype};
 
 /// Offsets are kept in four octets.
-const MAX_FILE: usize = u32::MAX as usize;
+const MAX_FILE: u64 = u32::MAX as u64;
 
-/// What the files say.
+/// A record as it stands in a file.
+#[derive(Debug)]
+pub(super) struct Record<'a> {
+    /// The owner in wire form, at or below the apex.
+    pub(super) owner: &'a [u8],
+    pub(super) rtype: Rtype,
+    pub(super) ttl: u32,
+    pub(super) rdata: &'a [u8],
+    /// The line that it starts in.
+    pub(super) line: u32,
+    /// The owner, or the type where the owner is left blank.
+    pub(super) head: Mark,
+    /// The RDATA.
+    pub(super) body: Mark,
+}
+
+/// Who takes the records.
+pub(super) trait Sink {
+    fn take(&mut self, record: &Record<'_>);
+}
+
+/// What the files say beside their records.
 #[derive(Debug)]
 pub(super) struct Content {
-    pub(super) draft: Draft,
     pub(super) report: Report,
-    pub(super) files: Vec<Source>,
+    pub(super) files: Vec<Arc<Path>>,
     /// Whether every line could be read: what is absent is then really not there.
     pub(super) complete: bool,
 }
 
-/// Reads a file and all that it includes.
-pub(super) fn read(source: Source, apex: &Name, include: &mut dyn FnMut(&Path) -> io::Result<Vec<u8>>) -> Content {
-    let content = Content { draft: Draft::default(), report: Report::default(), files: vec![source], complete: true };
+/// Reads a file and all that it includes, and hands each record to `sink`.
+///
+/// # Errors
+/// When the file itself cannot be read.
+pub(super) fn read(
+    path: &Path,
+    apex: &Name,
+    open: &mut Open<'_>,
+    sink: &mut dyn Sink,
+) -> Result<Content, (Content, io::Error)> {
+    let content = Content { report: Report::default(), files: vec![path.into()], complete: true };
     let mut reader = Reader {
         apex,
-        include,
+        open,
+        sink,
         content,
-        open: vec![0],
+        reading: vec![0],
         known: BTreeMap::new(),
         inclusions: 0,
         owner: Owner::Unknown,
+        owner_wire: Vec::new(),
         default_ttl: None,
         last_ttl: None,
         warned_of_ttl: false,
         generated: 0,
         rdata: Vec::new(),
+        name: Vec::new(),
+        buffers: Vec::new(),
     };
-    reader.read_file(0, apex.clone());
-    reader.content
+    let input = (reader.open)(path);
+    match input.and_then(|mut input| reader.read_file(0, &mut *input, apex.clone())) {
+        Ok(()) => Ok(reader.content),
+        Err(error) => Err((reader.content, error)),
+    }
 }
 
 /// The owner that a line starting with white space takes.
@@ -56,20 +93,23 @@ pub(super) enum Owner {
     Bad,
     /// A name outside the zone.
     Outside,
-    /// One of the draft's owners.
-    Inside(u32),
+    /// The name in [`Reader::owner_wire`].
+    Inside,
 }
 
-pub(super) struct Reader<'a> {
+pub(super) struct Reader<'a, 'o> {
     pub(super) apex: &'a Name,
-    pub(super) include: &'a mut dyn FnMut(&Path) -> io::Result<Vec<u8>>,
+    pub(super) open: &'a mut Open<'o>,
+    pub(super) sink: &'a mut dyn Sink,
     pub(super) content: Content,
     /// The files being read, from the outermost.
-    pub(super) open: Vec<u16>,
+    pub(super) reading: Vec<u16>,
     /// The numbers of the files that were read.
     pub(super) known: BTreeMap<PathBuf, u16>,
     pub(super) inclusions: u32,
     pub(super) owner: Owner,
+    /// The last owner that was written, in wire form.
+    pub(super) owner_wire: Vec<u8>,
     /// From `$TTL`, or from an SOA record without a TTL.
     pub(super) default_ttl: Option<u32>,
     /// The last TTL that was written in a record (RFC 1035 5.1).
@@ -78,11 +118,17 @@ pub(super) struct Reader<'a> {
     pub(super) generated: u32,
     /// Reused from record to record.
     pub(super) rdata: Vec<u8>,
+    /// Reused from owner to owner.
+    name: Vec<u8>,
+    /// Reused from file to file.
+    buffers: Vec<Vec<u8>>,
 }
 
-/// One file while it is read.
+/// The part of a file that is read.
 pub(super) struct Frame<'t> {
     pub(super) file: u16,
+    /// Where in the file the text starts.
+    base: u64,
     pub(super) text: &'t [u8],
     pub(super) origin: Name,
     /// Whether another error of this file is shown, so that a hint is worth the time.
@@ -107,40 +153,57 @@ impl<'t> Frame<'t> {
         Err(Fault::new(token.span(), message).hint("write it without quotes"))
     }
 
-    pub(super) fn mark(&self, token: &Token) -> Mark {
-        Mark::new(self.file, token.span())
+    /// Where these octets of the text stand in the file.
+    pub(super) fn mark(&self, span: std::ops::Range<usize>) -> Mark {
+        let base = self.base as usize;
+        Mark::new(self.file, base + span.start..base + span.end)
     }
 }
 
-impl Reader<'_> {
-    pub(super) fn read_file(&mut self, file: u16, origin: Name) {
-        let source = self.content.files[usize::from(file)].clone();
-        if source.text.len() > MAX_FILE {
-            return self.fail(file, Fault::new(0..0, "file larger than 4 GiB"));
-        }
-        let mut frame = Frame { file, text: &source.text, origin, hints: true };
-        let mut start = 0;
-        if frame.text.starts_with("\u{feff}".as_bytes()) {
-            start = 3;
-            let fault = Fault::new(0..start, "byte order mark, expected plain text");
-            self.fail(file, fault.hint("save the file as UTF-8 without a byte order mark"));
-        }
-        let (mut lexer, mut tokens) = (Lexer::starting_at(frame.text, start), Vec::new());
-        while let Some(line) = lexer.next_line(&mut tokens) {
-            if let Err(fault) = self.read_line(&mut frame, line, &tokens) {
-                self.fail(file, fault);
-                frame.hints = self.content.report.has_room(file);
+impl Reader<'_, '_> {
+    /// Reads a file window by window.
+    pub(super) fn read_file(&mut self, file: u16, input: &mut dyn io::Read, origin: Name) -> io::Result<()> {
+        let mut window = Window::new(self.buffers.pop().unwrap_or_default());
+        let mut progress = Progress::starting_at(0);
+        let (mut origin, mut hints, mut tokens) = (origin, true, Vec::new());
+        loop {
+            window.advance(progress.at, input)?;
+            let mut frame = Frame { file, base: window.base(), text: window.text(), origin, hints };
+            if window.end() > MAX_FILE {
+                self.fail(&Frame { base: 0, ..frame }, Fault::new(0..0, "file larger than 4 GiB"));
+                break;
+            }
+            if window.base() == 0 && progress.at == 0 && frame.text.starts_with("\u{feff}".as_bytes()) {
+                progress.at = 3;
+                let fault = Fault::new(0..3, "byte order mark, expected plain text");
+                self.fail(&frame, fault.hint("save the file as UTF-8 without a byte order mark"));
+            } else {
+                progress.at = 0;
+            }
+            let mut lexer = Lexer::resume(frame.text, window.goes_on(), progress);
+            while let Some(line) = lexer.next_line(&mut tokens) {
+                if let Err(fault) = self.read_line(&mut frame, line, &tokens) {
+                    self.fail(&frame, fault);
+                    frame.hints = self.content.report.has_room(file);
+                }
+            }
+            progress = lexer.progress();
+            (origin, hints) = (frame.origin, frame.hints);
+            if !window.goes_on() {
+                break;
             }
         }
+        self.buffers.push(window.into_buffer());
+        Ok(())
     }
 
-    fn fail(&mut self, file: u16, fault: Fault) {
+    fn fail(&mut self, frame: &Frame<'_>, fault: Fault) {
         self.content.complete = false;
-        self.content.report.push(Problem::of_text(Severity::Error, file, fault));
+        self.content.report.push(Problem::of_text(Severity::Error, frame.mark(fault.span.clone()), fault));
     }
 
-    pub(super) fn warn(&mut self, file: u16, fault: Fault) {
-        self.content.report.push(Problem::of_text(Severity::Warning, file, fault));
+    pub(super) fn warn(&mut self, frame: &Frame<'_>, fault: Fault) {
+        self.content.report.push(Problem::of_text(Severity::Warning, frame.mark(fault.span.clone()), fault));
     }
 
     fn read_line(&mut self, frame: &mut Frame<'_>, line: Line, tokens: &[Token]) -> Result<(), Fault> {
@@ -183,22 +246,22 @@ impl Reader<'_> {
         self.rdata.clear();
         rdata::scan_record(&mut cursor, header.rtype, &mut self.rdata)?;
         for warning in std::mem::take(&mut cursor.warnings) {
-            self.warn(frame.file, warning);
+            self.warn(frame, warning);
         }
         let ttl = self.take_ttl(frame, &header, at)?;
         let body = match fields {
-            [first, .., last] | [first @ last] => Mark::new(frame.file, first.start..last.end),
-            [] => frame.mark(at),
+            [first, .., last] | [first @ last] => first.start..last.end,
+            [] => at.span(),
         };
         match self.owner {
-            Owner::Inside(owner) => self.content.draft.push(Record {
-                owner,
+            Owner::Inside => self.sink.take(&Record {
+                owner: &self.owner_wire,
                 rtype: header.rtype,
                 ttl,
-                position: Position { file: frame.file, line: line.number },
-                rdata: self.rdata.as_slice().into(),
-                head: frame.mark(head),
-                body,
+                rdata: &self.rdata,
+                line: line.number,
+                head: frame.mark(head.span()),
+                body: frame.mark(body),
             }),
             Owner::Outside => self.warn_outside(frame, head),
             Owner::Bad | Owner::Unknown => {}
@@ -208,24 +271,21 @@ impl Reader<'_> {
 
     pub(super) fn warn_outside(&mut self, frame: &Frame<'_>, head: &Token) {
         let message = format!("record outside the zone `{}`, which is ignored", self.apex);
-        self.warn(frame.file, Fault::new(head.span(), message));
+        self.warn(frame, Fault::new(head.span(), message));
     }
 
     fn take_owner(&mut self, frame: &Frame<'_>, token: &Token) -> Result<(), Fault> {
         self.owner = Owner::Bad;
         let word = frame.plain_word(token, "owner")?;
-        let name =
-            Name::parse_bytes(word.text, Some(&frame.origin)).map_err(|error| bad_name("owner", &word, error))?;
-        let context = frame.context(self.apex);
-        if let Some(warning) = rdata::doubled_origin(&word, &name, context) {
-            self.warn(frame.file, warning);
+        self.name.clear();
+        Name::append_parsed(word.text, Some(&frame.origin), &mut self.name)
+            .map_err(|error| bad_name("owner", &word, error))?;
+        if let Some(warning) = rdata::doubled_origin(&word, &self.name, frame.context(self.apex)) {
+            self.warn(frame, warning);
         }
-        self.owner = self.place_owner(name);
+        std::mem::swap(&mut self.owner_wire, &mut self.name);
+        self.owner = if ends_in(&self.owner_wire, self.apex.wire()) { Owner::Inside } else { Owner::Outside };
         Ok(())
-    }
-
-    pub(super) fn place_owner(&mut self, name: Name) -> Owner {
-        if name.is_at_or_below(self.apex) { Owner::Inside(self.content.draft.owner(name)) } else { Owner::Outside }
     }
 
     /// The TTL of a record: its own, that of `$TTL` (RFC 2308 4), the SOA's minimum, or that of the record before
@@ -244,7 +304,7 @@ impl Reader<'_> {
         {
             let message = format!("no TTL: the SOA's minimum, {minimum}, is taken for it and for records without one");
             let hint = format!("write `$TTL {minimum}` before the first record");
-            self.warn(frame.file, Fault::new(at.span(), message).hint(hint));
+            self.warn(frame, Fault::new(at.span(), message).hint(hint));
             self.default_ttl = Some(minimum);
             return Ok(minimum);
         }
@@ -256,7 +316,7 @@ impl Reader<'_> {
             self.warned_of_ttl = true;
             let message = format!("no TTL: {ttl}, that of the record before, is taken here and for others without one");
             let fault = Fault::new(at.span(), message);
-            self.warn(frame.file, fault.hint("write `$TTL` with the TTL meant before the first record"));
+            self.warn(frame, fault.hint("write `$TTL` with the TTL meant before the first record"));
         }
         Ok(ttl)
     }

@@ -1,13 +1,16 @@
 //! The problems of a zone's files, collected while they are read and given places at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead as _, BufReader};
+use std::path::Path;
+use std::sync::Arc;
 
+use super::Open;
+use super::rdata::RdataError;
 use crate::diagnostic::{Diagnostic, Place, Severity, Source};
 
-use super::rdata::RdataError;
-
 /// Problems shown for one file; a last one says how many more there are.
-const MAX_SHOWN: usize = 1_000;
+pub(super) const MAX_SHOWN: usize = 1_000;
 
 /// Octets of one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +21,9 @@ pub(super) struct Mark {
 }
 
 impl Mark {
+    /// The first octet of the first file.
+    pub(super) const START: Self = Self { file: 0, start: 0, end: 0 };
+
     /// Files are at most 4 GiB: [`super::reader`] refuses larger ones.
     pub(super) fn new(file: u16, span: std::ops::Range<usize>) -> Self {
         Self { file, start: span.start as u32, end: span.end as u32 }
@@ -27,26 +33,16 @@ impl Mark {
 /// A diagnostic without its place's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    severity: Severity,
-    mark: Mark,
-    message: String,
-    related: Option<(Mark, String)>,
-    hint: Option<String>,
+    pub(super) severity: Severity,
+    pub(super) mark: Mark,
+    pub(super) message: String,
+    pub(super) related: Option<(Mark, String)>,
+    pub(super) hint: Option<String>,
 }
 
 impl Problem {
-    pub(super) fn error(mark: Mark, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, mark, message: message.into(), related: None, hint: None }
-    }
-
     pub(super) fn warning(mark: Mark, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(mark, message) }
-    }
-
-    #[must_use]
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+        Self { severity: Severity::Warning, mark, message: message.into(), related: None, hint: None }
     }
 
     #[must_use]
@@ -56,8 +52,7 @@ impl Problem {
     }
 
     /// What is wrong with a file's text.
-    pub(super) fn of_text(severity: Severity, file: u16, fault: RdataError) -> Self {
-        let mark = Mark::new(file, fault.span);
+    pub(super) fn of_text(severity: Severity, mark: Mark, fault: RdataError) -> Self {
         Self { severity, mark, message: fault.message, related: None, hint: fault.hint }
     }
 }
@@ -97,32 +92,56 @@ impl Report {
         self.found.iter().any(|[errors, _]| *errors > 0)
     }
 
-    /// The diagnostics in order of files and lines. Of too many, the errors are shown first.
-    pub(super) fn finish(self, files: &[Source]) -> Vec<Diagnostic> {
-        let mut places: Vec<_> = files.iter().map(|source| Places { source, line_starts: Vec::new() }).collect();
-        let mut shown = vec![[0_usize; 2]; files.len()];
-        let mut diagnostics = Vec::new();
-        for problem in self.problems.into_values() {
-            let file = usize::from(problem.mark.file);
-            let room = match problem.severity {
-                Severity::Error => MAX_SHOWN,
-                Severity::Warning => MAX_SHOWN - self.found[file][0].min(MAX_SHOWN),
-            };
-            if shown[file][problem.severity as usize] < room {
-                shown[file][problem.severity as usize] += 1;
-                diagnostics.push(Diagnostic {
-                    severity: problem.severity,
-                    message: problem.message,
-                    place: Some(places[file].place(problem.mark)),
-                    related: problem.related.map(|(mark, label)| (places[usize::from(mark.file)].place(mark), label)),
-                    hint: problem.hint,
-                });
-            }
+    /// Counts problems of a file that are more than are shown.
+    pub(super) fn push_unseen(&mut self, file: u16, severity: Severity, count: usize) {
+        let file = usize::from(file);
+        if self.found.len() <= file {
+            self.found.resize(file + 1, [0; 2]);
         }
+        self.found[file][severity as usize] += count;
+    }
+
+    /// The diagnostics in order of files and lines. Of too many, the errors are shown first. The files with a problem are
+    /// read once more for the lines that are shown.
+    pub(super) fn finish(self, files: &[Arc<Path>], open: &mut Open<'_>) -> Vec<Diagnostic> {
+        let mut room = vec![[MAX_SHOWN; 2]; files.len()];
+        for (room, found) in room.iter_mut().zip(&self.found) {
+            room[Severity::Warning as usize] = MAX_SHOWN - found[Severity::Error as usize].min(MAX_SHOWN);
+        }
+        let shown: Vec<Problem> = self
+            .problems
+            .into_values()
+            .filter(|problem| {
+                let room = &mut room[usize::from(problem.mark.file)][problem.severity as usize];
+                let is_shown = *room > 0;
+                *room -= usize::from(is_shown);
+                is_shown
+            })
+            .collect();
+        let related = |problem: &Problem| problem.related.as_ref().map(|(mark, _)| *mark);
+        let marks: BTreeSet<Mark> =
+            shown.iter().flat_map(|problem| [Some(problem.mark), related(problem)]).flatten().collect();
+        let mut places = BTreeMap::new();
+        for of_file in marks.iter().copied().collect::<Vec<_>>().chunk_by(|a, b| a.file == b.file) {
+            // What cannot be read any more is told without its line.
+            let _ = find_places(&files[usize::from(of_file[0].file)], of_file, open, &mut places);
+        }
+        let mut diagnostics: Vec<_> = shown
+            .into_iter()
+            .map(|problem| {
+                let place = places.get(&problem.mark).cloned();
+                let message = match &place {
+                    Some(_) => problem.message,
+                    None => format!("{}: {}", files[usize::from(problem.mark.file)].display(), problem.message),
+                };
+                let related = problem.related.and_then(|(mark, label)| Some((places.get(&mark)?.clone(), label)));
+                Diagnostic { severity: problem.severity, message, place, related, hint: problem.hint }
+            })
+            .collect();
         for (file, found) in self.found.iter().enumerate().filter(|(_, found)| found.iter().sum::<usize>() > MAX_SHOWN)
         {
             let more = found.iter().sum::<usize>() - MAX_SHOWN;
-            let path = files[file].path.display();
+            let path = files[file].display();
             let severity = if found[0] > 0 { Severity::Error } else { Severity::Warning };
             let message = format!("{path}: {more} more problems than the {MAX_SHOWN} shown");
             diagnostics.push(Diagnostic { severity, ..Diagnostic::without_place(message) });
@@ -131,24 +150,30 @@ impl Report {
     }
 }
 
-/// Finds lines without counting them from the start of the file each time.
-struct Places<'a> {
-    source: &'a Source,
-    line_starts: Vec<usize>,
-}
-
-impl Places<'_> {
-    fn place(&mut self, mark: Mark) -> Place {
-        let text = &self.source.text;
-        if self.line_starts.is_empty() {
-            self.line_starts.push(0);
-            self.line_starts.extend(memchr::memchr_iter(b'\n', text).map(|at| at + 1));
+/// Finds the lines of marks, which are in order, in their file.
+fn find_places(
+    path: &Arc<Path>,
+    marks: &[Mark],
+    open: &mut Open<'_>,
+    places: &mut BTreeMap<Mark, Place>,
+) -> io::Result<()> {
+    let mut input = BufReader::with_capacity(64 << 10, open(path)?);
+    let (mut line, mut start, mut text) = (1, 0, Vec::new());
+    let mut marks = marks.iter().peekable();
+    while marks.peek().is_some() {
+        text.clear();
+        input.read_until(b'\n', &mut text)?;
+        let end = start + text.len();
+        let is_last = !text.ends_with(b"\n");
+        if !is_last {
+            text.pop();
         }
-        let (start, end) = (mark.start as usize, mark.end as usize);
-        let line = self.line_starts.partition_point(|line| *line <= start);
-        let line_start = self.line_starts[line - 1];
-        let line_end = self.line_starts.get(line).map_or(text.len(), |next| next - 1);
-        let one_line = Source { path: self.source.path.clone(), text: text[line_start..line_end].into() };
-        Place { line, ..one_line.place(start - line_start..end - line_start) }
+        while let Some(mark) = marks.next_if(|mark| is_last || (mark.start as usize) < end) {
+            let one_line = Source { path: path.clone(), text: text.as_slice().into() };
+            let offset = |at: u32| (at as usize).saturating_sub(start);
+            places.insert(*mark, Place { line, ..one_line.place(offset(mark.start)..offset(mark.end)) });
+        }
+        (line, start) = (line + 1, end);
     }
+    Ok(())
 }

@@ -137,7 +137,17 @@ impl Builder {
     ///
     /// # Errors
     /// When it needs more than 16 GiB.
+    #[cfg(test)]
     pub(crate) fn finish(self) -> Result<Tree, TooLarge> {
+        self.finish_noting(&mut |_, _| {})
+    }
+
+    /// [`Builder::finish`] that tells `uneven` of the owner, in lower case, and the type of RRsets that came in several
+    /// parts of different TTLs.
+    ///
+    /// # Errors
+    /// As [`Builder::finish`].
+    pub(crate) fn finish_noting(self, uneven: &mut dyn FnMut(&[u8], Rtype)) -> Result<Tree, TooLarge> {
         let Self { mut tree, nodes, mut writer, mut too_large } = self;
         if too_large {
             return Err(TooLarge);
@@ -157,7 +167,7 @@ impl Builder {
         }
         for (first, others) in split {
             let nodes: Vec<NodeId> = [first].into_iter().chain(others).collect();
-            too_large |= tree.join(&nodes, &mut writer).is_none();
+            too_large |= tree.join(&nodes, &mut writer, uneven).is_none();
         }
         too_large |= tree.link_all().is_none();
         tree.octets.shrink_to_fit();
@@ -185,15 +195,13 @@ impl Writer {
                 kept += 1;
                 encoder.encode(first.rtype, first.ttl, [first.rdata], owner, apex, rrsets)
             } else {
-                let ttl = set.iter().map(|position| record(position).ttl).min().unwrap_or_default();
                 let mut seen = BTreeSet::new();
-                let rdatas = set
-                    .iter()
-                    .map(|position| record(position).rdata)
-                    .filter(|rdata| seen.insert(rdata::comparable(first.rtype, rdata)));
-                let rdatas: Vec<&[u8]> = rdatas.collect();
-                kept += rdatas.len();
-                encoder.encode(first.rtype, ttl, rdatas, owner, apex, rrsets)
+                let records = set.iter().map(record);
+                let records: Vec<&Entry<'_>> =
+                    records.filter(|entry| seen.insert(rdata::comparable(first.rtype, entry.rdata))).collect();
+                kept += records.len();
+                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or_default();
+                encoder.encode(first.rtype, ttl, records.iter().map(|record| record.rdata), owner, apex, rrsets)
             };
             debug_assert!(encoded.is_ok(), "RDATA has at most 65,535 octets");
         }
@@ -396,13 +404,19 @@ impl Tree {
     }
 
     /// Makes one node of several with the same name.
-    fn join(&mut self, ids: &[NodeId], writer: &mut Writer) -> Option<()> {
+    fn join(&mut self, ids: &[NodeId], writer: &mut Writer, uneven: &mut dyn FnMut(&[u8], Rtype)) -> Option<()> {
         let first = self.node(*ids.first()?);
         let (name, hash) = (first.name(), first.hash());
         let mut records: Vec<(Rtype, u32, Box<[u8]>)> = Vec::new();
         for rrset in ids.iter().flat_map(|id| self.node(*id).rrsets().iter()) {
             let (rtype, ttl) = (rrset.rtype(), rrset.ttl());
             records.extend(rrset.rdatas(&name, &self.apex).into_iter().map(|rdata| (rtype, ttl, rdata)));
+        }
+        let mut first = BTreeMap::new();
+        for (rtype, ttl, _) in &records {
+            if first.entry(*rtype).or_insert(*ttl) != ttl {
+                uneven(&name.key(), *rtype);
+            }
         }
         let entries: Vec<Entry<'_>> =
             records.iter().map(|(rtype, ttl, rdata)| Entry { rtype: *rtype, ttl: *ttl, rdata }).collect();
@@ -469,15 +483,10 @@ impl Tree {
 
     /// Whether a node or one above it is a cut or owns a DNAME.
     fn is_barred(&self, id: NodeId) -> bool {
-        let mut next = Some(id);
-        while let Some(id) = next {
-            let node = self.node(id);
-            if node.flags() & (CUT | DNAME) != 0 {
-                return true;
-            }
-            next = self.parent(node);
-        }
-        false
+        // Not all that is above need have been made yet.
+        std::iter::successors(Some(self.key_at(id)), |key| above(key))
+            .filter_map(|key| self.find_key(full_hash(key, &self.apex_key), key))
+            .any(|id| self.node(id).flags() & (CUT | DNAME) != 0)
     }
 }
 

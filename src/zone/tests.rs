@@ -18,22 +18,32 @@ fn apex() -> Name {
 
 /// Reads `main.zone` in the folder `zones`, with other files by their path.
 fn read_files(text: &[u8], files: &[(&str, &str)]) -> (Option<Zone>, Vec<Diagnostic>) {
-    let files: BTreeMap<_, _> = files.iter().map(|(path, text)| (PathBuf::from(path), *text)).collect();
-    read(Source::new("zones/main.zone", text), &apex(), &mut |path: &Path| {
-        files.get(path).map(|text| text.as_bytes().to_vec()).ok_or_else(|| io::ErrorKind::NotFound.into())
+    let mut files: BTreeMap<_, _> =
+        files.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect();
+    files.insert("zones/main.zone".into(), text.to_vec());
+    read(Path::new("zones/main.zone"), &apex(), &mut |path: &Path| match files.get(path) {
+        Some(text) => Ok(opened(text.clone())),
+        None => Err(io::ErrorKind::NotFound.into()),
     })
+}
+
+/// A file with this text, opened.
+fn opened(text: impl Into<Vec<u8>>) -> Box<dyn Read> {
+    Box::new(io::Cursor::new(text.into()))
 }
 
 /// The records of a zone as `owner ttl type rdata`, those of the apex's SOA and NS left out.
 fn records(zone: &Zone) -> Vec<String> {
     let mut lines = Vec::new();
-    for (owner, rrsets) in &zone.nodes {
-        for (rtype, rrset) in rrsets.iter().filter(|(rtype, _)| **rtype != Rtype::SOA && **rtype != Rtype::NS) {
-            let line = |rdata| format!("{owner} {} {rtype} {}", rrset.ttl, display_rdata(*rtype, rdata));
-            lines.extend(rrset.rdatas.iter().map(|rdata| line(rdata)));
-        }
+    for Rrset { owner, rtype, ttl, rdatas } in zone.rrsets().filter(|rrset| !is_fixed(rrset.rtype)) {
+        let line = |rdata: &[u8]| format!("{owner} {ttl} {rtype} {}", display_rdata(rtype, rdata));
+        lines.extend(rdatas.iter().map(|rdata| line(rdata)));
     }
     lines
+}
+
+fn is_fixed(rtype: Rtype) -> bool {
+    matches!(rtype, Rtype::SOA | Rtype::NS)
 }
 
 /// A zone with this below its SOA and NS has these records.
@@ -102,11 +112,8 @@ fn ttl_of_a_record_without_one() {
     let check = |text: &str, expected: &[&str]| {
         let (zone, diagnostics) = read_files(text.as_bytes(), &[]);
         let zone = zone.unwrap_or_else(|| panic!("{text}: {diagnostics:?}"));
-        let ttls: Vec<_> = zone
-            .nodes
-            .iter()
-            .flat_map(|(name, rrsets)| rrsets.iter().map(move |(rtype, rrset)| format!("{name} {rtype} {}", rrset.ttl)))
-            .collect();
+        let ttls: Vec<_> =
+            zone.rrsets().map(|rrset| format!("{} {} {}", rrset.owner, rrset.rtype, rrset.ttl)).collect();
         assert_eq!(ttls, expected, "{text}");
     };
     check(
@@ -154,6 +161,20 @@ fn rrsets_take_the_lowest_ttl() {
             "5:1+1 warning: TTL 30 of A `a.example.net.` differs from 60 before; 30, the lowest, is taken for all (the first record: 4:4:1)",
         ],
     );
+    // Records of one owner that stand apart.
+    check_problems(
+        "a 60 A 192.0.2.1\n  50 TXT x\nb A 192.0.2.1\nA 30 A 192.0.2.2\na 50 TXT y\n",
+        &[
+            "7:1+1 warning: TTL 30 of A `a.example.net.` differs from 60 before; 30, the lowest, is taken for all (the first record: 4:4:1)",
+        ],
+    );
+    // A duplicate is dropped with its TTL.
+    check("a 60 A 192.0.2.1\na 30 A 192.0.2.1\n", &["a.example.net. 60 A 192.0.2.1"]);
+    check(
+        "a 60 A 192.0.2.1\nb TXT x\na 30 A 192.0.2.1\n",
+        &["a.example.net. 60 A 192.0.2.1", "b.example.net. 300 TXT \"x\""],
+    );
+    check_problems("a 60 A 192.0.2.1\na 30 A 192.0.2.1\nb TXT x\na 20 A 192.0.2.1\n", &[]);
     // Signatures of different RRsets keep their own.
     let signature = |rtype, ttl| format!("@ {ttl} RRSIG {rtype} 15 2 {ttl} 20360101000000 20260101000000 1 @ AQI=\n");
     check_problems(&format!("{}{}", signature("SOA", 300), signature("TXT", 60)), &[]);
@@ -276,15 +297,15 @@ fn problems_of_included_files() {
 
 #[test]
 fn inclusions_have_a_limit() {
-    let (_, diagnostics) = read(Source::new("0", "$INCLUDE 1\n"), &apex(), &mut |path: &Path| {
+    let (_, diagnostics) = read(Path::new("0"), &apex(), &mut |path: &Path| {
         let number: u32 = path.to_str().and_then(|path| path.parse().ok()).unwrap();
-        Ok(format!("$INCLUDE {}\n", number + 1).into_bytes())
+        Ok(opened(format!("$INCLUDE {}\n", number + 1)))
     });
     assert_eq!(diagnostics[0].to_string(), "20:1:10: error: more than 20 files included inside each other");
     // Each file includes the next one twice.
-    let (_, diagnostics) = read(Source::new("0", "$INCLUDE 1\n$INCLUDE 1\n"), &apex(), &mut |path: &Path| {
+    let (_, diagnostics) = read(Path::new("0"), &apex(), &mut |path: &Path| {
         let number: u32 = path.to_str().and_then(|path| path.parse().ok()).unwrap();
-        Ok(if number < 19 { format!("$INCLUDE {0}\n$INCLUDE {0}\n", number + 1).into_bytes() } else { Vec::new() })
+        Ok(opened(if number < 19 { format!("$INCLUDE {0}\n$INCLUDE {0}\n", number + 1) } else { String::new() }))
     });
     assert!(diagnostics[0].message.contains("more than 10000 inclusions"), "{}", diagnostics[0]);
 }
@@ -320,18 +341,25 @@ fn generated_records() {
 }
 
 #[test]
-fn positions() {
-    let text = format!("{HEAD}a TXT (\n one\n two )\n\nb TXT x\n$INCLUDE i.inc\n");
-    let (zone, _) = read_files(text.as_bytes(), &[("zones/i.inc", "\n\nc TXT y\n")]);
+fn positions_at_and_above_hubs() {
+    let text = format!("{HEAD}a TXT (\n one\n two )\n\nB TXT x\n$INCLUDE i.inc\nb TXT y\n");
+    let name = |name: &str| Name::parse(name, Some(&apex())).unwrap();
+    let hubs = ["a", "h.b", "x.y.C", "none"].map(name).into();
+    let (zone, _) = read_beside_hubs(Path::new("zones/main.zone"), &apex(), &hubs, &mut |path| {
+        Ok(if path == "zones/main.zone" { opened(text.clone()) } else { opened("\n\nc TXT y\nd TXT z\n") })
+    });
     let zone = zone.unwrap();
-    let position = |name: &str| {
-        let node = &zone.nodes[&Name::parse(name, Some(&apex())).unwrap()];
-        let position = node[&Rtype::TXT].position;
-        (zone.files[usize::from(position.file)].to_str().unwrap(), position.line)
+    let position = |owner: &str, rtype| {
+        let position = zone.position(&name(owner), rtype)?;
+        Some((zone.files[usize::from(position.file)].to_str().unwrap(), position.line))
     };
-    assert_eq!(position("a"), ("zones/main.zone", 4));
-    assert_eq!(position("b"), ("zones/main.zone", 8));
-    assert_eq!(position("c"), ("zones/i.inc", 3));
+    assert_eq!(position("A", Rtype::TXT), Some(("zones/main.zone", 4)));
+    assert_eq!(position("b", Rtype::TXT), Some(("zones/main.zone", 8)));
+    assert_eq!(position("c", Rtype::TXT), Some(("zones/i.inc", 3)));
+    assert_eq!(position("@", Rtype::NS), Some(("zones/main.zone", 3)));
+    assert_eq!(position("a", Rtype::A), None);
+    assert_eq!(position("d", Rtype::TXT), None);
+    assert_eq!(position("none", Rtype::TXT), None);
 }
 
 #[test]
@@ -439,9 +467,7 @@ fn octets_that_are_no_text() {
 fn a_record_may_point_at_a_hub() {
     let text = "@ 60 IN SOA ns h 1 2 3 4 5\n@ 60 IN NS ns\nns 60 IN A 192.0.2.1\n@ 60 IN MX 1 hub\n@ 60 IN MX 1 gone\n";
     let hubs = [Name::parse("hub.example.net.", None).unwrap()].into();
-    let include = &mut |_: &Path| Err(std::io::ErrorKind::NotFound.into());
-    let (_, diagnostics) =
-        read_beside_hubs(Source::new("z", text), &Name::parse("example.net.", None).unwrap(), &hubs, include);
+    let (_, diagnostics) = read_beside_hubs(Path::new("z"), &apex(), &hubs, &mut |_| Ok(opened(text)));
     let messages: Vec<_> = diagnostics.iter().map(|diagnostic| diagnostic.message.as_str()).collect();
     assert_eq!(
         messages,

@@ -11,11 +11,11 @@ mod odd;
 mod peers;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use concierge::diagnostic::Source;
 use concierge::dns::{Name, Rtype};
-use concierge::zone::{self, Zone};
+use concierge::zone::{self, Rrset, Zone};
 
 use client::Client;
 use exceptions::{Case, Exceptions};
@@ -135,8 +135,11 @@ impl Us {
 }
 
 fn load(apex: &Name, text: &str) -> Zone {
-    let source = Source::new(PathBuf::from(format!("{apex}zone")), text);
-    let (zone, diagnostics) = zone::read(source, apex, &mut |path| panic!("includes {}", path.display()));
+    let path = PathBuf::from(format!("{apex}zone"));
+    let (zone, diagnostics) = zone::read(&path, apex, &mut |opened| {
+        assert_eq!(opened, path, "nothing is included");
+        Ok(Box::new(Cursor::new(text.to_owned())))
+    });
     zone.unwrap_or_else(|| panic!("{diagnostics:#?}"))
 }
 
@@ -156,7 +159,7 @@ fn questions(zones: &[Zone]) -> BTreeSet<Question> {
     let mut add = |name: Name| {
         names.entry(name.clone()).or_insert(name);
     };
-    for (owner, rrsets) in zones.iter().flat_map(|zone| &zone.nodes) {
+    for Rrset { owner, rtype, rdatas, .. } in zones.iter().flat_map(Zone::rrsets) {
         let mut above = Some(owner.clone());
         while let Some(name) = above {
             above = name.parent();
@@ -166,19 +169,19 @@ fn questions(zones: &[Zone]) -> BTreeSet<Question> {
         let below = [&b"x"[..], b"*", b"zzz", b"ent", b"ns", b"www"];
         below.iter().filter_map(|label| owner.child(label).ok()).for_each(&mut add);
         owner.child(b"b").and_then(|name| name.child(b"A")).into_iter().for_each(&mut add);
-        if rrsets.contains_key(&Rtype::DNAME) {
+        if rtype == Rtype::DNAME {
             // Some substitutions make too long a name.
             owner.child(&[b'l'; 63]).into_iter().for_each(&mut add);
         }
         let parent = owner.parent().into_iter();
         parent.flat_map(|parent| beside.iter().filter_map(move |label| parent.child(label).ok())).for_each(&mut add);
         let pointed = [(Rtype::NS, 0), (Rtype::CNAME, 0), (Rtype::DNAME, 0), (Rtype::MX, 2), (Rtype::SRV, 6)];
-        for (rtype, skipped) in pointed {
-            for rdata in rrsets.get(&rtype).into_iter().flat_map(|rrset| &rrset.rdatas) {
+        if let Some((_, skipped)) = pointed.into_iter().find(|(pointing, _)| *pointing == rtype) {
+            for rdata in rdatas {
                 Name::from_wire(&rdata[skipped..]).into_iter().for_each(&mut add);
             }
         }
-        types.extend(rrsets.keys());
+        types.insert(rtype);
     }
     let mut questions = BTreeSet::new();
     for (position, name) in names.into_values().enumerate() {

@@ -12,9 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use concierge::diagnostic::{Diagnostic, Severity, Source};
+use concierge::diagnostic::{Diagnostic, Severity};
 use concierge::dns::{Name, Rtype};
-use concierge::zone::{self, Zone, display_rdata};
+use concierge::zone::{self, Rrset, Zone, display_rdata};
 
 /// Files of `accept` that BIND 9.18 reads otherwise.
 const BIND_DIFFERS: &[(&str, &str)] = &[
@@ -214,9 +214,8 @@ fn reason(list: &[(&'static str, &'static str)], file: &Path) -> Option<&'static
 }
 
 fn read(file: &Path) -> (Option<Zone>, Vec<Diagnostic>) {
-    let text = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let (folder, name) = (file.parent().expect("a file of a folder"), file.file_name().expect("a file's name"));
-    zone::read(Source::new(name, text), &apex(file), &mut |path| fs::read(folder.join(path)))
+    zone::read(Path::new(name), &apex(file), &mut |path| Ok(Box::new(fs::File::open(folder.join(path))?)))
 }
 
 fn accepted(file: &Path) -> Zone {
@@ -226,23 +225,19 @@ fn accepted(file: &Path) -> Zone {
 }
 
 fn records(zone: &Zone) -> Records {
-    let rrsets =
-        zone.nodes.iter().flat_map(|(owner, rrsets)| rrsets.iter().map(move |(rtype, rrset)| (owner, rtype, rrset)));
-    rrsets
-        .flat_map(|(owner, rtype, rrset)| {
+    zone.rrsets()
+        .flat_map(|Rrset { owner, rtype, ttl, rdatas }| {
             let owner = owner.to_lowercase().to_string();
-            rrset.rdatas.iter().map(move |rdata| (owner.clone(), rtype.0, rrset.ttl, rdata.to_vec()))
+            rdatas.into_iter().map(move |rdata| (owner.clone(), rtype.0, ttl_of(rtype, ttl, &rdata), rdata.to_vec()))
         })
         .collect()
 }
 
 fn displayed(zone: &Zone) -> String {
     let mut text = String::new();
-    for (owner, rrsets) in &zone.nodes {
-        for (rtype, rrset) in rrsets {
-            for rdata in &rrset.rdatas {
-                text += &format!("{owner} {} IN {rtype} {}\n", rrset.ttl, display_rdata(*rtype, rdata));
-            }
+    for Rrset { owner, rtype, ttl, rdatas } in zone.rrsets() {
+        for rdata in rdatas {
+            text += &format!("{owner} {ttl} IN {rtype} {}\n", display_rdata(rtype, &rdata));
         }
     }
     text
@@ -334,6 +329,14 @@ fn ldns_records(file: &Path) -> Result<Records, String> {
     Ok(with_lowest_ttls(records))
 }
 
+/// A signature has the TTL of what it covers, which its RDATA holds (RFC 4034 3), whatever stands before it.
+fn ttl_of(rtype: Rtype, ttl: u32, rdata: &[u8]) -> u32 {
+    match rdata {
+        [_, _, _, _, a, b, c, d, ..] if rtype == Rtype::RRSIG => u32::from_be_bytes([*a, *b, *c, *d]),
+        _ => ttl,
+    }
+}
+
 /// One TTL for each owner and type, as the zone has it.
 fn with_lowest_ttls(records: Records) -> Records {
     let mut lowest = BTreeMap::new();
@@ -344,7 +347,7 @@ fn with_lowest_ttls(records: Records) -> Records {
     records
         .into_iter()
         .map(|(owner, rtype, _, rdata)| {
-            let ttl = lowest[&(owner.clone(), rtype)];
+            let ttl = ttl_of(Rtype(rtype), lowest[&(owner.clone(), rtype)], &rdata);
             (owner, rtype, ttl, rdata)
         })
         .collect()

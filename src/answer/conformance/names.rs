@@ -100,6 +100,9 @@ mod rfc1034 {
 
 mod rfc2308 {
     use super::*;
+    use crate::answer::testing::rdata;
+    use crate::dns::Rtype;
+    use crate::zone::store::tree_of;
 
     #[test]
     fn section_2_1_name_error() {
@@ -121,8 +124,9 @@ mod rfc2308 {
 
     #[test]
     fn section_3_the_lesser_ttl() {
-        // The same record once more: the lowest TTL is that of all.
-        let short = zone("short.", "@ 20 SOA ns.example.org. host.example.org. 7 3600 600 86400 60");
+        let values = ["ns.example.org.", "host.example.org.", "7", "3600", "600", "86400", "60"];
+        let soa = rdata(Rtype::SOA, &values, &name("short."));
+        let short = tree_of(&name("short."), &[(name("short."), Rtype::SOA, 20, soa)]);
         let shown = ask(&snapshot(&[short], vec![]), &Ask::new("x.short. A"));
         assert!(shown.contains("| short. 20 SOA "), "{shown}");
     }

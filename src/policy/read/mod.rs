@@ -65,17 +65,13 @@ use placement::Zones;
 ///
 /// With an error among the problems there is no policy; with warnings only there is. The problems come in the order of
 /// `sources`, then of lines. Whether the files that `ca` names exist is for the caller to see: this is pure.
-pub fn read(sources: &[Source], zones: &[Arc<Zone>]) -> (Option<Policy>, Vec<Diagnostic>) {
+pub fn read(sources: &[Source], zones: &[Zone]) -> (Option<Policy>, Vec<Diagnostic>) {
     read_beside_refused(sources, zones, &[])
 }
 
 /// [`read`] when some zones' own files were refused: a hub in a zone whose apex is in `refused` is checked by itself,
 /// but neither reported as outside every zone nor held against records that nobody could read.
-pub fn read_beside_refused(
-    sources: &[Source],
-    zones: &[Arc<Zone>],
-    refused: &[Name],
-) -> (Option<Policy>, Vec<Diagnostic>) {
+pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name]) -> (Option<Policy>, Vec<Diagnostic>) {
     let documents: Vec<Document<'_>> = sources.iter().map(Document::parse).collect();
     let mut problems = Vec::new();
     let files: Vec<File<'_>> = documents.iter().map(|document| File::open(document, &mut problems)).collect();

@@ -4,13 +4,13 @@
 //! next reload, and a standby that is not built yet must not keep the rest of the policy from loading.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::super::Answer;
 use super::endpoint::EndpointDraft;
 use super::hub::Draft;
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::dns::{HEADER, MAX_MESSAGE, Name, Rtype};
+use crate::zone::store::Node;
 use crate::zone::{Position, Zone};
 
 /// What reaches every client: without EDNS, and without TCP (RFC 1035 2.3.4).
@@ -24,9 +24,9 @@ const MOST_NAMES_SEARCHED: usize = 10_000;
 pub(super) struct Zones<'z>(BTreeMap<&'z Name, Option<&'z Zone>>);
 
 impl<'z> Zones<'z> {
-    pub(super) fn new(zones: &'z [Arc<Zone>], refused: &'z [Name]) -> Self {
+    pub(super) fn new(zones: &'z [Zone], refused: &'z [Name]) -> Self {
         let refused = refused.iter().map(|apex| (apex, None));
-        Self(refused.chain(zones.iter().map(|zone| (&zone.apex, Some(zone.as_ref())))).collect())
+        Self(refused.chain(zones.iter().map(|zone| (&zone.apex, Some(zone)))).collect())
     }
 
     /// The zone that `name` is in: the deepest one.
@@ -50,7 +50,7 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
             Some(Some(zone)) => {
                 check_above(name, draft, zone, problems);
                 check_beside(name, draft, zone, problems);
-                if zone.nodes.get(&zone.apex).is_some_and(|apex| apex.contains_key(&Rtype::DNSKEY)) {
+                if node(zone, &zone.apex).is_some_and(|apex| apex.of_type(Rtype::DNSKEY).is_some()) {
                     let message = format!(
                         "hub `{name}` is in the signed zone `{}`, but its answers carry no signatures: resolvers that \
                          validate refuse them",
@@ -105,27 +105,27 @@ fn outside(name: &Name, draft: &Draft, zones: &Zones<'_>) -> Diagnostic {
 /// What stands above the hub in its zone must leave it in the zone.
 fn check_above(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diagnostic>) {
     for ancestor in ancestors(name) {
-        let Some(node) = zone.nodes.get(&ancestor) else {
+        let Some(node) = node(zone, &ancestor) else {
             if ancestor == zone.apex {
                 break;
             }
             continue;
         };
         let apex = ancestor == zone.apex;
-        if let Some(ns) = node.get(&Rtype::NS).filter(|_| !apex) {
+        if node.is_cut() {
             let below = if ancestor == *name { "is" } else { "lies below" };
             let message =
                 format!("hub `{name}` {below} the delegation `{ancestor}`, which this zone does not answer for");
             let problem = Diagnostic::error(draft.place.clone(), message)
-                .related(place(zone, ns.position), "the delegation")
+                .related(place(zone, &ancestor, Rtype::NS), "the delegation")
                 .hint("move the hub out of the delegated part, or serve that zone here too");
             problems.push(problem);
         }
-        if let Some(dname) = node.get(&Rtype::DNAME).filter(|_| ancestor != *name) {
+        if node.has_dname() && ancestor != *name {
             // RFC 6672 2.4: nothing exists below a DNAME.
             let message = format!("hub `{name}` lies below the DNAME at `{ancestor}`, which redirects it");
             let problem = Diagnostic::error(draft.place.clone(), message)
-                .related(place(zone, dname.position), "the DNAME")
+                .related(place(zone, &ancestor, Rtype::DNAME), "the DNAME")
                 .hint("move the hub out of the redirected part");
             problems.push(problem);
         }
@@ -137,11 +137,13 @@ fn check_above(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diagn
 
 /// What stands at the hub's own name in its zone.
 fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diagnostic>) {
-    let Some(node) = zone.nodes.get(name) else { return };
+    let Some(node) = node(zone, name) else { return };
+    let types: Vec<Rtype> = node.rrsets().iter().map(|rrset| rrset.rtype()).collect();
     let first_cname = draft.endpoints.iter().find_map(cname);
-    if let Some(rrset) = node.get(&Rtype::CNAME) {
+    if types.contains(&Rtype::CNAME) {
         let message = format!("hub `{name}` has a CNAME in the zone: a name with a CNAME has no other answer");
-        let problem = Diagnostic::error(draft.place.clone(), message).related(place(zone, rrset.position), "the CNAME");
+        let at = place(zone, name, Rtype::CNAME);
+        let problem = Diagnostic::error(draft.place.clone(), message).related(at, "the CNAME");
         problems.push(problem.hint("remove the CNAME from the zone"));
         return;
     }
@@ -154,11 +156,11 @@ fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diag
             .push(Diagnostic::error(at.clone(), message).hint("answer with `addresses`, or use a name below the apex"));
         return;
     }
-    if let (Some((_, at)), Some((_, rrset))) = (first_cname, node.iter().next()) {
+    if let (Some((_, at)), Some(first)) = (first_cname, types.first()) {
         // RFC 1034 3.6.2; which endpoint is active changes, what is beside it in the zone does not.
-        let types: Vec<String> = node.keys().map(Rtype::to_string).collect();
+        let types: Vec<String> = types.iter().map(Rtype::to_string).collect();
         let message = format!("hub `{name}` answers a CNAME, but the zone has {} at this name", types.join(", "));
-        let problem = Diagnostic::error(at.clone(), message).related(place(zone, rrset.position), "in the zone");
+        let problem = Diagnostic::error(at.clone(), message).related(place(zone, name, *first), "in the zone");
         problems.push(problem.hint("remove them from the zone, or answer with `addresses` or `records`"));
         return;
     }
@@ -166,12 +168,9 @@ fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diag
     for endpoint in &draft.endpoints {
         let (Some(answer), Some(at)) = (&endpoint.answer, &endpoint.answer_place) else { continue };
         for rtype in answer.rrsets().iter().map(|rrset| rrset.rtype) {
-            if let Some(rrset) = node.get(&rtype)
-                && reported.insert(rtype)
-            {
+            if types.contains(&rtype) && reported.insert(rtype) {
                 let message = format!("hub `{name}` answers {rtype}, but the zone has {rtype} at this name too");
-                let problem =
-                    Diagnostic::error(at.clone(), message).related(place(zone, rrset.position), "in the zone");
+                let problem = Diagnostic::error(at.clone(), message).related(place(zone, name, rtype), "in the zone");
                 problems.push(problem.hint(format!("remove the {rtype} records from the zone")));
             }
         }
@@ -227,8 +226,8 @@ fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>, zones: &
 }
 
 fn static_cname(name: &Name, zones: &Zones<'_>) -> Option<Name> {
-    let rrset = zones.of(name)??.nodes.get(name)?.get(&Rtype::CNAME)?;
-    Name::from_wire(rrset.rdatas.first()?).ok()
+    let zone = zones.of(name)??;
+    node(zone, name)?.of_type(Rtype::CNAME)?.target(name, &zone.apex, 0)
 }
 
 /// Warns of a CNAME target of which a loaded zone says that it does not exist.
@@ -247,8 +246,11 @@ fn check_target(
     let message = format!("the CNAME target `{target}` does not exist in the loaded zone `{}`", zone.apex);
     let problem = Diagnostic::warning(at.clone(), message);
     let written = target.to_string();
-    let names: Vec<String> = match zone.nodes.len() {
-        0..=MOST_NAMES_SEARCHED => zone.nodes.keys().map(Name::to_string).collect(),
+    let names: Vec<String> = match zone.tree.names() {
+        0..=MOST_NAMES_SEARCHED => {
+            let nodes = zone.tree.nodes().filter(|node| !node.is_empty());
+            nodes.map(|node| node.name().to_string()).collect()
+        }
         _ => Vec::new(),
     };
     problems.push(match closest(&written, names.iter().map(String::as_str)) {
@@ -260,23 +262,17 @@ fn check_target(
 /// Whether the zone answers for `name` with something else than NXDOMAIN: it is there, has something below it
 /// (RFC 8020), is delegated or redirected away, or a wildcard makes it (RFC 4592 3.3.1).
 fn exists(name: &Name, zone: &Zone, has_hub: impl Fn(&Name) -> bool) -> bool {
-    let is_there = |name: &Name| {
-        zone.nodes.range(name..).next().is_some_and(|(node, _)| node.is_at_or_below(name)) || has_hub(name)
-    };
+    let is_there = |name: &Name| zone.tree.find(&name.key()).is_some() || has_hub(name);
     if is_there(name) {
         return true;
     }
     let above = || ancestors(name).skip(1).take_while(|ancestor| ancestor.is_at_or_below(&zone.apex));
-    let leads_away = |ancestor: &Name| {
-        zone.nodes.get(ancestor).is_some_and(|node| {
-            node.contains_key(&Rtype::DNAME) || (*ancestor != zone.apex && node.contains_key(&Rtype::NS))
-        })
-    };
+    let leads_away = |ancestor: &Name| node(zone, ancestor).is_some_and(|node| node.has_dname() || node.is_cut());
     let closest_encloser = above().find(is_there);
     above().any(|ancestor| leads_away(&ancestor))
         || closest_encloser
             .and_then(|encloser| encloser.child(b"*").ok())
-            .is_some_and(|wildcard| zone.nodes.contains_key(&wildcard))
+            .is_some_and(|wildcard| node(zone, &wildcard).is_some())
 }
 
 /// Answers of more than 512 octets do not reach devices whose resolver library knows neither EDNS nor TCP.
@@ -317,8 +313,14 @@ fn ancestors(name: &Name) -> impl Iterator<Item = Name> {
     std::iter::successors(Some(name.clone()), Name::parent)
 }
 
-/// A line of a master file, whose text is not at hand.
-fn place(zone: &Zone, position: Position) -> Place {
+/// The records of a name at or below the apex.
+fn node<'z>(zone: &'z Zone, name: &Name) -> Option<Node<'z>> {
+    zone.tree.find(&name.key()).map(|id| zone.tree.node(id)).filter(|node| !node.is_empty())
+}
+
+/// The line of the first record of a type at a name at or above a hub. Its text is not at hand.
+fn place(zone: &Zone, owner: &Name, rtype: Rtype) -> Place {
+    let position = zone.position(owner, rtype).unwrap_or(Position { file: 0, line: 1 });
     let path = zone.files.get(usize::from(position.file)).cloned().unwrap_or_else(|| std::path::Path::new("").into());
     Place { path, line: position.line as usize, column: 1, width: 1, text: String::new() }
 }

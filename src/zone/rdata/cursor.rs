@@ -129,14 +129,17 @@ impl<'a> Cursor<'a> {
         decimal(word.text).filter(|number| *number <= max).ok_or_else(|| self.bad(what, &word, expected))
     }
 
-    /// A domain name, completed with the origin.
-    pub(in crate::zone) fn name(&mut self, what: What) -> Result<Name, RdataError> {
+    /// A domain name, completed with the origin, in wire form to the end of `out`.
+    pub(in crate::zone) fn name(&mut self, what: What, out: &mut Vec<u8>) -> Result<(), RdataError> {
         let word = self.word(what, "a domain name")?;
-        let name = Name::parse_bytes(word.text, Some(self.context.origin)).map_err(|error| {
+        let at = out.len();
+        Name::append_parsed(word.text, Some(self.context.origin), out).map_err(|error| {
             RdataError::new(word.span.clone(), format!("bad {what} `{}`: {error}", printable(word.text)))
         })?;
-        self.warnings.extend(doubled_origin(&word, &name, self.context));
-        Ok(name)
+        if let Some(warning) = doubled_origin(&word, &out[at..], self.context) {
+            self.warnings.push(warning);
+        }
+        Ok(())
     }
 
     /// One `<character-string>` (RFC 1035 5.1) with its length octet; a token such as `a="b"` is two, as for other
@@ -199,22 +202,27 @@ pub(in crate::zone) fn decimal(text: &[u8]) -> Option<u32> {
     })
 }
 
-/// Warns of a name such as `mail.example.net` under the origin `example.net.`, which lacks its final dot.
-pub(in crate::zone) fn doubled_origin(word: &Word<'_>, name: &Name, context: Context<'_>) -> Option<RdataError> {
+/// Warns of a name such as `mail.example.net` under the origin `example.net.`, which lacks its final dot. `name` is what it
+/// stands for in wire form.
+pub(in crate::zone) fn doubled_origin(word: &Word<'_>, name: &[u8], context: Context<'_>) -> Option<RdataError> {
+    let repeats = |suffix: &Name| {
+        let labels = &suffix.wire()[..suffix.wire().len() - 1];
+        // Where both stand if they do.
+        let origin = name.len().checked_sub(context.origin.wire().len())?;
+        let at = origin.checked_sub(labels.len()).filter(|_| !labels.is_empty())?;
+        (name[at..origin].eq_ignore_ascii_case(labels)
+            && is_label_start(name, at)
+            // An absolute name, which may end in an escaped backslash and a dot, need not be below the origin.
+            && name[origin..].eq_ignore_ascii_case(context.origin.wire()))
+        .then_some(())
+    };
+    if repeats(context.origin).is_none() && context.apex.and_then(repeats).is_none() {
+        return None;
+    }
     if word.text.ends_with(b".") && !word.text.ends_with(b"\\.") || word.text == b"@" {
         return None;
     }
-    // An absolute name, which may end in an escaped backslash and a dot, need not be as long as the origin.
-    let written = name.wire().len().checked_sub(context.origin.wire().len());
-    let relative = &name.wire()[..written.filter(|_| name.is_at_or_below(context.origin))?];
-    let ends_with = |suffix: &Name| {
-        let labels = &suffix.wire()[..suffix.wire().len() - 1];
-        let Some(at) = relative.len().checked_sub(labels.len()) else { return false };
-        !labels.is_empty() && relative[at..].eq_ignore_ascii_case(labels) && is_label_start(relative, at)
-    };
-    if !ends_with(context.origin) && !context.apex.is_some_and(ends_with) {
-        return None;
-    }
+    let name = Name::from_wire(name).ok()?;
     let written = printable(word.text);
     let message = format!("`{written}` has no final dot: it stands for `{name}`");
     Some(RdataError::new(word.span.clone(), message).hint(format!("write `{written}.`")))

@@ -287,10 +287,7 @@ pub(super) fn scan_gateway(cursor: &mut Cursor<'_>, what: What, out: &mut Vec<u8
         }
         1 => scan_address4(cursor, what, out),
         2 => scan_address6(cursor, what, out),
-        3 => {
-            out.extend_from_slice(cursor.name(what)?.wire());
-            Ok(())
-        }
+        3 => cursor.name(what, out),
         other => {
             let token = cursor.token(what, "a gateway of a type from 0 to 3")?;
             let message = format!("{what} of type {other}, expected a type from 0 to 3");

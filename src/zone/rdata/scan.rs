@@ -45,10 +45,10 @@ fn scan_field(cursor: &mut Cursor<'_>, what: What, field: Field, out: &mut Vec<u
         }
         Field::Address4 => fields::scan_address4(cursor, what, out)?,
         Field::Address6 => fields::scan_address6(cursor, what, out)?,
-        Field::Name => out.extend_from_slice(cursor.name(what)?.wire()),
+        Field::Name => cursor.name(what, out)?,
         Field::Names => {
             while !cursor.is_empty() {
-                out.extend_from_slice(cursor.name(what)?.wire());
+                cursor.name(what, out)?;
             }
         }
         Field::Text => cursor.character_string(what, out)?,

@@ -157,6 +157,14 @@ mod rfc6672 {
                 "7:1+5 error: TXT record at `y.x.d.example.net.`, below the DNAME at `d.example.net.` (the DNAME: 4:4:1)",
             ],
         );
+        // Whatever is between comes later or not at all.
+        check_problems(
+            "@ DNAME a.\nz.y.x TXT x\ny.x TXT x\n",
+            &[
+                "5:1+5 error: TXT record at `z.y.x.example.net.`, below the DNAME at `example.net.` (the DNAME: 4:4:1)",
+                "6:1+3 error: TXT record at `y.x.example.net.`, below the DNAME at `example.net.` (the DNAME: 4:4:1)",
+            ],
+        );
         let hashed = "2t7b4g4vsa5smi47k61mv5bv1a22bojr NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\n";
         check_problems(&format!("@ DNAME a.\n{hashed}"), &[]);
     }

@@ -9,7 +9,6 @@ use super::super::{Answer, Failback, HttpProbe, ProbeKind, ProbeName, RegionName
 use super::*;
 use crate::cli::render::render;
 use crate::dns::Rtype;
-use crate::zone::{Position, Rrset};
 
 mod endpoints;
 mod good;
@@ -54,21 +53,20 @@ fn name(text: &str) -> Name {
 }
 
 /// A zone with SOA and NS at its apex and these records: owner, type and, for a CNAME, target.
-fn zone(apex: &str, records: &[(&str, Rtype)]) -> Arc<Zone> {
+fn zone(apex: &str, records: &[(&str, Rtype)]) -> Zone {
     let apex = name(apex);
-    let mut nodes: BTreeMap<Name, BTreeMap<Rtype, Rrset>> = BTreeMap::new();
     let own = [(apex.clone(), Rtype::SOA), (apex.clone(), Rtype::NS)];
     let records = records.iter().map(|(owner, rtype)| (name(owner), *rtype));
-    for (line, (owner, rtype)) in own.into_iter().chain(records).enumerate() {
-        let position = Position { file: 0, line: line as u32 + 1 };
-        let rdata = if rtype == Rtype::CNAME { name("h.example.net.").wire().into() } else { Box::from(*b"") };
-        nodes.entry(owner).or_default().insert(rtype, Rrset { ttl: 60, rdatas: vec![rdata], position });
-    }
-    let files = vec![Path::new("zones/example.net.zone").into()];
-    Arc::new(Zone { apex, nodes, files })
+    let target = name("h.example.net.");
+    let record = |(owner, rtype)| {
+        let rdata: &[u8] = if rtype == Rtype::CNAME { target.wire() } else { b"" };
+        (owner, rtype, 60, rdata.into())
+    };
+    let records: Vec<_> = own.into_iter().chain(records).map(record).collect();
+    Zone::of_records(&apex, "zones/example.net.zone", &records)
 }
 
-fn plain_zone() -> Arc<Zone> {
+fn plain_zone() -> Zone {
     zone("example.net.", &[])
 }
 
@@ -79,7 +77,7 @@ fn lines(problems: &[Diagnostic]) -> Vec<String> {
 
 /// Reads one file and compares its problems, each as `line:column: severity: message (hint: ...)`.
 #[track_caller]
-fn check_in(zones: &[Arc<Zone>], text: &str, expected: &[&str]) -> Option<Policy> {
+fn check_in(zones: &[Zone], text: &str, expected: &[&str]) -> Option<Policy> {
     let (policy, problems) = read(&[Source::new(FILE, text)], zones);
     assert_eq!(lines(&problems), expected, "{text}");
     assert_eq!(policy.is_some(), !expected.iter().any(|line| line.contains(": error: ")), "{text}");
