@@ -76,7 +76,11 @@ impl Compiler {
             return;
         };
         let signed = node.is_some_and(|node| node.of_type(Rtype::DNSKEY).is_some());
-        self.content.depths |= 1 << apex.label_count();
+        let depth = apex.label_count() as u8;
+        let depths = &mut self.content.depths;
+        if let Err(place) = depths.binary_search_by(|known| depth.cmp(known)) {
+            depths.insert(place, depth);
+        }
         let (position, hash) = (self.content.zones.len() as u32 + 1, hash(tree.apex_key()));
         self.content.zones.push(ServedZone { apex, serial, negative, signed, tree });
         let zones = &self.content.zones;

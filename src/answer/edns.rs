@@ -27,6 +27,19 @@ impl Opt {
     }
 }
 
+/// Reads the OPT record that `octets` are, and nothing but it: version 0, well-formed. `None` for anything else.
+#[inline(always)]
+pub(super) fn read_last(octets: &[u8]) -> Option<Opt> {
+    let (fixed, options) = octets.split_first_chunk::<OCTETS>()?;
+    let [0, 0, 41, size_high, size_low, _, 0, flags, _, length_high, length_low] = *fixed else { return None };
+    if options.len() != usize::from(u16::from_be_bytes([length_high, length_low])) || !are_options(options) {
+        return None;
+    }
+    let max_udp_bytes = u16::from_be_bytes([size_high, size_low]).max(512);
+    Some(Opt { max_udp_bytes, version: 0, dnssec_ok: flags & 0x80 != 0 })
+}
+
+#[inline]
 fn are_options(rdata: &[u8]) -> bool {
     let mut options = rdata;
     while let Some([_, _, high, low]) = options.first_chunk() {
@@ -38,13 +51,11 @@ fn are_options(rdata: &[u8]) -> bool {
 
 /// Appends the OPT record of a response: our size, version 0, DO as it came (RFC 3225 3), no option.
 pub(super) fn append(asked: Opt, rcode: Rcode, max_udp_bytes: u16, message: &mut Vec<u8>) {
-    message.push(0);
-    message.extend_from_slice(&Rtype::OPT.0.to_be_bytes());
-    message.extend_from_slice(&max_udp_bytes.to_be_bytes());
+    let [[type_high, type_low], [size_high, size_low]] = [Rtype::OPT.0, max_udp_bytes].map(u16::to_be_bytes);
+    let dnssec_ok = if asked.dnssec_ok { 0x80 } else { 0 };
     // RFC 6891 6.1.3: the upper eight of the response code's twelve bits, then the version.
-    message.extend_from_slice(&[(rcode.0 >> 4) as u8, 0]);
-    message.extend_from_slice(&[if asked.dnssec_ok { 0x80 } else { 0 }, 0]);
-    message.extend_from_slice(&[0, 0]);
+    let extended = (rcode.0 >> 4) as u8;
+    message.extend_from_slice(&[0, type_high, type_low, size_high, size_low, extended, 0, dnssec_ok, 0, 0, 0]);
 }
 
 #[cfg(test)]

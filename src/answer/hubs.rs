@@ -26,16 +26,18 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
         return;
     };
     let Compiler { content, refused, encoder } = compiler;
-    let (number, zone) = (content.hubs.len() as u32, &mut content.zones[position]);
-    let Ok(node) = zone.tree.place_hub(name, number) else {
+    let number = content.hubs.len() as u32;
+    let Ok(node) = content.zones[position].tree.place_hub(name, number) else {
         let sentence = format!("hub {name} makes its zone need more than 16 GiB of memory, the most that one can have");
         refused.push(Refused::new(rule::HUB_IN_ZONE, name, sentence).at(&hub.place));
         return;
     };
+    let served = &*content;
+    let zone = &served.zones[position];
     let node = zone.tree.node(node);
     let fixed = node.rrsets();
     let before = refused.len();
-    let mut check = Check { encoder, hub, apex: &zone.apex, fixed, refused };
+    let mut check = Check { encoder, hub, content: served, apex: &zone.apex, fixed, refused };
     if node.is_cut() {
         check.out_of_place("is delegated away at", &node.name());
     } else if let Some(above) = zone.tree.topmost(node) {
@@ -60,6 +62,8 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
 struct Check<'c> {
     encoder: &'c mut Encoder,
     hub: &'c Hub,
+    /// All zones are in it.
+    content: &'c Content,
     /// Of the hub's zone.
     apex: &'c Name,
     /// What the zone file says at the hub's name.
@@ -131,7 +135,13 @@ impl Check<'_> {
             self.beside(choice, rrset.rtype);
             let mut encoded = Vec::new();
             let rdatas = rrset.rdatas.iter().map(|rdata| &**rdata);
-            match self.encoder.encode(rrset.rtype, ttl, rdatas, owner, apex, &mut encoded) {
+            // Every zone is known here: a query need not look for a target that is in none.
+            let is_served =
+                |target: &[u8]| Cursor::read(target).is_none_or(|name| self.content.zone_at(&name, 0).is_some());
+            self.encoder.leaves = rrset.rtype == Rtype::CNAME && !rrset.rdatas.iter().any(|target| is_served(target));
+            let result = self.encoder.encode(rrset.rtype, ttl, rdatas, owner, apex, &mut encoded);
+            self.encoder.leaves = false;
+            match result {
                 Ok(()) => {
                     self.fits(choice, &encoded);
                     rrsets.push((rrset.rtype, encoded));

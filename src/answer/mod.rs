@@ -6,8 +6,8 @@
 //! says what happened at every step.
 //!
 //! Own code over wire octets, and not a library's: an answer is one look-up by hash and a copy of octets that were made
-//! when the zone was read, and a hub is a name like any other until its RRsets are taken. There is no fast path beside a
-//! general one, and so none to keep alike: every query takes the same few hundred instructions.
+//! when the zone was read, and a hub is a name like any other until its RRsets are taken. `quick` answers what nearly
+//! every query asks, in some four hundred instructions, and leaves all else to the general way.
 
 pub mod compile;
 #[cfg(test)]
@@ -20,6 +20,7 @@ pub mod lookup;
 mod properties;
 pub mod publish;
 mod query;
+mod quick;
 mod refusal;
 mod render;
 pub mod respond;

@@ -6,7 +6,7 @@ use hickory_proto::op::Message;
 use proptest::prelude::*;
 
 use super::lookup::{End, StepResult};
-use super::respond::{Outcome, ResponseLimits, Transport, respond};
+use super::respond::{Outcome, ResponseLimits, Transport, respond, respond_in_full};
 use super::snapshot::{Content, Snapshot};
 use super::testing::{Ask, hub, name, snapshot, zone};
 use crate::dns::{Rcode, Rtype};
@@ -111,8 +111,81 @@ fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: 
     Ok(())
 }
 
+/// Names and types that make most queries plain ones, answered in one pass.
+fn plain() -> impl Strategy<Value = Ask> {
+    let owner = prop::sample::select(vec![
+        "a.s.", "A.S.", "b.s.", "x.c.s.", "c.s.", "nx.a.s.", "nx.s.", "m.s.", "M.S.", "m.n.o.s.", "n.o.s.", "x.l.s.",
+        "s.", "f.s.", "b.a.f.s.", "e.s.", "ns.e.s.", "x.d.s.", "many.s.", "a.f.s.", "x.a.f.s.", "g.s.", "b.a.g.s.",
+        "x.y.s.",
+    ]);
+    let rtype = prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME", "NS", "SOA", "DS", "ANY", "TYPE65400"]);
+    let option = prop::sample::select(vec![
+        vec![],
+        vec![0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8],
+        vec![0, 3, 0, 0, 0, 10, 0, 1, 9],
+        vec![0, 10, 0, 8, 1],
+    ]);
+    let opt = prop::option::of((prop::sample::select(vec![0_u16, 512, 600, 1232, 65_535]), any::<bool>(), option));
+    (owner, rtype, 0..8_u8, any::<u8>(), opt).prop_map(|(owner, rtype, first, second, opt)| {
+        let mut ask = Ask::new(&format!("{owner} {rtype}"));
+        ask.flags = [first, second];
+        match opt {
+            Some((size, dnssec_ok, option)) => ask.opt(size, 0, dnssec_ok, &option),
+            None => ask,
+        }
+    })
+}
+
+/// One pass answers octet for octet what the general way answers, and what it leaves to that leaves no trace.
+fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport) -> Result<(), TestCaseError> {
+    let limits = ResponseLimits { max_udp_bytes: 1232 };
+    let (mut response, mut in_full) = (vec![0xaa; 7], Vec::new());
+    let outcome = respond(snapshot, query, transport, &limits, &mut response);
+    prop_assert_eq!(outcome, respond_in_full(snapshot, query, transport, &limits, &mut in_full));
+    prop_assert_eq!(response, in_full);
+    Ok(())
+}
+
+/// Whether one pass answers it, so that the property above is about something.
+fn is_quick(snapshot: &Snapshot, question: &str) -> bool {
+    let limits = ResponseLimits { max_udp_bytes: 1232 };
+    super::quick::respond(snapshot, &Ask::new(question).octets(), Transport::Udp, &limits, &mut Vec::new()).is_some()
+}
+
+#[test]
+fn what_nearly_every_query_asks_is_answered_in_one_pass() {
+    for world in [&WORLDS[1], &WORLDS[2]] {
+        for question in
+            ["a.s. A", "A.s. AAAA", "x.c.s. A", "nx.a.s. A", "m.n.o.s. A", "s. NS", "x.l.s. TXT", "nx.f.s. A"]
+        {
+            let expected = !matches!(question, "x.c.s. A" | "nx.f.s. A");
+            assert_eq!(is_quick(world, question), expected, "{question}");
+        }
+    }
+    let leaving = snapshot(&[zone("s.", "")], vec![hub("m.s.", "weu cname out.of.")]);
+    assert!(is_quick(&leaving, "m.s. A") && is_quick(&leaving, "m.s. CNAME"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn one_pass_and_the_general_way_answer_alike(
+        ask in prop_oneof![4 => plain(), 1 => query()],
+        transport in transport(),
+        world in 0..WORLDS.len(),
+    ) {
+        hold_alike(&WORLDS[world], &ask.octets(), transport)?;
+    }
+
+    #[test]
+    fn one_pass_and_the_general_way_answer_alike_whatever_is_wrong(
+        query in mutated(),
+        transport in transport(),
+        world in 0..WORLDS.len(),
+    ) {
+        hold_alike(&WORLDS[world], &query, transport)?;
+    }
 
     #[test]
     fn arbitrary_octets(

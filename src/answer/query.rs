@@ -6,12 +6,14 @@ use crate::dns::{Class, HEADER, Opcode, Rtype};
 
 /// What was read of a message that deserves a response.
 pub(super) struct Query<'a> {
+    /// The whole message.
+    octets: &'a [u8],
     pub(super) id: [u8; 2],
     pub(super) opcode: Opcode,
     /// Copied into the response (RFC 1035 4.1.1).
     pub(super) recursion_desired: bool,
     /// The question, where there is exactly one and it can be read.
-    pub(super) question: Option<Question<'a>>,
+    pub(super) question: Option<Question>,
     /// The OPT record, where there is one in its place; the first, should there be more.
     pub(super) opt: Option<Opt>,
     /// Whether the whole message was read and is what a message should be.
@@ -19,9 +21,9 @@ pub(super) struct Query<'a> {
 }
 
 /// The one question of a query.
-pub(super) struct Question<'a> {
-    /// As it came, to be echoed.
-    pub(super) octets: &'a [u8],
+pub(super) struct Question {
+    /// Octets of name, type and class.
+    length: usize,
     pub(super) rtype: Rtype,
     pub(super) class: Class,
 }
@@ -37,6 +39,7 @@ impl<'a> Query<'a> {
         }
         let counts = [4, 6, 8, 10].map(|at| u16::from_be_bytes([header[at], header[at + 1]]));
         let mut query = Self {
+            octets,
             id: [header[0], header[1]],
             opcode: Opcode(header[2] >> 3 & 0x0f),
             recursion_desired: header[2] & 0x01 != 0,
@@ -47,10 +50,10 @@ impl<'a> Query<'a> {
         // RFC 9619 4: more than one question is malformed. None is a question only with a COOKIE (RFC 7873 5.4), which is
         // not implemented; but an OPT record there is answered with one all the same (RFC 6891 6.1.1).
         let rest = match counts[0] {
-            0 => Some(&octets[HEADER..]),
+            0 => octets.get(HEADER..),
             1 => {
                 query.question = Question::read(&octets[HEADER..], name);
-                query.question.as_ref().map(|question| &octets[HEADER + question.octets.len()..])
+                query.question.as_ref().and_then(|question| octets.get(HEADER + question.length..))
             }
             _ => None,
         };
@@ -59,18 +62,24 @@ impl<'a> Query<'a> {
         }
         Some(query)
     }
+
+    /// Header and question as they came: what a response begins with.
+    #[inline(always)]
+    pub(super) fn head(&self) -> &'a [u8] {
+        &self.octets[..HEADER + self.question.as_ref().map_or(0, |question| question.length)]
+    }
 }
 
-impl<'a> Question<'a> {
+impl Question {
     #[inline]
-    fn read(octets: &'a [u8], name: &mut Cursor) -> Option<Self> {
+    fn read(octets: &[u8], name: &mut Cursor) -> Option<Self> {
         if !name.set(octets) {
             return None;
         }
         let length = name.len() + 4;
         let [type_high, type_low, class_high, class_low] = *octets.get(name.len()..length)?.first_chunk()?;
         Some(Self {
-            octets: &octets[..length],
+            length,
             rtype: Rtype(u16::from_be_bytes([type_high, type_low])),
             class: Class(u16::from_be_bytes([class_high, class_low])),
         })

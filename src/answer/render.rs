@@ -33,7 +33,7 @@ pub(super) struct Render<'a> {
     /// Names visited.
     steps: usize,
     /// Where the owners of the DNAMEs in the answer are kept: a chain may pass one twice.
-    dnames: [usize; MAX_STEPS],
+    dnames: Option<[usize; MAX_STEPS]>,
     dnames_used: usize,
     /// Where the target of the DNAME just written stands.
     dname_target: Option<usize>,
@@ -71,6 +71,7 @@ impl Place {
     }
 
     /// Where the last `suffix` octets of the name, which has `length`, can be pointed at.
+    #[inline(always)]
     fn suffix(self, length: usize, suffix: usize) -> Option<usize> {
         let skipped = length.checked_sub(suffix)?;
         let at = if skipped < self.inline {
@@ -85,6 +86,7 @@ impl Place {
 
 impl<'a> Render<'a> {
     /// Starts behind the question of `name`.
+    #[inline(always)]
     pub(super) fn new(
         message: &'a mut Vec<u8>,
         limit: usize,
@@ -103,7 +105,7 @@ impl<'a> Render<'a> {
             truncated: false,
             counts: [0; 3],
             steps: 0,
-            dnames: [0; MAX_STEPS],
+            dnames: None,
             dnames_used: 0,
             dname_target: None,
         }
@@ -127,6 +129,7 @@ impl<'a> Render<'a> {
     /// Appends an RRset of `zone`, or says that it does not fit.
     ///
     /// `owner` is where the owner's name stands; without it, `owner_wire` is written in full.
+    #[inline]
     fn push(
         &mut self,
         section: Section,
@@ -194,7 +197,7 @@ impl<'a> Render<'a> {
 
     /// Whether the DNAME RRset of this node is in the answer.
     fn has_dname(&self, dname: Rrset<'_>) -> bool {
-        self.dnames[..self.dnames_used].contains(&kept_at(dname))
+        self.dnames.is_some_and(|dnames| dnames[..self.dnames_used].contains(&kept_at(dname)))
     }
 
     /// The SOA of a negative answer, with the lesser of its TTL and its MINIMUM (RFC 2308 3 and 5).
@@ -281,7 +284,7 @@ impl<'a> Render<'a> {
 }
 
 impl Visitor for Render<'_> {
-    #[inline]
+    #[inline(always)]
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         self.steps += 1;
         let zone = Zone { zone: found.zone, apex_at: self.place.suffix(name.len(), found.zone.tree.apex_key().len()) };
@@ -303,7 +306,7 @@ impl Visitor for Render<'_> {
                 if self.has_dname(rrset) {
                     return ControlFlow::Continue(());
                 }
-                self.dnames[self.dnames_used] = kept_at(rrset);
+                self.dnames.get_or_insert_default()[self.dnames_used] = kept_at(rrset);
                 self.dnames_used += 1;
                 let owner = Owner::suffix(self.place, name, found.located.node().name_len());
                 let written = self.need(Section::Answer, rrset, owner, zone)?;
@@ -369,7 +372,7 @@ struct Owner<'a> {
 
 impl<'a> Owner<'a> {
     /// The last `length` octets of the name.
-    #[inline]
+    #[inline(always)]
     fn suffix(place: Place, name: &'a Cursor, length: usize) -> Self {
         let wire = name.wire();
         Self { at: place.suffix(wire.len(), length), wire: &wire[wire.len() - length..] }

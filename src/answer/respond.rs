@@ -10,6 +10,7 @@
 use super::cursor::Cursor;
 use super::edns;
 use super::query::{Query, reserved};
+use super::quick;
 use super::render::Render;
 use super::snapshot::Snapshot;
 use super::walk::walk;
@@ -54,6 +55,22 @@ pub fn respond(
     response: &mut Vec<u8>,
 ) -> Outcome {
     response.clear();
+    match quick::respond(snapshot, query, transport, limits, response) {
+        Some(outcome) => outcome,
+        None => respond_in_full(snapshot, query, transport, limits, response),
+    }
+}
+
+/// The general way, which answers every message; `response` is empty before.
+#[inline(never)]
+pub(super) fn respond_in_full(
+    snapshot: &Snapshot,
+    query: &[u8],
+    transport: Transport,
+    limits: &ResponseLimits,
+    response: &mut Vec<u8>,
+) -> Outcome {
+    response.clear();
     let mut name = Cursor::EMPTY;
     let Some(query) = Query::read(query, &mut name) else { return Outcome::Silence };
     let ours = limits.max_udp_bytes.max(512);
@@ -62,10 +79,9 @@ pub fn respond(
         Transport::Tcp => MAX_MESSAGE,
         Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
     };
-    response.extend_from_slice(&[0; HEADER]);
+    response.extend_from_slice(query.head());
     let header = match (verdict(&query), &query.question) {
         (Ok(()), Some(question)) => {
-            response.extend_from_slice(question.octets);
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
             let limit = limit - reserved(query.opt.as_ref());
             let mut render = Render::new(response, limit, dnssec_ok, snapshot, &name);
@@ -78,10 +94,7 @@ pub fn respond(
                 counts: render.counts,
             }
         }
-        (verdict, question) => {
-            if let Some(question) = question {
-                response.extend_from_slice(question.octets);
-            }
+        (verdict, _) => {
             let rcode = verdict.err().unwrap_or(Rcode::FORMERR);
             Header { rcode, authoritative: false, truncated: false, counts: [0; 3] }
         }
@@ -126,21 +139,21 @@ struct Header {
 }
 
 impl Header {
+    #[inline(always)]
     fn write(&self, query: &Query<'_>, message: &mut [u8]) {
+        let Some(header) = message.first_chunk_mut::<HEADER>() else { return };
         let bit = |set: bool, mask: u8| if set { mask } else { 0 };
-        message[0..2].copy_from_slice(&query.id);
-        message[2] = 0x80
+        let flags = 0x80
             | query.opcode.0 << 3
             | bit(self.authoritative, 0x04)
             | bit(self.truncated, 0x02)
             | bit(query.recursion_desired, 0x01);
-        // RA, Z and AD are clear, and so is CD (RFC 4035 3.1.6).
-        message[3] = (self.rcode.0 & 0x0f) as u8;
         let [answers, authorities, additionals] = self.counts;
-        let counts =
-            [u16::from(query.question.is_some()), answers, authorities, additionals + u16::from(query.opt.is_some())];
-        for (at, count) in (4..).step_by(2).zip(counts) {
-            message[at..at + 2].copy_from_slice(&count.to_be_bytes());
-        }
+        let [[a0, a1], [b0, b1], [c0, c1]] =
+            [answers, authorities, additionals + u16::from(query.opt.is_some())].map(u16::to_be_bytes);
+        let questions = u8::from(query.question.is_some());
+        // RA, Z and AD are clear, and so is CD (RFC 4035 3.1.6).
+        let rcode = (self.rcode.0 & 0x0f) as u8;
+        *header = [query.id[0], query.id[1], flags, rcode, 0, questions, a0, a1, b0, b1, c0, c1];
     }
 }

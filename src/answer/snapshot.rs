@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::cursor::Cursor;
 use super::refusal::Refused;
 use crate::dns::Name;
-use crate::dns::hash::Index;
+use crate::dns::hash::{Index, same};
 use crate::zone::rrset::{Rrset, Rrsets};
 use crate::zone::store::{Node, Tree};
 
@@ -67,8 +67,8 @@ pub struct Content {
     pub(super) zones: Vec<ServedZone>,
     /// The positions of the zones, plus one, by the hash of their apex.
     pub(super) apexes: Index,
-    /// A bit for every number of labels that an apex has.
-    pub(super) depths: u128,
+    /// The numbers of labels that apexes have, the largest first.
+    pub(super) depths: Vec<u8>,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
     pub(super) counts: Counts,
@@ -163,27 +163,36 @@ impl Content {
     }
 
     /// The most specific served zone that a name without its first `skipped` labels is in.
-    #[inline]
+    #[inline(always)]
     pub(super) fn zone_at(&self, name: &Cursor, skipped: usize) -> Option<&ServedZone> {
-        let labels = name.labels().checked_sub(skipped)?;
-        // The depths that are not deeper than the name.
-        let mut depths = self.depths & (u128::MAX >> (127 - labels.min(127)));
-        while depths != 0 {
-            let depth = 127 - depths.leading_zeros() as usize;
-            let skipped = name.labels() - depth;
+        for depth in &self.depths {
+            let Some(more) = name.labels().checked_sub(usize::from(*depth)).filter(|more| *more >= skipped) else {
+                continue;
+            };
+            let skipped = more;
             let suffix = name.suffix(skipped);
-            let is = |position: u32| self.zones[position as usize - 1].tree.apex_key() == suffix;
-            if let Some(position) = self.apexes.find(name.hash(skipped), is) {
-                return self.zones.get(position as usize - 1);
+            if let Some(zone) = self.zone_with(name.hash(skipped), suffix) {
+                return Some(zone);
             }
-            depths ^= 1 << depth;
+        }
+        None
+    }
+
+    /// The zone with this apex, in lower case, and its hash.
+    #[inline(always)]
+    pub(super) fn zone_with(&self, hash: u64, apex: &[u8]) -> Option<&ServedZone> {
+        for position in self.apexes.candidates(hash) {
+            let zone = self.zones.get(position as usize - 1)?;
+            if same(zone.tree.apex_key(), apex) {
+                return Some(zone);
+            }
         }
         None
     }
 
     /// The RRsets of a node under these choices; `None` for a hub that has no answer for its choice, which
     /// [`Snapshot::new`] keeps from being published.
-    #[inline]
+    #[inline(always)]
     pub(super) fn rrsets<'a>(&'a self, node: Node<'a>, choices: &[Choice]) -> Option<Rrsets<'a>> {
         match node.hub() {
             None => Some(node.rrsets()),

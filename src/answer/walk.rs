@@ -94,24 +94,34 @@ pub(super) trait Visitor {
 }
 
 /// Visits the name, and the names that it leads to as far as they are served here; `name` is then the last of them.
-#[inline]
+#[inline(always)]
 pub(super) fn walk(snapshot: &Snapshot, name: &mut Cursor, rtype: Rtype, visitor: &mut impl Visitor) -> Ended {
-    let content = &*snapshot.content;
+    let Some(found) = snapshot.content.find(&snapshot.choices, name, rtype) else { return Ended::Unserved };
+    if visitor.visit(name, &found).is_break() {
+        return Ended::Stopped;
+    }
+    match found.verdict {
+        Verdict::Cname(rrset) if rrset.leaves => Ended::Unserved,
+        Verdict::Cname(_) | Verdict::Dname(_) => walk_on(snapshot, name, rtype, visitor, found),
+        _ => Ended::Found,
+    }
+}
+
+/// Goes on behind a CNAME or a DNAME.
+fn walk_on<'a>(
+    snapshot: &'a Snapshot,
+    name: &mut Cursor,
+    rtype: Rtype,
+    visitor: &mut impl Visitor,
+    mut found: Found<'a>,
+) -> Ended {
     let mut seen = [0; MAX_STEPS];
     for step in 0..MAX_STEPS {
-        let print = name.hash(0);
-        if seen[..step].contains(&print) {
-            return Ended::Loop;
-        }
-        seen[step] = print;
-        let Some(found) = content.find(&snapshot.choices, name, rtype) else { return Ended::Unserved };
-        if visitor.visit(name, &found).is_break() {
-            return Ended::Stopped;
-        }
+        seen[step] = name.hash(0);
         match found.verdict {
             // RFC 1034 4.3.2 step 3 a: the search starts over at the canonical name.
             Verdict::Cname(rrset) => {
-                if !follow(name, rrset, found.zone) {
+                if rrset.leaves || !follow(name, rrset, found.zone) {
                     return Ended::Unserved;
                 }
             }
@@ -130,6 +140,19 @@ pub(super) fn walk(snapshot: &Snapshot, name: &mut Cursor, rtype: Rtype, visitor
             }
             _ => return Ended::Found,
         }
+        if seen[..=step].contains(&name.hash(0)) {
+            return Ended::Loop;
+        }
+        if step + 1 == MAX_STEPS {
+            break;
+        }
+        match snapshot.content.find(&snapshot.choices, name, rtype) {
+            Some(next) => found = next,
+            None => return Ended::Unserved,
+        }
+        if visitor.visit(name, &found).is_break() {
+            return Ended::Stopped;
+        }
     }
     Ended::Long
 }
@@ -146,7 +169,7 @@ fn follow(name: &mut Cursor, cname: Rrset<'_>, zone: &ServedZone) -> bool {
 
 impl Content {
     /// One pass of RFC 1034 4.3.2; `None` when no zone holds the name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<'a>(&'a self, choices: &[Choice], name: &Cursor, rtype: Rtype) -> Option<Found<'a>> {
         let (zone, located) = self.locate(name, rtype)?;
         let verdict = match self.rrsets(located.node(), choices) {
@@ -157,7 +180,7 @@ impl Content {
     }
 
     /// Where the name is, whatever the hubs have chosen: a hub exists like any other name.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate<'a>(&'a self, name: &Cursor, rtype: Rtype) -> Option<(&'a ServedZone, Located<'a>)> {
         // Step 2.
         let mut zone = self.zone_at(name, 0)?;
@@ -186,7 +209,7 @@ impl Content {
 
 impl ServedZone {
     /// Where a name at or below the apex is in this zone, be it that another served one is more specific.
-    #[inline]
+    #[inline(always)]
     pub(super) fn locate(&self, name: &Cursor, rtype: Rtype) -> Option<Located<'_>> {
         let tree = &self.tree;
         // The deepest existing ancestor; the apex exists.
@@ -226,7 +249,7 @@ impl ServedZone {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn judge<'a>(located: Located<'a>, rrsets: Rrsets<'a>, rtype: Rtype, signed: bool) -> Verdict<'a> {
     match located {
         Located::Exact(_) | Located::Wildcard(_) => {

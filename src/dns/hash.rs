@@ -7,6 +7,7 @@
 //! The hash has no random key: names come from the operator's files, and a query only looks up.
 
 /// A number for a lower-cased wire name.
+#[inline(always)]
 pub(crate) fn hash(key: &[u8]) -> u64 {
     let mut state = 0x9e37_79b9_7f4a_7c15 ^ key.len() as u64;
     match key.last_chunk::<8>() {
@@ -18,58 +19,59 @@ pub(crate) fn hash(key: &[u8]) -> u64 {
             }
             state = mix(state, u64::from_le_bytes(*last));
         }
-        None => state = mix(state, key.iter().fold(0, |word, octet| word << 8 | u64::from(*octet))),
+        None => state = mix(state, short(key)),
     }
     mix(state, 0x2545_f491_4f6c_dd1d)
 }
 
+/// Fewer than eight octets as one number, which is another one for others of the same length.
+#[inline(always)]
+fn short(octets: &[u8]) -> u64 {
+    match (octets.first_chunk::<4>(), octets.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => octets.iter().fold(0, |word, octet| word << 8 | u64::from(*octet)),
+    }
+}
+
 /// Folded multiplication.
+#[inline(always)]
 fn mix(state: u64, word: u64) -> u64 {
     let product = u128::from(state ^ word) * 0xa076_1d64_78bd_642f;
     (product >> 64) as u64 ^ product as u64
 }
 
-/// Numbers from 1 by the hashes of what they stand for: linear probing, at most seven of eight places taken.
+/// Numbers from 1 by the hashes of what they stand for: linear probing, half of the places taken when it is made and at
+/// most three of four later.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// 0, or a number with bits of the hash above it.
     slots: Box<[u32]>,
     used: usize,
-    /// Bits of a slot that hold the number.
-    number_bits: u32,
+    /// The bits of a slot that hold the number.
+    mask: u32,
 }
 
 impl Index {
     /// An index with room for so many numbers, none above `largest`.
     pub(crate) fn with_capacity(count: usize, largest: u32) -> Self {
-        let slots = vec![0; count + count / 3 + 8].into_boxed_slice();
-        Self { slots, used: 0, number_bits: 32 - largest.leading_zeros() }
+        let slots = vec![0; 2 * count + 2].into_boxed_slice();
+        Self { slots, used: 0, mask: u32::MAX.checked_shr(largest.leading_zeros()).unwrap_or(0) }
     }
 
     /// The number that was inserted with this hash and of which `is` says that it is meant.
-    #[inline]
     pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut at = self.start(hash);
-        let tag = self.tag(hash);
-        loop {
-            let slot = *self.slots.get(at)?;
-            if slot == 0 {
-                return None;
-            }
-            let number = slot & self.mask();
-            if slot & !self.mask() == tag && is(number) {
-                return Some(number);
-            }
-            at += 1;
-            if at == self.slots.len() {
-                at = 0;
-            }
-        }
+        self.candidates(hash).find(|number| is(*number))
+    }
+
+    /// The numbers that may have been inserted with this hash: all that were, and hardly another one.
+    #[inline(always)]
+    pub(crate) fn candidates(&self, hash: u64) -> Candidates<'_> {
+        Candidates { slots: &self.slots, at: self.start(hash), tag: self.tag(hash), mask: self.mask }
     }
 
     /// Adds a number; `rehash` gives the hash of a number inserted before, for when the table grows.
     pub(crate) fn insert(&mut self, hash: u64, number: u32, rehash: impl Fn(u32) -> u64) {
-        if (self.used + 1) * 8 > self.slots.len() * 7 || number > self.mask() {
+        if (self.used + 1) * 4 > self.slots.len() * 3 || number > self.mask {
             self.grow((self.used + 1) * 9 / 8, number, rehash);
         }
         self.put(hash, number);
@@ -77,7 +79,7 @@ impl Index {
 
     /// Puts `new` in the place of `old`, which has the same hash.
     pub(crate) fn replace(&mut self, hash: u64, old: u32, new: u32, rehash: impl Fn(u32) -> u64) {
-        if new > self.mask() {
+        if new > self.mask {
             self.grow(self.used, new, rehash);
         }
         let wanted = old | self.tag(hash);
@@ -97,12 +99,12 @@ impl Index {
     }
 
     fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.slots.iter().filter(|slot| **slot != 0).map(|slot| slot & self.mask())
+        self.slots.iter().filter(|slot| **slot != 0).map(|slot| slot & self.mask)
     }
 
     /// Makes room for so many numbers, and for one as large as `number`.
     fn grow(&mut self, count: usize, number: u32, rehash: impl Fn(u32) -> u64) {
-        let largest = if number > self.mask() { number.saturating_add(number / 8) } else { self.mask() };
+        let largest = if number > self.mask { number.saturating_add(number / 8) } else { self.mask };
         let mut grown = Self::with_capacity(count, largest);
         for known in self.numbers() {
             grown.put(rehash(known), known);
@@ -111,7 +113,7 @@ impl Index {
     }
 
     fn put(&mut self, hash: u64, number: u32) {
-        debug_assert!(number > 0 && number <= self.mask());
+        debug_assert!(number > 0 && number <= self.mask);
         let mut at = self.start(hash);
         while self.slots[at] != 0 {
             at += 1;
@@ -123,20 +125,57 @@ impl Index {
         self.used += 1;
     }
 
-    #[inline]
+    #[inline(always)]
     fn start(&self, hash: u64) -> usize {
         (((hash >> 32) * self.slots.len() as u64) >> 32) as usize
     }
 
-    #[inline]
-    fn mask(&self) -> u32 {
-        u32::MAX.checked_shr(32 - self.number_bits).unwrap_or(0)
-    }
-
-    #[inline]
+    #[inline(always)]
     fn tag(&self, hash: u64) -> u32 {
-        (hash as u32) & !self.mask()
+        (hash as u32) & !self.mask
     }
+}
+
+/// The numbers that a probe meets.
+pub(crate) struct Candidates<'a> {
+    slots: &'a [u32],
+    at: usize,
+    tag: u32,
+    mask: u32,
+}
+
+impl Iterator for Candidates<'_> {
+    type Item = u32;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            let slot = *self.slots.get(self.at)?;
+            if slot == 0 {
+                return None;
+            }
+            self.at += 1;
+            if self.at == self.slots.len() {
+                self.at = 0;
+            }
+            if (slot ^ self.tag) & !self.mask == 0 {
+                return Some(slot & self.mask);
+            }
+        }
+    }
+}
+
+/// Whether two runs of octets are the same: without a call where they are short, as names are.
+#[inline(always)]
+pub(crate) fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let Some((a_first, b_first)) = a.first_chunk::<8>().zip(b.first_chunk::<8>()) else { return short(a) == short(b) };
+    let (Some(a_last), Some(b_last)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else { return false };
+    u64::from_le_bytes(*a_first) == u64::from_le_bytes(*b_first)
+        && u64::from_le_bytes(*a_last) == u64::from_le_bytes(*b_last)
+        && (a.len() <= 16 || a == b)
 }
 
 #[cfg(test)]
@@ -157,6 +196,20 @@ mod tests {
         assert!(distinct(|hash| *hash & 0xffff) > 14_000);
         assert!(distinct(|hash| *hash >> 48) > 14_000);
         assert_eq!(distinct(|hash| *hash), 1 << 14);
+    }
+
+    #[test]
+    fn same_is_equal() {
+        let a: Vec<u8> = (0..40).collect();
+        for length in 0..=40 {
+            assert!(same(&a[..length], &a[..length].to_vec()));
+            assert!(!same(&a[..length], &[&a[..length], &[0][..]].concat()));
+            for at in 0..length {
+                let mut b = a[..length].to_vec();
+                b[at] ^= 1;
+                assert!(!same(&a[..length], &b), "{length} {at}");
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! patched for the others. A name in the RDATA of NS, CNAME, SOA, PTR or MX that ends in the zone's apex is cut there and
 //! ends in two octets as well, for the apex has a place in every message: it is a suffix of the name that was asked.
 //! Name servers below the cut that they serve end in a pointer to its name. Types of later specifications are never
-//! compressed (RFC 3597 4). A pointer is noted as twice its offset in the records, plus one where it means the owner.
+//! compressed (RFC 3597 4). A pointer is noted as twice its offset in the records, plus one where it means the owner; the
+//! number of pointers as twice that number, plus one where the records are known to lead to a name that is not served.
 
 use crate::dns::{Class, Name, Rtype};
 
@@ -32,6 +33,8 @@ pub(crate) struct Rrset<'a> {
     /// The records, at least one.
     pub(crate) wire: &'a [u8],
     pointers: &'a [u8],
+    /// Whether the records are known to lead to a name that is not served.
+    pub(crate) leaves: bool,
 }
 
 /// A compression pointer inside the RDATA.
@@ -53,14 +56,14 @@ pub(crate) enum Base {
 
 impl<'a> Rrset<'a> {
     /// The RRset at the start of `octets`, and what follows it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, rest) = number(octets)?;
         let (count, rest) = number(rest)?;
         let (pointers, rest) = rest.split_first()?;
-        if *pointers == 0 {
+        if *pointers < 2 {
             let (wire, rest) = rest.split_at_checked(length)?;
-            return Some((Self { count: count as u16, wire, pointers: &[] }, rest));
+            return Some((Self { count: count as u16, wire, pointers: &[], leaves: *pointers == 1 }, rest));
         }
         Self::read_with_pointers(octets)
     }
@@ -68,7 +71,8 @@ impl<'a> Rrset<'a> {
     fn read_with_pointers(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, rest) = number(octets)?;
         let (count, rest) = number(rest)?;
-        let (mut pointers, rest) = number(rest)?;
+        let (pointers, rest) = number(rest)?;
+        let (mut pointers, leaves) = (pointers >> 1, pointers & 1 == 1);
         let mut octets = 0;
         while pointers > 0 {
             pointers -= usize::from(*rest.get(octets)? < 0x80);
@@ -76,11 +80,11 @@ impl<'a> Rrset<'a> {
         }
         let (pointers, rest) = rest.split_at_checked(octets)?;
         let (wire, rest) = rest.split_at_checked(length)?;
-        Some((Self { count: count as u16, wire, pointers }, rest))
+        Some((Self { count: count as u16, wire, pointers, leaves }, rest))
     }
 
     /// The type of all records.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rtype(&self) -> Rtype {
         Rtype(u16::from_be_bytes([self.wire[2], self.wire[3]]))
     }
@@ -91,13 +95,13 @@ impl<'a> Rrset<'a> {
     }
 
     /// Whether a pointer stands in the RDATA.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_pointers(&self) -> bool {
         !self.pointers.is_empty()
     }
 
     /// The pointers in the RDATA, in order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pointers(&self) -> impl Iterator<Item = Pointer> + use<'a> {
         let mut rest = self.pointers;
         std::iter::from_fn(move || {
@@ -180,13 +184,13 @@ pub(crate) struct Rrsets<'a> {
 
 impl<'a> Rrsets<'a> {
     /// The RRsets at the start of `octets`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(octets: &'a [u8]) -> Self {
         let (count, octets) = number(octets).unwrap_or_default();
         Self { count, octets }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn iter(&self) -> impl Iterator<Item = Rrset<'a>> + use<'a> {
         let Self { mut count, mut octets } = *self;
         std::iter::from_fn(move || {
@@ -198,9 +202,17 @@ impl<'a> Rrsets<'a> {
     }
 
     /// The RRset of a type.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_type(&self, rtype: Rtype) -> Option<Rrset<'a>> {
-        self.iter().find(|rrset| rrset.rtype() == rtype)
+        let mut octets = self.octets;
+        for _ in 0..self.count {
+            let (rrset, rest) = Rrset::read(octets)?;
+            if rrset.rtype() == rtype {
+                return Some(rrset);
+            }
+            octets = rest;
+        }
+        None
     }
 
     /// Whether there is none: the name of an empty non-terminal.
@@ -239,6 +251,8 @@ pub(crate) fn record_end(wire: &[u8], at: usize) -> usize {
 pub(crate) struct Encoder {
     wire: Vec<u8>,
     pointers: Vec<u8>,
+    /// What is said of the RRsets to come: that they are known to lead to a name that is not served.
+    pub(crate) leaves: bool,
 }
 
 /// An RRset has no record, or a record has more RDATA than its length can say (RFC 1035 3.2.1).
@@ -286,7 +300,7 @@ impl Encoder {
         put_number(self.wire.len(), out);
         // More records than a section can count are more octets than a message can hold.
         put_number(count.min(usize::from(u16::MAX)), out);
-        put_number(pointers, out);
+        put_number(pointers << 1 | usize::from(self.leaves), out);
         out.extend_from_slice(&self.pointers);
         out.extend_from_slice(&self.wire);
         Ok(())
@@ -367,13 +381,16 @@ fn record_ttl(rtype: Rtype, ttl: u32, rdata: &[u8]) -> u32 {
 }
 
 /// Reads a number of seven bits an octet.
-#[inline]
+#[inline(always)]
 pub(crate) fn number(octets: &[u8]) -> Option<(usize, &[u8])> {
-    let (first, rest) = octets.split_first()?;
-    if *first < 0x80 {
-        return Some((usize::from(*first), rest));
+    match octets.split_first()? {
+        (first, rest) if *first < 0x80 => Some((usize::from(*first), rest)),
+        _ => long_number(octets),
     }
-    let (mut value, mut shift, mut rest) = (usize::from(*first & 0x7f), 7, rest);
+}
+
+fn long_number(octets: &[u8]) -> Option<(usize, &[u8])> {
+    let (mut value, mut shift, mut rest) = (0, 0, octets);
     loop {
         let (octet, after) = rest.split_first()?;
         value |= usize::from(*octet & 0x7f) << shift;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rdata;
 use super::rrset::{Encoder, Rrset, Rrsets, ends_in, put_number};
-use crate::dns::hash::{Index, hash};
+use crate::dns::hash::{Index, hash, same};
 use crate::dns::{Name, Rtype};
 
 /// The place of a node in its zone.
@@ -243,11 +243,17 @@ impl Tree {
     }
 
     /// The node with this key, whose name has this hash.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find_key(&self, hash: u64, key: &[u8]) -> Option<NodeId> {
-        self.index.find(hash, |id| self.key_at(id) == key)
+        for id in self.index.candidates(hash) {
+            if same(self.key_at(id), key) {
+                return Some(id);
+            }
+        }
+        None
     }
 
+    #[inline(always)]
     pub(crate) fn node(&self, id: NodeId) -> Node<'_> {
         Node { tree: self, id, octets: &self.octets[id as usize * UNIT..] }
     }
@@ -299,10 +305,12 @@ impl Tree {
     }
 
     /// The wildcard directly below a node.
+    #[inline]
     pub(crate) fn wildcard(&self, node: Node<'_>) -> Option<NodeId> {
-        if node.flags() & WILDCARD == 0 {
-            return None;
-        }
+        if node.flags() & WILDCARD == 0 { None } else { self.find_wildcard(node) }
+    }
+
+    fn find_wildcard(&self, node: Node<'_>) -> Option<NodeId> {
         let key = node.key();
         let mut name = [0; 257];
         name[..2].copy_from_slice(b"\x01*");
@@ -355,7 +363,7 @@ impl Tree {
         self.octets.len().div_ceil(UNIT) as NodeId
     }
 
-    #[inline]
+    #[inline(always)]
     fn key_at(&self, id: NodeId) -> &[u8] {
         key(&self.octets[id as usize * UNIT..])
     }
@@ -507,7 +515,7 @@ impl<'a> Node<'a> {
     }
 
     /// The owner in lower case without the apex, in wire form; empty for the apex.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn key(&self) -> &'a [u8] {
         key(self.octets)
     }
@@ -527,13 +535,13 @@ impl<'a> Node<'a> {
     }
 
     /// Octets of the owner's wire form.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn name_len(&self) -> usize {
         usize::from(self.octets[1]) + self.tree.apex_key.len()
     }
 
     /// The RRsets of the zone file, in order of their types.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn rrsets(&self) -> Rrsets<'a> {
         let flags = self.flags();
         let key = usize::from(self.octets[1]);
@@ -548,7 +556,7 @@ impl<'a> Node<'a> {
     }
 
     /// The number of the hub that answers at this name.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn hub(&self) -> Option<u32> {
         let flags = self.flags();
         if flags & HUB == 0 {
@@ -565,25 +573,25 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is delegated: it has NS and is not the apex.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_cut(&self) -> bool {
         self.flags() & CUT != 0
     }
 
     /// Whether it owns a DNAME.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_dname(&self) -> bool {
         self.flags() & DNAME != 0
     }
 
     /// Whether the wildcard directly below it exists.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_wildcard(&self) -> bool {
         self.flags() & WILDCARD != 0
     }
 
     /// Whether a name above it is a cut or owns a DNAME.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_below(&self) -> bool {
         self.flags() & BELOW != 0
     }
@@ -594,12 +602,12 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is in the way of a search: a cut, the owner of a DNAME, or below one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.flags() & (CUT | DNAME | BELOW) == 0
     }
 
-    #[inline]
+    #[inline(always)]
     fn flags(&self) -> u8 {
         self.octets[0]
     }
@@ -615,7 +623,7 @@ impl<'a> Node<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn key(node: &[u8]) -> &[u8] {
     let length = usize::from(node[1]);
     &node[2..2 + length]

@@ -1,0 +1,211 @@
+//! The answer to a plain query in one pass, or none: the general way then answers it.
+//!
+//! Plain is what nearly every query is: opcode QUERY, one question of class IN for a type of data, nothing behind it but an
+//! OPT record of version 0 with any options, and a name that exists, or whose parent does, without a cut or a DNAME in its
+//! way and with no alias to follow. What is answered here is answered by [`respond`](super::respond::respond) octet for
+//! octet; a property test holds the two against each other. Here nothing is kept that only other queries need: names have
+//! at most 64 octets, and no step but the one.
+
+use super::edns;
+use super::respond::{Outcome, ResponseLimits, Transport};
+use super::snapshot::{Content, ServedZone, Snapshot};
+use crate::dns::hash::hash;
+use crate::dns::{Class, HEADER, MAX_MESSAGE, Rcode, Rtype};
+use crate::zone::rrset::{QUESTION, Rrset};
+use crate::zone::store::Node;
+
+/// Octets of the longest name that is answered here.
+const LONGEST: usize = 64;
+
+/// Labels of the deepest name that is answered here, the root label included.
+const DEEPEST: usize = 16;
+
+/// Octets of type and class behind the name, and of a query with the shortest name.
+const FIELDS: usize = 4;
+
+/// The name of the question, in lower case, with the places of its labels.
+struct Name {
+    lower: [u8; LONGEST],
+    length: usize,
+    offsets: [u8; DEEPEST],
+    labels: usize,
+}
+
+impl Name {
+    /// Takes the name at the start of `octets`, and tells whether it is short enough.
+    #[inline(always)]
+    fn read(&mut self, octets: &[u8]) -> bool {
+        let Self { lower, offsets, .. } = self;
+        let taken = octets.len().min(LONGEST);
+        lower[..taken].copy_from_slice(&octets[..taken]);
+        let (mut at, mut labels) = (0, 0);
+        loop {
+            let label = lower[at];
+            offsets[labels] = at as u8;
+            if label == 0 {
+                break;
+            }
+            at += 1 + usize::from(label);
+            labels += 1;
+            // A label of another kind is longer than this, too.
+            if at >= LONGEST || labels >= DEEPEST {
+                return false;
+            }
+        }
+        lower.make_ascii_lowercase();
+        (self.length, self.labels) = (at + 1, labels);
+        true
+    }
+
+    #[inline(always)]
+    fn suffix(&self, skipped: usize) -> Option<&[u8]> {
+        self.lower.get(usize::from(*self.offsets.get(skipped)?)..self.length)
+    }
+}
+
+/// Answers a plain query into `response`, which is empty before; `None`, and nothing in it, for any other.
+#[inline(always)]
+pub(super) fn respond(
+    snapshot: &Snapshot,
+    query: &[u8],
+    transport: Transport,
+    limits: &ResponseLimits,
+    response: &mut Vec<u8>,
+) -> Option<Outcome> {
+    let header: &[u8; HEADER] = query.first_chunk()?;
+    // One question, no answers, no authorities, at most one additional record.
+    let opts = u64::from_be_bytes(*header.last_chunk()?) ^ 0x0001_0000_0000_0000;
+    // QR, opcode, AA and TC are clear.
+    if opts > 1 || header[2] & 0xfe != 0 {
+        return None;
+    }
+    let mut name = Name { lower: [0; LONGEST], length: 0, offsets: [0; DEEPEST], labels: 0 };
+    if !name.read(&query[HEADER..]) {
+        return None;
+    }
+    let end = HEADER + name.length + FIELDS;
+    let [.., type_high, type_low, class_high, class_low] = *query.get(..end)? else { return None };
+    let rtype = Rtype(u16::from_be_bytes([type_high, type_low]));
+    if u16::from_be_bytes([class_high, class_low]) != Class::IN.0 || !is_plain(rtype) {
+        return None;
+    }
+    let ours = limits.max_udp_bytes.max(512);
+    let (opt, theirs) = if opts == 0 {
+        (None, if query.len() == end { 512 } else { return None })
+    } else {
+        let opt = edns::read_last(query.get(end..)?)?;
+        (Some(opt), opt.max_udp_bytes.min(ours))
+    };
+    let limit = match transport {
+        Transport::Tcp => MAX_MESSAGE,
+        Transport::Udp => usize::from(theirs),
+    };
+
+    let content = &*snapshot.content;
+    let (zone, skipped) = zone_of(content, &name)?;
+    let found = find(zone, &name)?;
+    let rrsets = content.rrsets(found.node, &snapshot.choices)?;
+    let mut rcode = Rcode::NOERROR;
+    let mut positive = true;
+    let rrset = if !found.exists {
+        (rcode, positive) = (Rcode::NXDOMAIN, false);
+        zone.negative()?
+    } else if let Some(rrset) = rrsets.of_type(rtype) {
+        rrset
+    } else if let Some(cname) = rrsets.of_type(Rtype::CNAME) {
+        // Any other alias is followed.
+        if !cname.leaves {
+            return None;
+        }
+        cname
+    } else {
+        positive = false;
+        zone.negative()?
+    };
+    let opt_octets = if opt.is_some() { edns::OCTETS } else { 0 };
+    if end + rrset.wire.len() + opt_octets > limit {
+        return None;
+    }
+    let apex_at = HEADER + usize::from(*name.offsets.get(skipped)?);
+    response.extend_from_slice(&query[..end]);
+    response.extend_from_slice(rrset.wire);
+    if !positive || rrset.has_pointers() {
+        point(&mut response[end..], rrset, !positive, apex_at)?;
+    }
+    if let Some(opt) = opt {
+        edns::append(opt, rcode, ours, response);
+    }
+    // QR and AA. The identifier, RD and the other counts are those of the query.
+    let head: &mut [u8; HEADER] = response.first_chunk_mut()?;
+    head[2] |= 0x84;
+    head[3] = rcode.0 as u8;
+    let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };
+    head[at..at + 2].copy_from_slice(&count.to_be_bytes());
+    Some(Outcome::Reply { rcode, truncated: false })
+}
+
+/// A type that is answered with its RRset or not at all, and whichever side of a cut is asked.
+#[inline(always)]
+fn is_plain(rtype: Rtype) -> bool {
+    rtype < Rtype::DNAME || !matches!(rtype, Rtype::DS | Rtype::DNAME | Rtype::ANY | Rtype::AXFR | Rtype::IXFR)
+}
+
+/// The most specific zone that the name is in, and how many labels are in front of its apex.
+#[inline(always)]
+fn zone_of<'a>(content: &'a Content, name: &Name) -> Option<(&'a ServedZone, usize)> {
+    for depth in &content.depths {
+        let Some(skipped) = name.labels.checked_sub(usize::from(*depth)) else { continue };
+        let suffix = name.suffix(skipped)?;
+        if let Some(zone) = content.zone_with(hash(suffix), suffix) {
+            return Some((zone, skipped));
+        }
+    }
+    None
+}
+
+struct Found<'a> {
+    node: Node<'a>,
+    /// Whether the name exists, be it by a wildcard; if not, the node is its closest encloser.
+    exists: bool,
+}
+
+/// The name or its parent, where nothing is in the way of the search.
+#[inline(always)]
+fn find<'a>(zone: &'a ServedZone, name: &Name) -> Option<Found<'a>> {
+    let tree = &zone.tree;
+    let apex = tree.apex_key().len();
+    let whole = name.suffix(0)?;
+    let (node, exact) = match tree.find_key(hash(whole), &whole[..whole.len() - apex]) {
+        Some(id) => (tree.node(id), true),
+        None => {
+            let parent = name.suffix(1)?;
+            let key = &parent[..parent.len().checked_sub(apex)?];
+            (tree.node(tree.find_key(hash(parent), key)?), false)
+        }
+    };
+    if !node.is_plain() {
+        return None;
+    }
+    if exact || !node.has_wildcard() {
+        return Some(Found { node, exists: exact });
+    }
+    Some(Found { node: tree.node(tree.wildcard(node)?), exists: true }).filter(|found| found.node.is_plain())
+}
+
+/// Directs the pointers of the records at the question: those to the apex, and of the SOA of a negative answer the owner.
+#[inline(never)]
+fn point(records: &mut [u8], rrset: Rrset<'_>, negative: bool, apex_at: usize) -> Option<()> {
+    let apex = (0xc000 | apex_at as u16).to_be_bytes();
+    if negative {
+        *records.first_chunk_mut()? = apex;
+    }
+    for pointer in rrset.pointers() {
+        let target = match pointer.base {
+            crate::zone::rrset::Base::Apex => apex,
+            crate::zone::rrset::Base::Owner if negative => apex,
+            crate::zone::rrset::Base::Owner => QUESTION.to_be_bytes(),
+        };
+        records.get_mut(pointer.at..pointer.at + 2)?.copy_from_slice(&target);
+    }
+    Some(())
+}
