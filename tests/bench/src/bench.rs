@@ -3,9 +3,10 @@
 use anyhow::Result;
 
 use crate::cpu::{Cores, Machine};
+use crate::figures::median;
 use crate::generator::Outcome;
 use crate::servers::{Echo, Places, Running, Server};
-use crate::table::Table;
+use crate::table::{Cell, Table};
 use crate::workload::Zone;
 
 /// Names of the small zone.
@@ -66,7 +67,7 @@ impl Bench {
         echo.into_iter().chain(self.servers.iter().copied()).map(|s| self.start(s, zone, self.machine.server)).collect()
     }
 
-    /// Whatever concierge answered wrongly or not at all fails the run; `lost` says whether a loss does.
+    /// What concierge answered wrongly or not at all makes the run fail.
     pub(crate) fn judge(&mut self, server: &dyn Server, what: &str, outcome: &Outcome) {
         if server.name() != "concierge" || (outcome.wrong == 0 && outcome.lost == 0) {
             return;
@@ -77,4 +78,17 @@ impl Bench {
             outcome.wrong, outcome.lost, outcome.sent
         ));
     }
+
+    /// Makes the run fail, if it is concierge that did this.
+    pub(crate) fn fail(&mut self, server: &dyn Server, failure: String) {
+        if server.name() == "concierge" {
+            self.failures.push(failure);
+        }
+    }
+}
+
+/// The median of the ratios within each round.
+pub(crate) fn ratio(figures: &[f64], to: &[f64]) -> Cell {
+    let ratios: Vec<f64> = figures.iter().zip(to).map(|(figure, to)| figure / to).collect();
+    Cell::number(median(&ratios), 2)
 }

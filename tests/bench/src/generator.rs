@@ -6,15 +6,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::message::{Wrong, check};
+use crate::message::{Expected, Wrong, check};
 use crate::udp::{BATCH, Socket};
-use crate::workload::{Item, Pool};
+use crate::workload::Pool;
 
 /// Sockets of the generator, each with a port of its own.
 const SOCKETS: usize = 4;
@@ -57,7 +56,8 @@ impl Outcome {
         self.elapsed += other.elapsed;
     }
 
-    fn judge(&mut self, verdict: Result<(), Wrong>) {
+    /// Counts an answer.
+    pub(crate) fn judge(&mut self, verdict: Result<(), Wrong>) {
         match verdict {
             Ok(()) => self.right += 1,
             Err(wrong) => {
@@ -131,13 +131,17 @@ impl Flight {
 }
 
 fn check_item(pool: &Pool, slot: &Slot, answer: &[u8]) -> Result<(), Wrong> {
+    check_as(pool, slot, &pool.item(slot.item as usize).1.expected, answer)
+}
+
+fn check_as(pool: &Pool, slot: &Slot, expected: &Expected, answer: &[u8]) -> Result<(), Wrong> {
     let (query, item) = pool.item(slot.item as usize);
     // The id is that of the slot, which was found by it.
     let mut asked = [0; 512];
     let asked = &mut asked[..query.len()];
     asked.copy_from_slice(query);
     asked[..2].copy_from_slice(&slot.id.to_be_bytes());
-    check(asked, usize::from(item.question), &item.expected, answer)
+    check(asked, usize::from(item.question), expected, answer)
 }
 
 /// A load with a fixed number of queries in flight.
@@ -192,7 +196,7 @@ impl Closed {
             // The clock is read rarely: most turns find something.
             if idle == 1 {
                 heard = Instant::now();
-            } else if idle % 1024 == 0 && heard.elapsed() > PATIENCE {
+            } else if idle.is_multiple_of(1024) && heard.elapsed() > PATIENCE {
                 for (_, flight) in &mut self.sockets {
                     outcome.lost += flight.expire(u64::MAX);
                 }
@@ -204,20 +208,22 @@ impl Closed {
 
 /// An answer of the open loop.
 pub(crate) struct Answered<'a> {
-    /// The query.
-    pub(crate) item: &'a Item,
-    /// Its position in the pool.
-    pub(crate) position: usize,
-    /// The answer's octets.
-    pub(crate) answer: &'a [u8],
-    /// Whether it is the expected one.
-    pub(crate) verdict: Result<(), Wrong>,
+    pool: &'a Pool,
+    slot: Slot,
+    answer: &'a [u8],
     /// When the query was due, nanoseconds since the load's epoch.
     pub(crate) due: u64,
     /// When the query was sent.
     pub(crate) sent: u64,
     /// When the answer was there.
     pub(crate) received: u64,
+}
+
+impl Answered<'_> {
+    /// Whether this is the answer, instead of what the pool says.
+    pub(crate) fn is(&self, expected: &Expected) -> bool {
+        check_as(self.pool, &self.slot, expected, self.answer).is_ok()
+    }
 }
 
 /// What the generator does between two queries.
@@ -244,14 +250,20 @@ pub(crate) struct Open<'a> {
 }
 
 impl Open<'_> {
-    /// Asks until `stop`, then waits for what is in flight; `each` gets every answer.
-    pub(crate) fn run(&self, stop: &AtomicBool, mut each: impl FnMut(&Answered<'_>)) -> Result<Outcome> {
+    /// Asks for this long, then waits for what is in flight; `each` gets every answer.
+    pub(crate) fn run_for(&self, duration: Duration, each: impl FnMut(&Answered<'_>)) -> Result<Outcome> {
+        let end = self.epoch.elapsed() + duration;
+        self.run(|time| u128::from(time) >= end.as_nanos(), each)
+    }
+
+    /// Asks until `is_over` says so of the time, then waits for what is in flight; `each` gets every answer.
+    pub(crate) fn run(&self, is_over: impl Fn(u64) -> bool, mut each: impl FnMut(&Answered<'_>)) -> Result<Outcome> {
         let mut sockets: Vec<(Socket, Flight)> = (0..SOCKETS)
             .map(|_| Ok((Socket::connect(self.server)?, Flight::new(1 << 16))))
             .collect::<io::Result<_>>()?;
         if self.between == Between::Sleep {
             // Without it the kernel may wake up 50 us late.
-            drop(rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)));
+            let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
         }
         let mut outcome = Outcome::default();
         let now = || self.epoch.elapsed().as_nanos() as u64;
@@ -261,7 +273,7 @@ impl Open<'_> {
         let (mut position, mut stopped, mut swept) = (0, None, start);
         loop {
             let mut time = now();
-            if stopped.is_none() && stop.load(Ordering::Acquire) {
+            if stopped.is_none() && is_over(time) {
                 stopped = Some(time);
             }
             let mut next = start + (outcome.sent as f64 * gap) as u64;
@@ -287,12 +299,10 @@ impl Open<'_> {
                     let mut arrived = None;
                     received += socket.receive(|answer| match flight.land(answer) {
                         Some(slot) => {
-                            let verdict = check_item(self.pool, &slot, answer);
-                            outcome.judge(verdict);
-                            let (due, sent, position) = (slot.due, slot.sent, slot.item as usize);
+                            outcome.judge(check_item(self.pool, &slot, answer));
+                            let (due, sent) = (slot.due, slot.sent);
                             let received = *arrived.get_or_insert_with(now);
-                            let item = self.pool.item(position).1;
-                            each(&Answered { item, position, answer, verdict, due, sent, received });
+                            each(&Answered { pool: self.pool, slot, answer, due, sent, received });
                         }
                         None => outcome.stray += 1,
                     })?;

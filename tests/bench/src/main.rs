@@ -6,6 +6,7 @@
 //! sections  what is measured, each with a table
 //! ```
 
+mod admin;
 mod bench;
 mod cpu;
 mod echo;
@@ -15,6 +16,7 @@ mod message;
 mod sections;
 mod servers;
 mod table;
+mod tcp;
 mod udp;
 mod workload;
 
@@ -147,5 +149,5 @@ fn end_on_signals(scratch: PathBuf) -> Result<()> {
 /// Ten thousand connections need as many files, here and in the servers, which inherit the limit.
 fn raise_limit_of_files() {
     let limit = getrlimit(Resource::Nofile);
-    drop(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }));
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }

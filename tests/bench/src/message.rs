@@ -191,15 +191,6 @@ pub(crate) fn serial(answer: &[u8], question: usize) -> Option<u32> {
     soa_serial(answer, &record)
 }
 
-/// The address of the A record that an answer begins with.
-pub(crate) fn address(answer: &[u8], question: usize) -> Option<[u8; 4]> {
-    let record = Record::read(answer, HEADER + question)?;
-    if record.rtype != TYPE_A {
-        return None;
-    }
-    answer[record.data..record.end].try_into().ok()
-}
-
 fn soa_serial(answer: &[u8], record: &Record) -> Option<u32> {
     let serial = record.end.checked_sub(20)?;
     (serial > record.data).then(|| u32_at(answer, serial))?
@@ -362,7 +353,7 @@ mod tests {
         assert_eq!(wrong(7, 2), Err(Wrong::Counts), "ANCOUNT");
         assert_eq!(wrong(11, 0), Err(Wrong::Counts), "no OPT");
         assert_eq!(wrong(13, b'D'), Err(Wrong::Question), "case");
-        assert_eq!(wrong(record + 1, 13), Err(Wrong::Record), "owner");
+        assert_eq!(wrong(record + 1, 21), Err(Wrong::Record), "owner: bench.example.");
         assert_eq!(wrong(record + 3, 28), Err(Wrong::Record), "type");
         assert_eq!(wrong(record + 5, 3), Err(Wrong::Record), "class");
         assert_eq!(wrong(record + 9, 1), Err(Wrong::Record), "TTL");

@@ -28,6 +28,11 @@ impl From<u64> for Cell {
 }
 
 impl Cell {
+    /// A number that may not have been measured.
+    pub(crate) fn number(figure: Option<f64>, decimals: usize) -> Self {
+        figure.map_or(Self::Nothing, |figure| Self::Number(figure, decimals))
+    }
+
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),

@@ -36,7 +36,7 @@ impl Socket {
             socket,
             headers: MultiHeaders::preallocate(BATCH, None),
             incoming: vec![[0; LARGEST]; BATCH],
-            outgoing: vec![Vec::with_capacity(LARGEST); BATCH],
+            outgoing: (0..BATCH).map(|_| Vec::with_capacity(LARGEST)).collect(),
             queued: 0,
         })
     }

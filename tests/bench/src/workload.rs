@@ -92,6 +92,14 @@ impl Zone {
         Ok(())
     }
 
+    /// The query for the record that differs with the serial.
+    pub(crate) fn changed(self) -> Pool {
+        let mut pool = Pool::default();
+        let expected = Expected::Address { address: [198, 51, 100, (self.serial % 256) as u8], ttl: TTL };
+        pool.push(&["changed"], Ask::A, Additional::Nothing, expected);
+        pool
+    }
+
     /// The query for the last name of the file.
     pub(crate) fn last(self) -> Pool {
         let mut pool = Pool::default();

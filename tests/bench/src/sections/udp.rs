@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::bench::{Bench, LARGE, SMALL};
+use crate::bench::{Bench, LARGE, SMALL, ratio};
 use crate::cpu;
 use crate::figures::{least, median, most};
 use crate::generator::{Closed, Outcome};
@@ -99,11 +99,6 @@ fn measure(running: &Running, series: &mut Series, queries: u64) -> Result<()> {
     Ok(())
 }
 
-fn ratio(figures: &[f64], to: &[f64]) -> Cell {
-    let ratios: Vec<f64> = figures.iter().zip(to).map(|(figure, to)| figure / to).collect();
-    median(&ratios).map_or(Cell::Nothing, |ratio| Cell::Number(ratio, 2))
-}
-
 fn report(
     bench: &mut Bench,
     rounds: usize,
@@ -112,7 +107,6 @@ fn report(
     series: &[Vec<Series>],
     small: &[Running],
 ) {
-    let number = |figure: Option<f64>, decimals| figure.map_or(Cell::Nothing, |figure| Cell::Number(figure, decimals));
     let columns = [
         "workload",
         "server",
@@ -141,14 +135,14 @@ fn report(
             table.row(vec![
                 workload.name.into(),
                 server.name().into(),
-                number(median(&one.cpu), 2),
-                number(least(&one.cpu), 2),
-                number(most(&one.cpu), 2),
+                Cell::number(median(&one.cpu), 2),
+                Cell::number(least(&one.cpu), 2),
+                Cell::number(most(&one.cpu), 2),
                 to("echo"),
                 to("gdnsd"),
                 own.map_or(Cell::Nothing, |own| ratio(&one.cpu, own)),
-                number(most(&one.rate), 0),
-                number(median(&one.busy).map(|busy| busy * 100.0), 0),
+                Cell::number(most(&one.rate), 0),
+                Cell::number(median(&one.busy).map(|busy| busy * 100.0), 0),
                 one.outcome.wrong.into(),
                 one.outcome.lost.into(),
             ]);

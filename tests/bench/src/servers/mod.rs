@@ -232,7 +232,7 @@ impl Running {
             if !gone()
                 && let Some(process) = i32::try_from(process).ok().and_then(Pid::from_raw)
             {
-                drop(kill_process(process, Signal::KILL));
+                let _ = kill_process(process, Signal::KILL);
             }
         }
     }
