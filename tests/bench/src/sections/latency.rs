@@ -1,5 +1,6 @@
 //! Latency at fixed rates, counted from when a query was due.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -19,7 +20,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let rounds = bench.rounds(1, 5);
     let duration = Duration::from_secs(if bench.quick { 1 } else { 3 });
     let servers = bench.start_all(SMALL, true)?;
-    let pool = Pool::mix(SMALL.names, true);
+    let pool = Arc::new(Pool::mix(SMALL.names, true));
     let mut found = vec![vec![(Histogram::default(), Outcome::default()); servers.len()]; RATES.len()];
     bench.machine.run_on(bench.machine.generator)?;
     for round in 1..=rounds {

@@ -3,6 +3,7 @@
 //! Servers take turns: each round measures every workload on every server, so that what disturbs the machine disturbs
 //! all. The ratio to the echo is taken within a round.
 
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -22,14 +23,14 @@ const SETTLE: Duration = Duration::from_millis(10);
 struct Workload {
     name: &'static str,
     zone: Zone,
-    pool: Pool,
+    pool: Arc<Pool>,
 }
 
 /// One server with one workload, over all rounds.
 struct Series {
     running: usize,
     load: Closed,
-    pool: Pool,
+    pool: Arc<Pool>,
     /// Microseconds of CPU time per answer, by round.
     cpu: Vec<f64>,
     /// Answers a second, by round.
@@ -47,11 +48,11 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let small = bench.start_all(SMALL, true)?;
     let large = bench.start_all(LARGE, true)?;
     let workloads = [
-        Workload { name: "hub", zone: SMALL, pool: Pool::hub() },
-        Workload { name: "mix", zone: SMALL, pool: Pool::mix(SMALL.names, true) },
-        Workload { name: "mix, no EDNS", zone: SMALL, pool: Pool::mix(SMALL.names, false) },
-        Workload { name: "priority", zone: SMALL, pool: Pool::priority() },
-        Workload { name: "million", zone: LARGE, pool: Pool::mix(LARGE.names, true) },
+        Workload { name: "hub", zone: SMALL, pool: Arc::new(Pool::hub()) },
+        Workload { name: "mix", zone: SMALL, pool: Arc::new(Pool::mix(SMALL.names, true)) },
+        Workload { name: "mix, no EDNS", zone: SMALL, pool: Arc::new(Pool::mix(SMALL.names, false)) },
+        Workload { name: "priority", zone: SMALL, pool: Arc::new(Pool::priority()) },
+        Workload { name: "million", zone: LARGE, pool: Arc::new(Pool::mix(LARGE.names, true)) },
     ];
     let servers = |workload: &Workload| if workload.zone == LARGE { &large } else { &small };
     let mut series: Vec<Vec<Series>> = workloads

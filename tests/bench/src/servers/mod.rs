@@ -13,6 +13,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
@@ -152,7 +153,7 @@ impl Running {
     /// Waits for the first right answer for the zone's last name, asking every `pause`; returns the time since the
     /// launch.
     pub(crate) fn wait(&self, pause: Duration) -> Result<Duration> {
-        let pool = self.questions(&self.site.zone.last());
+        let pool = self.questions(&Arc::new(self.site.zone.last()));
         let (query, item) = pool.item(0);
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
         socket.connect(self.site.address)?;
@@ -175,8 +176,8 @@ impl Running {
     }
 
     /// The queries as this server answers them.
-    pub(crate) fn questions(&self, pool: &Pool) -> Pool {
-        if self.server.name() == "echo" { pool.echoed() } else { pool.clone() }
+    pub(crate) fn questions(&self, pool: &Arc<Pool>) -> Arc<Pool> {
+        if self.server.name() == "echo" { Arc::new(pool.echoed()) } else { Arc::clone(pool) }
     }
 
     /// The processes that it consists of.
