@@ -18,8 +18,8 @@ use crate::workload::Pool;
 const CONNECTIONS: u32 = 8;
 /// Queries in flight on each, written at once; beside it, one is measured.
 const DEPTH: usize = 32;
-/// Connections at once, where each carries one query.
-const AT_ONCE: usize = 16;
+/// Connections at once, where each carries one query: Knot lets no more than ten wait to be accepted.
+const AT_ONCE: usize = 8;
 /// Time after the last answer for the server to see the connections' ends.
 const SETTLE: Duration = Duration::from_millis(50);
 
