@@ -18,9 +18,9 @@ use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: &Status, totals: &Totals) -> String {
+pub fn render(status: Status, totals: Totals) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status: status.clone(), totals: totals.clone() }));
+    registry.register_collector(Box::new(Page { status, totals }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);

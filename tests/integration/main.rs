@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod differential;
 mod failover;
+mod fleet;
 mod full_disk;
 mod grace;
 mod load;
