@@ -22,6 +22,7 @@
 //! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
+mod batch;
 mod bind;
 mod burst;
 mod connection;
