@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ use crate::answer::publish::Readers;
 /// The kernel charges a datagram in a receive buffer for more than this many octets, however short it is.
 const LEAST_CHARGE: usize = 512;
 
+/// Time to answer what is queued at an address that is let go; nobody can be reached from there any more.
+const LETTING_GO: Duration = Duration::from_millis(100);
+
 /// Pause after an error that is not about a single datagram, so that a lasting one does not burn a core.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -36,6 +40,10 @@ pub(super) struct Worker {
     pub(super) readers: Readers,
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Arc<Stop>,
+    /// Set when this address is let go while others are served on.
+    pub(super) let_go: Arc<AtomicBool>,
+    /// How long to go on looking for queries before waiting for them; zero is not at all.
+    pub(super) busy_poll: Duration,
 }
 
 /// How a worker ended.
@@ -60,12 +68,22 @@ impl Worker {
     /// Serves until the drain has ended, whatever happens.
     fn run(self) -> Ended {
         let block = self.counters.block(Transport::Udp);
+        let noted = self.counters.sockets().opened(&self.socket);
+        let ended = self.restart(&block);
+        if let Ok(inode) = noted {
+            self.counters.sockets().closing(inode);
+        }
+        ended
+    }
+
+    /// Serves, and starts anew after a panic.
+    fn restart(&self, block: &Block) -> Ended {
         let mut burst = Burst::default();
         loop {
             // The socket and the counters are whole after a panic; buffers and reader are made anew.
             let served = catch_unwind(AssertUnwindSafe(|| match self.address {
-                SocketAddr::V4(_) => self.serve::<SockaddrIn>(&block),
-                SocketAddr::V6(_) => self.serve::<SockaddrIn6>(&block),
+                SocketAddr::V4(_) => self.serve::<SockaddrIn>(block),
+                SocketAddr::V6(_) => self.serve::<SockaddrIn6>(block),
             }));
             match served {
                 Ok(ended) => return ended,
@@ -85,11 +103,15 @@ impl Worker {
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;
+        let mut patience = Patience::new(self.busy_poll);
         loop {
             if drain.is_none() {
-                drain = self.stop.deadline().map(|deadline| Drain::of(&self.socket, deadline));
+                drain = self.deadline().map(|deadline| Drain::of(&self.socket, deadline));
             }
-            let wait = if drain.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::MSG_WAITFORONE };
+            let wait = match drain.is_some() || patience.lasts() {
+                true => MsgFlags::MSG_DONTWAIT,
+                false => MsgFlags::MSG_WAITFORONE,
+            };
             let mut tally = Tally::default();
             match batch.serve(&self.socket, wait, &self.engine, &mut reader, &mut tally) {
                 Ok(received) => {
@@ -97,6 +119,7 @@ impl Worker {
                         drain.queued = drain.queued.saturating_sub(received);
                     }
                     block.add(&tally);
+                    patience.renew();
                 }
                 // The receive timeout of the socket, or a queue that is empty.
                 Err(Errno::EAGAIN) if drain.is_some() => return Ended::Answered,
@@ -118,6 +141,39 @@ impl Worker {
                 return ended;
             }
         }
+    }
+
+    /// When this worker is to be gone, once it is known.
+    fn deadline(&self) -> Option<Instant> {
+        let let_go = || self.let_go.load(Ordering::Relaxed).then(|| Instant::now() + LETTING_GO);
+        self.stop.deadline().or_else(let_go)
+    }
+}
+
+/// Busy polling: looking for queries for a while after the last one, instead of waiting for the kernel to wake us.
+struct Patience {
+    length: Duration,
+    ends: Option<Instant>,
+}
+
+impl Patience {
+    fn new(length: Duration) -> Self {
+        Self { length, ends: None }
+    }
+
+    /// Begins anew, where there is any.
+    fn renew(&mut self) {
+        if !self.length.is_zero() {
+            self.ends = Some(Instant::now() + self.length);
+        }
+    }
+
+    fn lasts(&mut self) -> bool {
+        let lasts = self.ends.is_some_and(|ends| Instant::now() < ends);
+        if !lasts {
+            self.ends = None;
+        }
+        lasts
     }
 }
 

@@ -11,6 +11,7 @@ mod differential;
 mod failover;
 mod full_disk;
 mod grace;
+mod interfaces;
 mod load;
 mod marks;
 mod operation;
