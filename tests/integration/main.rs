@@ -15,6 +15,7 @@ mod interfaces;
 mod load;
 mod marks;
 mod operation;
+mod overload;
 mod reload;
 mod timing;
 mod unbound;
