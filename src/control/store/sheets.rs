@@ -1,6 +1,7 @@
 //! What stands, on sheets of [`HUBS_A_SHEET`] hubs, so that a start need not read the whole audit trail.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use redb::{Database, Durability};
 
@@ -62,12 +63,12 @@ impl Sheets {
         standings[here].iter_mut().zip(sheet.standings).for_each(|(known, standing)| *known = standing);
     }
 
-    /// Whether the sheet of a hub does not take in the row whose last record this is; it is behind then.
-    pub(super) fn misses(&mut self, hub: HubId, last: u64) -> bool {
+    /// Whether the sheet of a hub does not take in the row of these records; it is behind from the first of them then.
+    pub(super) fn misses(&mut self, hub: HubId, row: &RangeInclusive<u64>) -> bool {
         let number = number(hub);
-        let misses = self.through.get(&number).is_none_or(|through| *through < last);
+        let misses = self.through.get(&number).is_none_or(|through| through < row.end());
         if misses {
-            self.behind.entry(number).or_insert(last);
+            self.behind.entry(number).or_insert(*row.start());
         }
         misses
     }

@@ -72,13 +72,13 @@ fn replay(
         let (first, row) = row?;
         let (first, row) = (first.value(), row.value());
         let wrong = |sentence| Cause::new(format!("audit record {first}: {sentence}"));
-        let last = first + batch::count(row).map_err(wrong)?.saturating_sub(1);
+        let records = first..=first + batch::count(row).map_err(wrong)?.saturating_sub(1);
         if let Some(batch) = Batch::read(row).map_err(wrong)? {
             for entry in batch.entries() {
                 let entry = entry.map_err(wrong)?;
                 let standing = persisted.standings.get_mut(entry.hub.index());
                 let standing = standing.ok_or_else(|| wrong(format!("there is no hub {}", entry.hub.0)))?;
-                if sheets.misses(entry.hub, last) {
+                if sheets.misses(entry.hub, &records) {
                     *standing = Some(batch.step(&entry).follow(standing.as_ref(), batch.at()));
                 }
             }

@@ -202,6 +202,19 @@ proptest! {
     }
 }
 
+/// A start that writes one sheet of a row, and is killed, has read the row whole: the next start has to as well.
+#[test]
+fn a_row_that_one_sheet_takes_in_is_read_for_the_others() {
+    let mut bench = Bench::new();
+    let commit = bench.moving(0, 1, 0, Cause::Start);
+    bench.commit(commit);
+    for _ in 0..4 {
+        bench.act(&Act::Restart);
+        bench.act(&Act::Idle);
+        bench.act(&Act::Kill);
+    }
+}
+
 /// However long the daemon has run, a start reads a part of the audit trail.
 #[test]
 fn a_start_reads_what_came_after_the_sheets() {
