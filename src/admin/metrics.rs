@@ -18,9 +18,9 @@ use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: &Status, totals: &Totals) -> String {
+pub fn render(status: Status, totals: Totals) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status: status.clone(), totals: totals.clone() }));
+    registry.register_collector(Box::new(Page { status, totals }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -114,6 +114,17 @@ impl Page {
             "udp_receive_failures",
             "Failures to receive from a UDP socket",
             self.totals.receive_failures,
+        )?;
+        let udp = &self.totals.udp_sockets;
+        writer.counter("udp_dropped", "Datagrams that the kernel dropped at our UDP sockets", udp.dropped)?;
+        writer.gauge("udp_workers", "UDP workers, each with a socket of its own", udp.open as f64)?;
+        writer.gauge("udp_receive_buffer_bytes", "Smallest receive buffer granted", udp.receive_buffer as f64)?;
+        writer.gauge("udp_send_buffer_bytes", "Smallest send buffer granted", udp.send_buffer as f64)?;
+        writer.gauge("listen_addresses", "Addresses answered on", self.totals.addresses as f64)?;
+        writer.gauge(
+            "listen_waiting",
+            "Addresses of a wildcard that cannot be answered on yet",
+            self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
     }

@@ -13,7 +13,9 @@
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Bodies are JSON, of the types in [`crate::control::report`] and [`request`]. A command that succeeds is durable and
-//! published when its response comes. An error is `{"error": {"code", "message", "problems"}}` with 400 (not
+//! published when its response comes; the response lists the first 100 hubs that it moved and says how many there are
+//! ([`Moved`](crate::control::report::Moved)). A status, an explanation or a page of metrics is worked out on a thread of
+//! its own from the state of one moment, one at a time. An error is `{"error": {"code", "message", "problems"}}` with 400 (not
 //! understood), 404 (no such thing), 405 (another method), 409 (refused by a rule), 413 (too long a body), 422 (files
 //! refused, one problem an entry) or 503 (the store failed, or the daemon stops).
 //!
@@ -43,9 +45,10 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use self::request::{AuthorAndReason, ExplainQuery, HistoryQuery, MarkRequest, MoveRequest};
-use crate::control::event::{Author, Command, CommandError, Reply};
+use crate::control::event::{Author, Command, CommandError};
 use crate::control::mark::MarkTarget;
 use crate::control::run::Control;
+use crate::control::view::View;
 use crate::dns::{Name, Rtype};
 use crate::serve::Counters;
 
@@ -59,6 +62,9 @@ const LONGEST_TEXT: usize = 500;
 struct Shared {
     control: Control,
     counters: Arc<Counters>,
+    /// Held while a status or a page of metrics is made: one at a time, for each takes a processor and much memory where
+    /// there are many hubs. The next one waits, commands do not.
+    looking: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The running API.
@@ -89,7 +95,8 @@ impl Api {
 /// Names the socket, and says when another daemon listens on it.
 pub async fn start(path: &Path, control: Control, counters: Arc<Counters>, more: Router) -> std::io::Result<Api> {
     let listener = bind(path).await?;
-    let app = router(Shared { control, counters }).merge(more);
+    let looking = Arc::default();
+    let app = router(Shared { control, counters, looking }).merge(more);
     let app = app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json));
     let app = app.into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -241,25 +248,36 @@ type Answer = Result<Response, Problem>;
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 async fn command(shared: &Shared, command: Command, author: Author) -> Answer {
-    Ok(match shared.control.command(command, author).await? {
-        Reply::Status(status) => Json(status).into_response(),
-        Reply::Explanation(explanation) => Json(explanation).into_response(),
-        Reply::Moved(moved) => Json(moved).into_response(),
-    })
+    Ok(Json(shared.control.command(command, author).await?).into_response())
 }
 
-async fn status(State(shared): State<Shared>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
-    command(&shared, Command::Status, peer.author(None)).await
+/// Looks at the state of this moment on a thread where that holds up neither the control loop nor a connection.
+async fn look<T: Send + 'static>(
+    shared: &Shared,
+    work: impl FnOnce(View) -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let _alone = shared.looking.lock().await;
+    let view = shared.control.view().await?;
+    let worked = tokio::task::spawn_blocking(move || work(view)).await;
+    worked.unwrap_or_else(|_| Err(CommandError::Stopping.into()))
+}
+
+async fn status(State(shared): State<Shared>) -> Answer {
+    look(&shared, |view| Ok(Json(view.status()).into_response())).await
 }
 
 async fn explain(
     State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
     UrlPath(name): UrlPath<String>,
     Query(ExplainQuery { rtype }): Query<ExplainQuery>,
 ) -> Answer {
     let rtype = rtype.map(|text| Rtype::parse(&text).ok_or_else(|| bad(format!("`{text}` is no record type"))));
-    command(&shared, Command::Explain { name: owner(&name)?, rtype: rtype.transpose()? }, peer.author(None)).await
+    let (name, rtype) = (owner(&name)?, rtype.transpose()?);
+    look(&shared, move |view| {
+        let explanation = view.explain(&name, rtype).map_err(CommandError::Refused)?;
+        Ok(Json(explanation).into_response())
+    })
+    .await
 }
 
 async fn mark(
@@ -327,10 +345,9 @@ async fn reload(
     Ok(Json(moved).into_response())
 }
 
-async fn metrics(State(shared): State<Shared>, ConnectInfo(peer): ConnectInfo<Peer>) -> Answer {
-    let reply = shared.control.command(Command::Status, peer.author(None)).await?;
-    let Reply::Status(status) = reply else { return Err(CommandError::Stopping.into()) };
-    let text = metrics::render(&status, &shared.counters.totals());
+async fn metrics(State(shared): State<Shared>) -> Answer {
+    let counters = shared.counters.clone();
+    let text = look(&shared, move |view| Ok(metrics::render(view.status(), counters.totals()))).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

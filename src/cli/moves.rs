@@ -6,6 +6,7 @@ use hyper::Method;
 use super::client::{Client, author, escape};
 use super::{Common, Failed, Output, print, print_json};
 use crate::admin::request::MoveRequest;
+use crate::control::reason::many;
 use crate::control::report::Moved;
 use crate::dns::Name;
 use crate::policy::RegionName;
@@ -88,10 +89,18 @@ pub(super) fn show(moved: &Moved, common: &Common) -> Result<(), Failed> {
     if common.output == Output::Json {
         return print_json(moved);
     }
+    /// Hubs that are printed at most; `--output json` and `concierge history` have more.
+    const PRINTED: usize = 20;
     let mut page = vec![moved.summary.clone()];
-    for switched in &moved.switched {
+    if moved.moved > PRINTED as u64 {
+        page.push(format!("  {} moved, the first of them:", many(moved.moved, "hub")));
+    }
+    for switched in moved.switched.iter().take(PRINTED) {
         let from = switched.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
         page.push(format!("  {}  {from}{}  epoch {}", switched.hub, switched.to, switched.epoch));
+    }
+    if moved.moved > PRINTED as u64 {
+        page.push(format!("  and {} more; `concierge history` has them all", moved.moved - PRINTED as u64));
     }
     page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
     print::line(page.join("\n"))

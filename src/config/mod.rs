@@ -6,6 +6,7 @@ mod model;
 mod read;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use model::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
 pub use read::{read, zones};

@@ -30,6 +30,12 @@ pub struct Listen {
     pub dns: Vec<SocketAddr>,
     /// UDP workers for each address; 0 is one a core. Default 0, range 0 to 256.
     pub workers: u16,
+    /// Octets of queries, as the kernel counts them, that wait for one UDP worker. Default 4 MiB, range 64 KiB to 1 GiB.
+    pub udp_receive_buffer: u32,
+    /// Octets of responses that the network has not taken from one UDP worker. Default 1 MiB, range 64 KiB to 1 GiB.
+    pub udp_send_buffer: u32,
+    /// How long a UDP worker without queries looks for more before it sleeps. Default 0, which is off; range 0 to 10 ms.
+    pub busy_poll: Duration,
 }
 
 /// What one client, and all together, may use.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::units::{micros, octets};
 use super::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
@@ -26,6 +27,8 @@ const DNS_PORT: u16 = 53;
 const MOST_ADDRESSES: usize = 256;
 /// Octets of the path of a Unix socket on Linux, without the final NUL.
 const MOST_SOCKET_PATH: usize = 107;
+const UDP_BUFFER: RangeInclusive<u32> = 64 << 10..=1 << 30;
+const MOST_BUSY_POLL: Duration = Duration::from_millis(10);
 const TCP_IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
 const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
 
@@ -103,9 +106,16 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         Some(addresses)
     });
     let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
+    let receive_buffer =
+        table.setting("udp_receive_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
+    let send_buffer = table.setting("udp_send_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
+    let busy_poll = table.setting("busy_poll", problems, |value, problems| micros(value, MOST_BUSY_POLL, problems));
     Some(Listen {
         dns: dns.or(LISTEN.iter().filter_map(|address| address.parse().ok()).collect())?,
         workers: narrow(workers.or(0))?,
+        udp_receive_buffer: receive_buffer.or(4 << 20)?,
+        udp_send_buffer: send_buffer.or(1 << 20)?,
+        busy_poll: busy_poll.or(Duration::ZERO)?,
     })
 }
 

@@ -85,6 +85,7 @@ fn a_value_set_is_the_value_read() {
     let (config, problems) = read_text(
         "zones = \"z\"\nstate = \"/var/lib/concierge\"\n\
          [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\n\
+         udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          [health]\nresolvers = [\"::1\"]\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
@@ -94,6 +95,8 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.admin.socket, Path::new("/var/lib/concierge/admin.sock"));
     assert_eq!(config.listen.dns.len(), 3);
     assert_eq!((config.listen.workers, config.limits.tcp_connections), (4, 1_000_000));
+    assert_eq!((config.listen.udp_receive_buffer, config.listen.udp_send_buffer), (512 << 10, 1 << 30));
+    assert_eq!(config.listen.busy_poll.as_micros(), 50);
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
@@ -173,6 +176,38 @@ fn mistakes_are_named() {
             "1:18: error: `workers` is the integer 257, expected a whole number from 0 to 256 (hint: write a number in the range, such as `0`)",
         ],
     );
+    check(
+        "listen.udp_receive_buffer = 4194304",
+        &[
+            "1:29: error: `udp_receive_buffer` is the integer 4194304, expected a size in KiB, MiB or GiB (hint: write a whole number with its unit, such as \"4MiB\")",
+        ],
+    );
+    check(
+        "listen.udp_receive_buffer = \"4MB\"",
+        &[
+            "1:29: error: `udp_receive_buffer` is \"4MB\", expected a size in KiB, MiB or GiB (hint: write a whole number with its unit, such as \"4MiB\")",
+        ],
+    );
+    check(
+        "listen.udp_send_buffer = \"63KiB\"",
+        &["1:26: error: `udp_send_buffer` is \"63KiB\", expected 64KiB to 1GiB (hint: write at least \"64KiB\")"],
+    );
+    check(
+        "listen.udp_send_buffer = \"1025MiB\"",
+        &["1:26: error: `udp_send_buffer` is \"1025MiB\", expected 64KiB to 1GiB (hint: write at most \"1GiB\")"],
+    );
+    check(
+        "listen.busy_poll = \"1s\"",
+        &[
+            "1:20: error: `busy_poll` is \"1s\", expected a duration in us or ms, or \"0s\" (hint: write a whole number with its unit, such as \"50us\")",
+        ],
+    );
+    check(
+        "listen.busy_poll = \"11ms\"",
+        &["1:20: error: `busy_poll` is \"11ms\", expected 0us to 10ms (hint: write at most \"10ms\")"],
+    );
+    check("listen.busy_poll = \"10ms\"", &[]);
+    check("listen.busy_poll = \"0s\"", &[]);
     check(
         "limits.max_udp_bytes = 511",
         &[

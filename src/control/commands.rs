@@ -1,5 +1,7 @@
 //! What operators ask for: marks and moves.
 
+use std::sync::Arc;
+
 use super::event::{Author, CommandError, Level};
 use super::mark::{Mark, MarkTarget};
 use super::reason;
@@ -9,7 +11,7 @@ use super::state::State;
 use super::turn::{Pending, Turn};
 use crate::diagnostic::closest;
 use crate::dns::Name;
-use crate::policy::{Cause, Hub, MarkKind, Moved, RegionName, decide, judge_move, preferred};
+use crate::policy::{Cause, EndpointView, Hub, MarkKind, Moved, RegionName, judge_move, preferred};
 use crate::time::Timestamp;
 
 impl State {
@@ -44,26 +46,35 @@ impl State {
 
     /// What the operator would otherwise find out later: marks that outrank this one, hubs that cannot leave.
     fn say_what_will_follow(&mut self, target: &MarkTarget, kind: MarkKind, until: Option<Timestamp>, turn: &mut Turn) {
-        let policy = self.policy.clone();
-        for hub in self.hubs_of_mark(target).iter().filter_map(|name| policy.hubs.get(name)) {
-            let Some(at) = region_of(target).and_then(|region| hub.position(&region)) else { continue };
-            let views = self.views(hub, turn.now);
-            if views[at].mark != Some(kind) {
-                let sentence = self.endpoint_reason(hub, &hub.endpoints[at], turn.now);
-                turn.notes.push(format!("{}: another mark is more restrictive and holds: {sentence}", hub.name));
+        let (layout, now) = (self.layout.clone(), turn.now);
+        let region = region_of(target).and_then(|region| layout.region(&region));
+        let mut views = std::mem::take(&mut turn.views);
+        for position in self.hubs_of_mark(target).iter().map(|position| *position as usize) {
+            let at = &layout.hubs[position];
+            let here = layout.endpoints_of(at).iter().position(|endpoint| Some(endpoint.region as usize) == region);
+            let Some(here) = here else { continue };
+            self.views(at, &mut views, now);
+            let (hub, first) = (&at.hub, at.endpoints().start);
+            if views[here].mark != Some(kind) {
+                turn.notes.of_hub(|| {
+                    let sentence = self.endpoint_reason(at, first + here, now);
+                    format!("{}: another mark is more restrictive and holds: {sentence}", hub.name)
+                });
             }
-            let active = self.standings.get(&hub.name).and_then(|standing| hub.position(&standing.active));
-            if kind != MarkKind::Up && active == Some(at) && !views.iter().any(|view| view.eligible()) {
-                let others = hub.endpoints.iter().enumerate().filter(|(other, _)| *other != at);
-                let why: Vec<_> = others.map(|(_, other)| self.endpoint_reason(hub, other, turn.now)).collect();
-                let why = if why.is_empty() { "it has no other endpoint".into() } else { why.join("; ") };
-                let decision = decide(hub, &views, self.standings.get(&hub.name), turn.now);
-                let answered = answered(hub, &decision);
-                turn.notes.push(format!("{}: no endpoint is eligible; {answered}: {why}", hub.name));
+            let active = self.stands.active(position);
+            if kind != MarkKind::Up && active == Some(here) && !views.iter().any(EndpointView::eligible) {
+                turn.notes.of_hub(|| {
+                    let others = at.endpoints().filter(|other| *other != first + here);
+                    let why: Vec<_> = others.map(|other| self.endpoint_reason(at, other, now)).collect();
+                    let why = if why.is_empty() { "it has no other endpoint".into() } else { why.join("; ") };
+                    let answered = answered(hub, &self.decide(position, at, &views, now));
+                    format!("{}: no endpoint is eligible; {answered}: {why}", hub.name)
+                });
             }
         }
+        turn.views = views;
         if let Some(until) = until {
-            turn.notes.push(format!(
+            turn.notes.add(format!(
                 "the mark ends by itself at {until}; health decides from then on, and no hub goes back because of it unless \
                  its failback says so"
             ));
@@ -94,15 +105,18 @@ impl State {
         cause: Cause,
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
-        let policy = self.policy.clone();
-        let hub = policy.hubs.get(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))?;
+        let layout = self.layout.clone();
+        let position = layout.position(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))?;
+        let at = &layout.hubs[position];
+        let (hub, first) = (&at.hub, at.endpoints().start);
         let region = to.unwrap_or(&preferred(hub).region);
-        let views = self.views(hub, turn.now);
-        let standing = self.standings.get(&hub.name).cloned();
+        let mut views = Vec::new();
+        self.views(at, &mut views, turn.now);
+        let standing = self.stands.of(at.id).cloned();
         let standing =
             standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
         let moved = judge_move(hub, &views, &standing, region, epoch, turn.now).map_err(|refused| {
-            let truth = hub.position(region).map(|at| self.endpoint_reason(hub, &hub.endpoints[at], turn.now));
+            let truth = hub.position(region).map(|to| self.endpoint_reason(at, first + to, turn.now));
             match truth {
                 Some(truth) => CommandError::Refused(format!("{refused}: {truth}")),
                 None => CommandError::NotFound(refused.to_string()),
@@ -117,17 +131,17 @@ impl State {
                     changed: false,
                 })
             }
-            Moved::To(at) => {
-                let truth = self.endpoint_reason(hub, &hub.endpoints[at], turn.now);
+            Moved::To(to) => {
+                let truth = self.endpoint_reason(at, first + to, turn.now);
                 let reason = format!("{} by {} ({why}); {truth}", cause.word(), turn.author.name);
                 let from = standing.active.clone();
-                self.switch(hub, at, cause, reason, turn);
-                turn.touched.insert(name.clone());
-                if turn.switched.is_empty() {
-                    return Err(CommandError::Refused(turn.notes.join("; ")));
+                self.switch(position, at, to, cause, reason.into(), turn);
+                turn.touched.push(position as u32);
+                if turn.changes.is_empty() {
+                    return Err(CommandError::Refused(std::mem::take(&mut turn.notes).finish().join("; ")));
                 }
                 if cause == Cause::Failover {
-                    turn.notes.push(format!(
+                    turn.notes.add(format!(
                         "{name} stays on {region} until an operator says failback, or it is not eligible"
                     ));
                 }
@@ -136,19 +150,31 @@ impl State {
         }
     }
 
-    pub(super) fn hubs_of_mark(&self, target: &MarkTarget) -> Vec<Name> {
+    /// Positions of the hubs that a mark is about.
+    pub(super) fn hubs_of_mark(&self, target: &MarkTarget) -> Vec<u32> {
         match target {
-            MarkTarget::Region(region) => self.index.by_region.get(region).cloned().unwrap_or_default(),
-            MarkTarget::Endpoint(endpoint) => vec![endpoint.hub.clone()],
+            MarkTarget::Region(region) => {
+                self.layout.region(region).map(|region| self.layout.by_region[region].clone()).unwrap_or_default()
+            }
+            MarkTarget::Endpoint(endpoint) => {
+                self.layout.position(&endpoint.hub).map(|position| position as u32).into_iter().collect()
+            }
+        }
+    }
+
+    /// Sets or takes away a mark.
+    pub(super) fn set_mark(&mut self, target: &MarkTarget, mark: Option<Mark>) -> Option<Mark> {
+        Arc::make_mut(&mut self.marked).set(target, mark.as_ref().map(|mark| mark.kind), &self.layout);
+        let marks = Arc::make_mut(&mut self.marks);
+        match mark {
+            Some(mark) => marks.insert(target.clone(), mark),
+            None => marks.remove(target),
         }
     }
 
     /// Sets or takes away a mark, and touches the hubs that it is about.
     pub(super) fn change_mark(&mut self, target: MarkTarget, after: Option<Mark>, turn: &mut Turn) {
-        let before = match &after {
-            Some(mark) => self.marks.insert(target.clone(), mark.clone()),
-            None => self.marks.remove(&target),
-        };
+        let before = self.set_mark(&target, after.clone());
         turn.touched.extend(self.hubs_of_mark(&target));
         turn.commit.marks.push((target, before, after));
     }

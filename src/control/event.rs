@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change::Switch;
 use super::mark::{Mark, MarkTarget};
-use super::report::{AuditRecord, Explanation, Moved, Status};
+use super::report::{AuditRecord, Moved};
+use super::roster::HubId;
 use crate::answer::snapshot::{Choice, Content};
-use crate::dns::{Name, Rtype};
+use crate::dns::Name;
 use crate::health::{Health, Observation};
-use crate::policy::{Policy, Probe, ProbeTarget, RegionName, Standing};
+use crate::policy::{Policy, Probe, ProbeTarget, RegionName};
 use crate::time::Timestamp;
 
-/// Everything that can change an answer, and everything that asks about it.
+/// Everything that can change an answer.
 #[derive(Debug)]
 pub enum Event {
     /// What probers saw since the last event, in the order in which it came.
@@ -64,15 +66,6 @@ impl Author {
 /// What an operator can ask for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// The state of everything.
-    Status,
-    /// Why a name is answered as it is.
-    Explain {
-        /// The name.
-        name: Name,
-        /// The type; a hub's own, or A, when left out.
-        rtype: Option<Rtype>,
-    },
     /// Mark a region or an endpoint.
     Mark {
         /// What is marked.
@@ -149,41 +142,40 @@ pub enum Effect {
         /// The health, from before the daemon started or the target was taken away, of those that are added.
         remembered: BTreeMap<ProbeTarget, Health>,
     },
+    /// Answer the caller.
+    Reply(ReplyTo, Result<Moved, CommandError>),
     /// Say it to the operators.
     Log(LogLine),
-    /// Answer the caller.
-    Reply(ReplyTo, Result<Reply, CommandError>),
+    /// Say to the operators what a switch has done: the lines are made when nobody waits for them.
+    Tell(Arc<Switch>),
 }
 
 /// One durable transaction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
-    /// Hubs whose standing changes: before and after.
-    pub standings: Vec<(Name, Option<Standing>, Standing)>,
+    /// Hubs that are seen for the first time.
+    pub named: Vec<(HubId, Name)>,
     /// Marks that change: before and after.
     pub marks: Vec<(MarkTarget, Option<Mark>, Option<Mark>)>,
     /// Health that changed.
     pub health: Vec<(ProbeTarget, Health)>,
-    /// What the audit trail says of it.
+    /// What the audit trail says of it, beside what it says of hubs; it comes before that.
     pub audit: Vec<AuditRecord>,
+    /// The hubs whose standing changes, and the audit trail's record of each.
+    pub switch: Option<Arc<Switch>>,
 }
 
 impl Commit {
     /// Whether there is nothing to make durable.
     pub fn is_empty(&self) -> bool {
-        self == &Self::default()
+        let Self { named, marks, health, audit, switch } = self;
+        named.is_empty() && marks.is_empty() && health.is_empty() && audit.is_empty() && switch.is_none()
     }
-}
 
-/// The answer to a command.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// To [`Command::Status`].
-    Status(Box<Status>),
-    /// To [`Command::Explain`].
-    Explanation(Box<Explanation>),
-    /// To everything that may move hubs.
-    Moved(Moved),
+    /// Everything that the audit trail says of it; the store gives the numbers.
+    pub fn records(&self) -> impl Iterator<Item = AuditRecord> {
+        self.audit.iter().cloned().chain(self.switch.iter().flat_map(|switch| switch.records()))
+    }
 }
 
 /// Why a command was not carried out.

@@ -22,9 +22,9 @@ impl State {
         for step in &resolution.steps {
             self.tell(step, &mut steps);
             if step.hub.is_some()
-                && let Some(hub) = self.policy.hubs.get(&step.name)
+                && let Some(position) = self.layout.position(&step.name)
             {
-                hubs.push(self.hub_status(hub, now));
+                hubs.push(self.hub_status(position, &self.layout.hubs[position], now));
             }
         }
         steps.extend(end(&resolution));
@@ -52,7 +52,7 @@ impl State {
         });
         if let Some((position, choice)) = hub {
             let at = self.content.hubs().nth(*position).and_then(|name| self.policy.hubs.get(name));
-            let standing = self.standings.get(name);
+            let standing = self.standing(name);
             let region = match (choice, at) {
                 (Choice::All, _) => "all its endpoints, for none is eligible".into(),
                 (Choice::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(*at)].region.to_string(),

@@ -1,7 +1,7 @@
 //! The one writer: whatever can change an answer enters here as an [`Event`] and leaves as [`Effect`]s.
 //!
 //! [`State::apply`] is pure: an event and the time in, effects out. [`run`] carries them out on one thread, in this order:
-//! commit to the store (audit records and new state in one transaction), publish, log, reply. So an acknowledged command
+//! commit to the store (audit records and new state in one transaction), publish, reply, log. So an acknowledged command
 //! is on disk, and no answer from before it is given after its acknowledgement. When a commit fails, nothing is
 //! published, what the event changed is taken back, the command is answered with the error, and what policy wants is
 //! tried again a second later.
@@ -11,10 +11,14 @@
 //! | [`event`] | what comes in and what goes out | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
+//! | [`roster`] | every hub that ever was, by number | pure |
+//! | `layout` | the policy by position | pure |
+//! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
+//! | `told` | what is said of many hubs at once | pure |
 //! | `explain` | why a name is answered as it is | pure |
-//! | `view` | the state as operators see it | pure |
+//! | [`view`] | the state as operators see it | pure |
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
 //! | [`report`] | what `status`, `explain` and `history` show | pure |
@@ -23,10 +27,13 @@
 //! | [`store`] | the embedded database | shell |
 //! | [`run`] | the loop | shell |
 
+mod batch;
+pub mod change;
 pub mod clock;
 pub(crate) mod commands;
 pub mod event;
 mod explain;
+mod layout;
 pub mod load;
 pub mod mark;
 mod observe;
@@ -34,12 +41,14 @@ pub mod reason;
 pub mod refusal;
 mod reload;
 pub mod report;
+pub mod roster;
 pub mod run;
 mod settle;
 pub mod state;
 pub mod store;
+mod told;
 mod turn;
-mod view;
+pub mod view;
 
 pub use event::{Command, Effect, Event};
 pub use state::State;

@@ -1,6 +1,9 @@
 //! The sentences that the log, the API and the CLI share. A sentence about an endpoint always tells both truths: what
 //! operators marked and what probes say.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::mark::{Mark, MarkTarget};
 use crate::health::Health;
 use crate::policy::{Hold, RegionName, Waiting};
@@ -23,11 +26,59 @@ pub struct Measured<'a> {
     /// The health.
     pub health: Health,
     /// The last observation: when, and what was wrong.
-    pub last: Option<(Timestamp, Option<&'a str>)>,
+    pub last: Option<(Timestamp, Option<&'a Arc<str>>)>,
     /// Observations of the same outcome in a row.
     pub in_a_row: u32,
     /// Whether observations have stopped coming.
     pub stalled: bool,
+}
+
+/// What a sentence tells, without the words: equal facts of one moment make equal sentences.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Facts {
+    /// A sentence that is always the same.
+    Text(&'static str),
+    /// The active region has left the policy.
+    Gone(RegionName),
+    /// A region preferred to this one takes over.
+    Preferred(RegionName),
+    /// What is known of an endpoint.
+    Endpoint {
+        /// Position of its region, and so of the region's mark.
+        region: u32,
+        /// The endpoint's own position when it is marked itself: such a sentence is not shared.
+        own: Option<u32>,
+        /// What the probes say; `None` when nothing is probed.
+        measured: Option<MeasuredFacts>,
+    },
+}
+
+/// What a sentence tells of a [`Measured`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MeasuredFacts {
+    health: Health,
+    /// Age of the last observation as exactly as [`human`] says it, and what was wrong.
+    last: Option<(Duration, Option<Arc<str>>)>,
+    in_a_row: u32,
+    stalled: bool,
+}
+
+impl Measured<'_> {
+    pub(super) fn facts(&self, now: Timestamp) -> MeasuredFacts {
+        let last = self.last.map(|(at, failure)| (shown(now.since(at)), failure.cloned()));
+        MeasuredFacts { health: self.health, last, in_a_row: self.in_a_row, stalled: self.stalled }
+    }
+}
+
+/// A length of time without what [`human`] leaves out.
+fn shown(length: Duration) -> Duration {
+    let seconds = length.as_secs();
+    match seconds {
+        0 => Duration::from_millis(u64::from(length.subsec_millis())),
+        1..3600 => Duration::from_secs(seconds),
+        3600..86_400 => Duration::from_secs(seconds / 60 * 60),
+        _ => Duration::from_secs(seconds / 3600 * 3600),
+    }
 }
 
 /// One endpoint: `westeurope marked down by alice until 2026-11-23T14:00:00Z (disk swap); probes say up, last ok 3 s ago`.
@@ -67,9 +118,8 @@ pub fn health(subject: &str, from: Health, to: Health, detail: &str) -> String {
 }
 
 /// A change that waits.
-pub fn hold(hold: &Hold, now: Timestamp) -> String {
+pub fn hold(wanted: &RegionName, hold: &Hold, now: Timestamp) -> String {
     let left = human(hold.until.since(now));
-    let wanted = &hold.wanted;
     match hold.waiting {
         Waiting::Dwell => {
             format!("the move to {wanted} waits {left} more for the dwell since the last automatic switch")
@@ -102,6 +152,16 @@ mod tests {
         assert_eq!(endpoint(&known, Timestamp(1_000_000)), expected);
     }
 
+    /// Two ages that facts hold for equal are said in the same words.
+    #[test]
+    fn equal_facts_make_equal_sentences() {
+        for millis in (0..2_000).chain((0..4_000).map(|n| n * 997)).chain((0..4_000).map(|n| n * 99_991)) {
+            let length = Duration::from_millis(millis);
+            assert_eq!(human(length), human(shown(length)), "{length:?}");
+            assert!(shown(length) <= length);
+        }
+    }
+
     #[test]
     fn both_truths_in_one_sentence() {
         let marked = |until| {
@@ -116,6 +176,7 @@ mod tests {
         let measured = |health, failure| {
             Some(Measured { health, last: Some((Timestamp(997_000), failure)), in_a_row: 4, stalled: false })
         };
+        let refused: Arc<str> = "connect 127.0.0.1:1: connection refused".into();
         check(
             marked(Some(Timestamp(1_800_000))),
             measured(Health::Up, None),
@@ -125,7 +186,7 @@ mod tests {
         check(marked(None), None, "westeurope marked down by alice (disk swap); nothing is probed");
         check(
             None,
-            measured(Health::Down, Some("connect 127.0.0.1:1: connection refused")),
+            measured(Health::Down, Some(&refused)),
             "westeurope is down: 4 failed in a row, the last 3 s ago: connect 127.0.0.1:1: connection refused",
         );
         let silent = Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true };

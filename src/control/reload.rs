@@ -1,43 +1,17 @@
 //! New zones and policy: what is kept, what is new, what goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{CommandError, Level, LoadFailure, Loaded};
+use super::event::{CommandError, Level, LoadFailure, Loaded, LogLine};
+use super::layout::Layout;
 use super::reason;
 use super::report::{AuditKind, ReloadStatus};
-use super::state::{State, Watch, health_key};
+use super::state::{Marked, State, Watch, health_key};
 use super::turn::{Pending, Turn};
-use crate::answer::snapshot::Choice;
-use crate::dns::Name;
 use crate::health::machine::Machine;
-use crate::policy::{Policy, ProbeTarget, RegionName};
-
-/// Which hubs an observation or a mark touches.
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    pub(super) by_target: BTreeMap<ProbeTarget, Vec<Name>>,
-    pub(super) by_region: BTreeMap<RegionName, Vec<Name>>,
-}
-
-impl Index {
-    fn of(policy: &Policy) -> Self {
-        let mut index = Self::default();
-        for (name, hub) in &policy.hubs {
-            for endpoint in &hub.endpoints {
-                index.by_region.entry(endpoint.region.clone()).or_default().push(name.clone());
-                if let Some(target) = &endpoint.probe {
-                    let hubs = index.by_target.entry(target.clone()).or_default();
-                    if hubs.last() != Some(name) {
-                        hubs.push(name.clone());
-                    }
-                }
-            }
-        }
-        index
-    }
-}
+use crate::policy::{Hold, Policy, ProbeTarget};
 
 impl State {
     pub(super) fn reload(&mut self, loaded: Result<Loaded, LoadFailure>, turn: &mut Turn) -> Pending {
@@ -61,11 +35,14 @@ impl State {
                 turn.audit(AuditKind::Reload, "zones and policy".into(), &reason);
                 turn.say(Level::Info, "reload", summary.clone());
                 for hub in gone {
-                    let sentence = format!("{hub} is no hub any more: what its zone has at this name is answered");
-                    turn.notes.push(sentence.clone());
-                    turn.say(Level::Warn, "reload", sentence).hub = Some(hub);
+                    let sentence = || format!("{hub} is no hub any more: what its zone has at this name is answered");
+                    turn.notes.of_hub(sentence);
+                    turn.told.of("are no hubs any more", None, || LogLine {
+                        hub: Some(hub.clone()),
+                        ..LogLine::new(Level::Warn, "reload", sentence())
+                    });
                 }
-                turn.notes.extend(warnings);
+                warnings.into_iter().for_each(|warning| turn.notes.add(warning));
                 self.load(loaded, turn);
                 Pending::Moved { summary, changed: true }
             }
@@ -77,9 +54,8 @@ impl State {
                     reason::many(problems.len(), "problem")
                 );
                 turn.say(Level::Error, "reload", sentence);
-                self.reload.at = turn.now;
-                self.reload.ok = false;
-                self.reload.problems.clone_from(&problems);
+                let reload = ReloadStatus { at: turn.now, ok: false, problems: problems.clone(), ..*self.reload };
+                self.reload = Arc::new(reload);
                 Pending::Now(Err(CommandError::Rejected(problems)))
             }
         }
@@ -89,20 +65,47 @@ impl State {
         let Loaded { policy, content, warnings, read, compile } = loaded;
         self.totals.reloads_ok += 1;
         let milliseconds = |length: Duration| length.as_secs_f64() * 1e3;
-        self.reload = ReloadStatus {
+        self.reload = Arc::new(ReloadStatus {
             at: turn.now,
             ok: true,
             problems: warnings,
             read_ms: milliseconds(read),
             compile_ms: milliseconds(compile),
-        };
-        let mut before = std::mem::take(&mut self.watches);
-        for target in policy.probe_targets() {
+        });
+        let roster = Arc::make_mut(&mut self.roster);
+        for hub in policy.hubs.keys() {
+            let known = roster.len();
+            let id = roster.admit(hub);
+            if id.index() == known {
+                turn.commit.named.push((id, hub.clone()));
+            }
+        }
+        let layout = Arc::new(Layout::of(&policy, &content, &self.roster));
+        self.take_over_watches(&policy, &layout, turn);
+        self.take_over_hubs(&layout);
+        Arc::make_mut(&mut self.stands).laid_out(&layout);
+        self.marked = Arc::new(Marked::of(&self.marks, &layout));
+        turn.touched.extend(0..layout.hubs.len() as u32);
+        turn.probes = true;
+        turn.publish = true;
+        self.policy = policy;
+        self.content = content;
+        self.layout = layout;
+    }
+
+    /// Probers that go on keep what they know, those that are new begin with what is remembered of them.
+    fn take_over_watches(&mut self, policy: &Policy, layout: &Layout, turn: &mut Turn) {
+        let before = std::mem::take(&mut self.watches);
+        let mut before: BTreeMap<&ProbeTarget, &Arc<Watch>> = self.layout.targets.iter().zip(before.iter()).collect();
+        let remembered = Arc::make_mut(&mut self.remembered);
+        let mut watches = Vec::with_capacity(layout.targets.len());
+        for target in &layout.targets {
+            // The layout has those alone whose probe is defined.
             let Some(probe) = policy.probes.get(&target.probe).cloned() else { continue };
-            let watch = match before.remove(&target) {
-                Some(watch) => Watch { probe, ..watch },
+            watches.push(Arc::new(match before.remove(target) {
+                Some(watch) => Watch { probe, ..Watch::clone(watch) },
                 None => {
-                    let machine = match self.remembered.remove(&health_key(&target)) {
+                    let machine = match remembered.remove(&health_key(target)) {
                         Some(health) => {
                             turn.remembered.insert(target.clone(), health);
                             Machine::restored(health)
@@ -111,20 +114,37 @@ impl State {
                     };
                     Watch { probe, machine, started: turn.now, last: None, stalled: false }
                 }
-            };
-            self.watches.insert(target, watch);
+            }));
         }
         // As the store does: a reload that brings a target back goes on from what was known of it.
-        self.remembered.extend(before.iter().map(|(target, watch)| (health_key(target), watch.machine.last_known())));
-        self.holds.retain(|hub, _| policy.hubs.contains_key(hub));
-        self.all_down.retain(|hub| policy.hubs.contains_key(hub));
-        self.good_since.retain(|id, _| policy.hubs.get(&id.hub).is_some_and(|hub| hub.position(&id.region).is_some()));
-        self.index = Arc::new(Index::of(&policy));
-        self.choices = vec![Choice::Endpoint(0); policy.hubs.len()].into();
-        turn.touched.extend(policy.hubs.keys().cloned());
-        turn.probes = true;
-        turn.publish = true;
-        self.policy = policy;
-        self.content = content;
+        remembered.extend(before.iter().map(|(target, watch)| (health_key(target), watch.machine.last_known())));
+        self.watches = Arc::new(watches);
+    }
+
+    /// What is known of hubs and endpoints goes to their new positions.
+    fn take_over_hubs(&mut self, layout: &Layout) {
+        let before = self.layout.clone();
+        let hub = |position: &u32| {
+            Some((before.hubs.get(*position as usize)?, layout.at(before.hubs[*position as usize].id)?))
+        };
+        let position = |known: &u32| Some(hub(known)?.1.0 as u32);
+        let holds = self.holds.iter().filter_map(|(known, hold)| {
+            let (was, (position, at)) = hub(known)?;
+            // A wait for a region that is gone is over.
+            let wanted = at.hub.position(before.region_of(was, hold.wanted))?;
+            Some((position as u32, Hold { wanted, ..*hold }))
+        });
+        self.holds = Arc::new(holds.collect());
+        self.all_down = Arc::new(self.all_down.iter().filter_map(position).collect::<BTreeSet<u32>>());
+        let mut good_since = vec![None; layout.endpoints.len()];
+        for (was, (_, at)) in (0..before.hubs.len() as u32).filter_map(|known| hub(&known)) {
+            for (endpoint, known) in before.endpoints_of(was).iter().zip(was.endpoints()) {
+                let region = &before.regions[endpoint.region as usize];
+                if let Some(now) = at.hub.position(region) {
+                    good_since[at.endpoints().start + now] = self.good_since[known];
+                }
+            }
+        }
+        self.good_since = Arc::new(good_since);
     }
 }

@@ -239,10 +239,17 @@ pub struct Moved {
     pub summary: String,
     /// Whether anything changed; a repeat of an applied command changes nothing and succeeds.
     pub changed: bool,
-    /// The hubs whose active region changed.
+    /// How many hubs' active region changed.
+    pub moved: u64,
+    /// The first of them, in the policy's order: at most [`Moved::LISTED`]. The audit trail has them all.
     pub switched: Vec<Switched>,
     /// What the operator should know of it: hubs that could not move, marks that outrank this one.
     pub notes: Vec<String>,
+}
+
+impl Moved {
+    /// As many hubs as are listed at most: a caller is not to wait for the names of ten thousand.
+    pub const LISTED: usize = 100;
 }
 
 /// One hub's change of active region.

@@ -1,8 +1,9 @@
 //! I/O shell: the loop that carries out what [`State::apply`] wants, on one thread of its own.
 //!
 //! Everything that may change an answer comes through one of two queues: operators' messages, which go first, and
-//! observations. Both are bounded: a sender waits. The order of effects is commit, publish, log, reply; an effect that
-//! follows a commit which failed is not carried out.
+//! observations. Both are bounded: a sender waits. The order of effects is commit, publish, reply, log; an effect that
+//! follows a commit which failed is not carried out. Whoever asks how things are is handed a [`View`] and works it out on
+//! a thread of its own.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,11 +14,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
-use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, Reply, ReplyTo};
+use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo};
 use super::load;
-use super::report::{AuditRecord, Moved};
+use super::report::{AuditRecord, Moved, Status};
 use super::state::State;
 use super::store::{Store, StoreError};
+use super::told;
+use super::view::View;
 use crate::answer::Refused;
 use crate::answer::publish::Publisher;
 use crate::answer::snapshot::Snapshot;
@@ -32,12 +35,13 @@ const QUEUED_OBSERVATIONS: usize = 4096;
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
-type Answer = oneshot::Sender<Result<Reply, CommandError>>;
+type Answer = oneshot::Sender<Result<Moved, CommandError>>;
 
 /// What the loop is told from outside.
 #[derive(Debug)]
 enum Message {
     Command { command: Command, author: Author, answer: Answer },
+    View { answer: oneshot::Sender<View> },
     Reload { author: Author, answer: Option<Answer> },
     Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
     Stop,
@@ -70,7 +74,7 @@ impl Control {
     ///
     /// # Errors
     /// Why it was not carried out.
-    pub async fn command(&self, command: Command, author: Author) -> Result<Reply, CommandError> {
+    pub async fn command(&self, command: Command, author: Author) -> Result<Moved, CommandError> {
         let (answer, reply) = oneshot::channel();
         self.ask(Message::Command { command, author, answer }, reply).await
     }
@@ -81,10 +85,26 @@ impl Control {
     /// Every problem of every file; the running answers then stay.
     pub async fn reload(&self, author: Author) -> Result<Moved, CommandError> {
         let (answer, reply) = oneshot::channel();
-        match self.ask(Message::Reload { author, answer: Some(answer) }, reply).await? {
-            Reply::Moved(moved) => Ok(moved),
-            Reply::Status(_) | Reply::Explanation(_) => Err(CommandError::Stopping),
-        }
+        self.ask(Message::Reload { author, answer: Some(answer) }, reply).await
+    }
+
+    /// The state of this moment, to look at elsewhere.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn view(&self) -> Result<View, CommandError> {
+        let (answer, view) = oneshot::channel();
+        self.messages.send(Message::View { answer }).await.map_err(|_| CommandError::Stopping)?;
+        view.await.map_err(|_| CommandError::Stopping)
+    }
+
+    /// The state of everything, worked out on a thread of its own.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn status(&self) -> Result<Status, CommandError> {
+        let view = self.view().await?;
+        tokio::task::spawn_blocking(move || view.status()).await.map_err(|_| CommandError::Stopping)
     }
 
     /// Asks for a reload and does not wait: SIGHUP.
@@ -106,8 +126,8 @@ impl Control {
     async fn ask(
         &self,
         message: Message,
-        reply: oneshot::Receiver<Result<Reply, CommandError>>,
-    ) -> Result<Reply, CommandError> {
+        reply: oneshot::Receiver<Result<Moved, CommandError>>,
+    ) -> Result<Moved, CommandError> {
         self.messages.send(message).await.map_err(|_| CommandError::Stopping)?;
         reply.await.unwrap_or(Err(CommandError::Stopping))
     }
@@ -205,6 +225,7 @@ pub fn first(
             }
             Effect::Probe { wanted, remembered } => probes = FirstProbes { wanted, remembered },
             Effect::Log(line) => write(&line),
+            Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
             Effect::Reply(..) => {}
         }
     }
@@ -282,6 +303,10 @@ impl Loop {
             self.turn(Event::ProbersRestarted(restarts));
         }
         self.turn(Event::Tick);
+        // A moment at which nobody waits; what fails is tried again at the next one.
+        if let Err(error) = self.parts.store.keep_up(self.parts.state.standings()) {
+            write(&LogLine::new(Level::Warn, "store", error.to_string()));
+        }
     }
 
     /// Takes in all observations that are here, as one event: an outage that many probers see is one commit, not many.
@@ -302,6 +327,12 @@ impl Loop {
             Message::Command { command, author, answer } => {
                 let reply = self.expect(answer);
                 self.turn(Event::Command { command, author, reply });
+            }
+            Message::View { answer } => {
+                let generation = self.parts.publisher.current().generation;
+                let view = View { state: self.parts.state.clone(), now: self.parts.clock.now(), generation };
+                // A caller that has gone away has nothing to look at.
+                drop(answer.send(view));
             }
             Message::Reload { author, answer } => {
                 let waiting = Waiting { author, answer };
@@ -375,10 +406,11 @@ impl Loop {
             let moved = Moved {
                 summary: "reloaded together with another request".into(),
                 changed: true,
+                moved: 0,
                 switched: Vec::new(),
                 notes: Vec::new(),
             };
-            drop(other.send(outcome.clone().map(|()| Reply::Moved(moved))));
+            drop(other.send(outcome.clone().map(|()| moved)));
         }
         if !later.is_empty() {
             self.load(later);
@@ -408,7 +440,7 @@ impl Loop {
                 Effect::Reply(to, reply) => {
                     let reply = match &failed {
                         Some((_, error)) => Err(error.clone()),
-                        None => reply.map(|reply| self.complete(reply)),
+                        None => reply,
                     };
                     if let Some(answer) = self.replies.remove(&to) {
                         // A caller that has gone away has nothing to hear; what was done stays done.
@@ -421,6 +453,7 @@ impl Loop {
                     }
                 }
                 _ if failed.is_some() => {}
+                Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
                 Effect::Publish(content, choices) => {
                     let generation = self.parts.publisher.current().generation + 1;
                     match Snapshot::new(generation, content, choices) {
@@ -434,17 +467,6 @@ impl Loop {
             }
         }
         failed.map_or(Ok(()), Err)
-    }
-
-    /// Adds what only the publisher knows.
-    fn complete(&self, reply: Reply) -> Reply {
-        match reply {
-            Reply::Status(mut status) => {
-                status.generation = self.parts.publisher.current().generation;
-                Reply::Status(status)
-            }
-            other => other,
-        }
     }
 }
 

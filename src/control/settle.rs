@@ -1,230 +1,261 @@
 //! What follows from what an event changed: every hub that it touched is decided anew, and what is decided stands.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::Level;
-use super::mark;
-use super::reason::{self, Known, Measured};
+use super::change::{Change, ChangeKind, Step};
+use super::event::{Level, LogLine};
+use super::layout::{EndpointAt, HubAt};
+use super::mark::{self, Mark};
+use super::reason::{self, Facts, Known, Measured};
 use super::refusal;
-use super::report::{AuditKind, Switched};
 use super::state::{State, Watch};
 use super::turn::Turn;
-use crate::answer::snapshot::Choice;
-use crate::dns::Name;
 use crate::health::Health;
-use crate::policy::{Cause, Decision, Endpoint, EndpointId, EndpointView, Hub, MarkKind, Rule, Standing, decide};
+use crate::policy::{Cause, Decision, EndpointView, Hold, Hub, MarkKind, Previous, Rule, decide};
 use crate::time::Timestamp;
 
 impl State {
     pub(super) fn settle(&mut self, turn: &mut Turn) {
-        let now = turn.now;
-        let due = self.holds.iter().filter(|(_, hold)| hold.until <= now).map(|(hub, _)| hub.clone());
-        turn.touched.extend(due);
+        let (now, layout) = (turn.now, self.layout.clone());
+        if self.hold_ends.is_some_and(|ends| ends <= now) {
+            turn.touched.extend(self.holds.iter().filter(|(_, hold)| hold.until <= now).map(|(position, _)| position));
+        }
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
-            turn.touched.extend(self.retry.take().into_iter().flat_map(|(_, hubs)| hubs));
+            let hubs = self.retry.take().into_iter().flat_map(|(_, hubs)| hubs);
+            turn.touched.extend(hubs.filter_map(|hub| Some(layout.at(hub)?.0 as u32)));
             for target in std::mem::take(&mut self.unsaved) {
-                if let Some(watch) = self.watches.get(&target) {
-                    turn.commit.health.push((target, watch.machine.last_known()));
+                if let Some(at) = layout.target(&target) {
+                    turn.commit.health.push((target, self.watches[at].machine.last_known()));
                 }
             }
         }
-        let policy = self.policy.clone();
-        for name in std::mem::take(&mut turn.touched) {
-            let Some(hub) = policy.hubs.get(&name) else { continue };
-            let views = self.views(hub, now);
-            let decision = decide(hub, &views, self.standings.get(&name), now);
+        let mut touched = std::mem::take(&mut turn.touched);
+        touched.sort_unstable();
+        touched.dedup();
+        let mut views = std::mem::take(&mut turn.views);
+        for position in touched.iter().map(|position| *position as usize) {
+            let at = &layout.hubs[position];
+            self.views(at, &mut views, now);
+            let decision = self.decide(position, at, &views, now);
             let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
-            self.carry_out(hub, decision, turn);
+            self.carry_out(position, at, decision, turn);
             if afresh {
                 // With nothing eligible, `when_all_down` may say more of the region that was chosen than that it is it.
-                let decision = decide(hub, &views, self.standings.get(&name), now);
-                self.carry_out(hub, decision, turn);
+                let decision = self.decide(position, at, &views, now);
+                self.carry_out(position, at, decision, turn);
             }
+        }
+        turn.views = views;
+        if !touched.is_empty() {
+            self.hold_ends = self.holds.values().map(|hold| hold.until).min();
         }
     }
 
-    fn carry_out(&mut self, hub: &Hub, decision: Decision, turn: &mut Turn) {
-        let now = turn.now;
-        let hold = decision.hold.clone();
+    pub(super) fn decide(&self, position: usize, at: &HubAt, views: &[EndpointView], now: Timestamp) -> Decision {
+        let standing = self.stands.of(at.id);
+        let previous = standing.map(|standing| Previous { standing, active: self.stands.active(position) });
+        decide(&at.rules, views, previous, now)
+    }
+
+    fn carry_out(&mut self, position: usize, at: &HubAt, decision: Decision, turn: &mut Turn) {
+        let (now, hub) = (turn.now, &at.hub);
         if let Some(cause) = decision.cause {
-            let reason = self.why(hub, cause, now);
-            self.switch(hub, decision.active, cause, reason, turn);
-        } else if let Some(standing) = self.standings.get(&hub.name).filter(|s| s.all != decision.all).cloned() {
+            let reason = self.why(position, at, cause, turn);
+            self.switch(position, at, decision.active, cause, reason, turn);
+        } else if let Some(standing) = self.stands.of(at.id).filter(|standing| standing.all != decision.all) {
             let reason = match decision.all {
                 true => "no endpoint is eligible: all of them are answered, as when_all_down says",
                 false => "an endpoint is known to be good again",
             };
-            let after = Standing { all: decision.all, ..standing.clone() };
-            if self.stand(hub, after, turn) {
-                let (before, after) = if decision.all { ("active", "all") } else { ("all", "active") };
-                let record = turn.audit(AuditKind::Answer, hub.name.to_string(), reason);
-                (record.before, record.after) = (Some(before.into()), Some(after.into()));
-                record.epoch = Some(standing.epoch);
-                let line = turn.say(Level::Warn, "switch", format!("{}: {reason}", hub.name));
-                line.hub = Some(hub.name.clone());
+            let step = Step {
+                kind: ChangeKind::Answer,
+                to: standing.active.clone(),
+                epoch: standing.epoch,
+                cause: standing.cause,
+                all: decision.all,
+                reason: turn.sentences.of(Facts::Text(reason), || reason.into()),
+            };
+            self.stand(position, at, decision.active, step, turn);
+        }
+        let known = self.holds.get(&(position as u32));
+        if known.is_some() || decision.hold.is_some() {
+            let what = |hold: &Hold| (hold.wanted, hold.waiting);
+            if let Some(hold) = &decision.hold
+                && known.map(what) != Some(what(hold))
+            {
+                let wanted = &hub.endpoints[hold.wanted].region;
+                let sentence = || format!("{}: {}", hub.name, reason::hold(wanted, hold, now));
+                turn.notes.of_hub(sentence);
+                turn.told.of("wait for a move", Some(wanted), || LogLine {
+                    hub: Some(hub.name.clone()),
+                    region: Some(wanted.clone()),
+                    ..LogLine::new(Level::Info, "hold", sentence())
+                });
             }
+            let holds = Arc::make_mut(&mut self.holds);
+            match decision.hold {
+                Some(hold) => holds.insert(position as u32, hold),
+                None => holds.remove(&(position as u32)),
+            };
         }
-        let wanted = hold.as_ref().map(|hold| (&hold.wanted, hold.waiting));
-        let known = self.holds.get(&hub.name).map(|hold| (&hold.wanted, hold.waiting));
-        if wanted != known
-            && let Some(hold) = &hold
-        {
-            let line = turn.say(Level::Info, "hold", format!("{}: {}", hub.name, reason::hold(hold, now)));
-            (line.hub, line.region) = (Some(hub.name.clone()), Some(hold.wanted.clone()));
-            turn.notes.push(format!("{}: {}", hub.name, reason::hold(hold, now)));
-        }
-        match hold {
-            Some(hold) => self.holds.insert(hub.name.clone(), hold),
-            None => self.holds.remove(&hub.name),
-        };
         let all_down = decision.rule == Rule::AllDown;
-        if all_down && self.all_down.insert(hub.name.clone()) {
-            let sentence = format!("{}: no endpoint is eligible; {}", hub.name, answered(hub, &decision));
-            turn.say(Level::Error, "all-down", sentence).hub = Some(hub.name.clone());
-        } else if !all_down && self.all_down.remove(&hub.name) {
-            let sentence = format!("{}: an endpoint is eligible again", hub.name);
-            turn.say(Level::Info, "all-down", sentence).hub = Some(hub.name.clone());
+        if all_down == self.all_down.contains(&(position as u32)) {
+            return;
         }
-        self.set_choice_in(&hub.name, turn);
+        let line =
+            |level, sentence| LogLine { hub: Some(hub.name.clone()), ..LogLine::new(level, "all-down", sentence) };
+        if all_down {
+            Arc::make_mut(&mut self.all_down).insert(position as u32);
+            turn.told.of("have no eligible endpoint", None, || {
+                let answered = answered(hub, &decision);
+                line(Level::Error, format!("{}: no endpoint is eligible; {answered}", hub.name))
+            });
+        } else {
+            Arc::make_mut(&mut self.all_down).remove(&(position as u32));
+            turn.told.of("have an eligible endpoint again", None, || {
+                line(Level::Info, format!("{}: an endpoint is eligible again", hub.name))
+            });
+        }
     }
 
     /// Changes the active region of one hub.
-    pub(super) fn switch(&mut self, hub: &Hub, to: usize, cause: Cause, reason: String, turn: &mut Turn) {
-        let before = self.standings.get(&hub.name).cloned();
-        let active = hub.endpoints[to].region.clone();
+    pub(super) fn switch(
+        &mut self,
+        position: usize,
+        at: &HubAt,
+        to: usize,
+        cause: Cause,
+        reason: Arc<str>,
+        turn: &mut Turn,
+    ) {
+        let before = self.stands.of(at.id);
+        let active = self.layout.region_of(at, to);
         // A hub may be left without its region by a reload and get the same one again.
-        let changes = before.as_ref().is_none_or(|before| before.active != active);
-        let epoch = before.as_ref().map_or(1, |before| before.epoch.saturating_add(u64::from(changes)));
-        let last_automatic = if cause.is_automatic() {
-            Some(turn.now)
-        } else {
-            before.as_ref().and_then(|before| before.last_automatic)
-        };
-        let since = if changes { turn.now } else { before.as_ref().map_or(turn.now, |before| before.since) };
-        let after = Standing {
-            active: active.clone(),
-            epoch,
-            since,
-            cause,
-            reason: reason.clone(),
-            last_automatic,
-            all: false,
-        };
-        if !self.stand(hub, after, turn) {
+        let changes = before.is_none_or(|before| before.active != *active);
+        let epoch = before.map_or(1, |before| before.epoch.saturating_add(u64::from(changes)));
+        let step = Step { kind: ChangeKind::Switch, to: active.clone(), epoch, cause, all: false, reason };
+        self.stand(position, at, to, step, turn);
+    }
+
+    /// Takes a step, unless a rule refuses it.
+    fn stand(&mut self, position: usize, at: &HubAt, active: usize, step: Step, turn: &mut Turn) {
+        let before = self.stands.of(at.id);
+        let after = step.follow(before, turn.now);
+        let regions = self.layout.endpoints_of(at).iter().map(|e| &self.layout.regions[e.region as usize]);
+        if let Err(refused) = refusal::examine(&at.hub, regions, before, &after) {
+            self.totals.refused += 1;
+            turn.notes.of_hub(|| refused.to_string());
+            turn.told.of("were refused a change", None, || {
+                let sentence = format!("{}: {refused}", at.hub.name);
+                LogLine { hub: Some(at.hub.name.clone()), ..LogLine::new(Level::Error, "refused", sentence) }
+            });
+            self.retry_later(BTreeSet::from([at.id]), turn.now);
             return;
         }
-        let from = before.map(|before| before.active);
-        *self.totals.switches.entry(cause.word().into()).or_default() += u64::from(changes);
-        let record = turn.audit(AuditKind::Switch, hub.name.to_string(), &reason);
-        record.epoch = Some(epoch);
-        record.before = from.as_ref().map(ToString::to_string);
-        record.after = Some(active.to_string());
-        let sentence = match &from {
-            Some(from) => format!("{}: {from} -> {active}, epoch {epoch}: {reason}", hub.name),
-            None => format!("{}: {active} is active, epoch {epoch}: {reason}", hub.name),
-        };
-        let level = if from.is_some() { Level::Warn } else { Level::Info };
-        let line = turn.say(level, "switch", sentence);
-        (line.hub, line.region, line.epoch) = (Some(hub.name.clone()), Some(active.clone()), Some(epoch));
-        turn.switched.push(Switched { hub: hub.name.clone(), from, to: active, epoch });
-    }
-
-    /// Records a standing, unless a rule refuses it.
-    fn stand(&mut self, hub: &Hub, after: Standing, turn: &mut Turn) -> bool {
-        let before = self.standings.get(&hub.name).cloned();
-        if let Err(refused) = refusal::examine(hub, before.as_ref(), &after) {
-            self.totals.refused += 1;
-            turn.notes.push(refused.to_string());
-            turn.say(Level::Error, "refused", format!("{}: {refused}", hub.name)).hub = Some(hub.name.clone());
-            self.retry_later(BTreeSet::from([hub.name.clone()]), turn.now);
-            return false;
-        }
-        self.standings.insert(hub.name.clone(), after.clone());
-        turn.commit.standings.push((hub.name.clone(), before, after));
-        self.set_choice_in(&hub.name, turn);
-        true
-    }
-
-    fn set_choice_in(&mut self, hub: &Name, turn: &mut Turn) {
-        turn.publish |= self.set_choice(hub);
-    }
-
-    /// Brings the published choice of one hub in line with its standing; says whether it changed.
-    pub(super) fn set_choice(&mut self, name: &Name) -> bool {
-        let (Some(hub), Some(standing)) = (self.policy.hubs.get(name), self.standings.get(name)) else { return false };
-        let (Some(position), Some(active)) = (self.content.hub(name), hub.position(&standing.active)) else {
-            return false;
-        };
-        let choice = match standing.all {
-            true => Choice::All,
-            // A hub has at most 1,000 endpoints.
-            false => Choice::Endpoint(u16::try_from(active).unwrap_or(u16::MAX)),
-        };
-        std::mem::replace(&mut self.choices[position], choice) != choice
+        let before = before.cloned();
+        let stands = Arc::make_mut(&mut self.stands);
+        turn.publish |= stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        turn.changes.push(Change { hub: at.id, kind: step.kind, reason: step.reason, before, after });
     }
 
     /// Why the active region of a hub changes, said of the region that is left (or of the one that is preferred again).
-    fn why(&self, hub: &Hub, cause: Cause, now: Timestamp) -> String {
-        let active = self.standings.get(&hub.name).map(|standing| &standing.active);
-        let endpoint = active.and_then(|active| hub.position(active)).map(|at| &hub.endpoints[at]);
-        match (cause, active, endpoint) {
-            (Cause::Policy, Some(active), _) => format!("{active} is not in the policy any more"),
-            (Cause::FailbackAfter, Some(active), _) => {
+    fn why(&self, position: usize, at: &HubAt, cause: Cause, turn: &mut Turn) -> Arc<str> {
+        let standing = self.stands.of(at.id);
+        let endpoint = self.stands.active(position);
+        let facts = match (cause, standing, endpoint) {
+            (Cause::Policy, Some(standing), _) => Facts::Gone(standing.active.clone()),
+            (Cause::FailbackAfter, Some(standing), _) => Facts::Preferred(standing.active.clone()),
+            (_, Some(_), Some(endpoint)) => {
+                let endpoint = at.endpoints().start + endpoint;
+                return turn
+                    .sentences
+                    .of(self.facts(endpoint, turn.now), || self.endpoint_reason(at, endpoint, turn.now));
+            }
+            _ => Facts::Text("first in order of preference"),
+        };
+        turn.sentences.of(facts.clone(), || match facts {
+            Facts::Gone(active) => format!("{active} is not in the policy any more"),
+            Facts::Preferred(active) => {
                 format!("a region preferred to {active} has been good for as long as failback.after says")
             }
-            (_, Some(_), Some(endpoint)) => self.endpoint_reason(hub, endpoint, now),
-            _ => "first in order of preference".into(),
-        }
+            Facts::Text(text) => text.into(),
+            Facts::Endpoint { .. } => String::new(),
+        })
     }
 
     /// What is known of the endpoints of a hub at this moment.
-    pub(super) fn views(&mut self, hub: &Hub, now: Timestamp) -> Vec<EndpointView> {
-        hub.endpoints
-            .iter()
-            .map(|endpoint| {
-                let view = self.view(hub, endpoint, now);
-                let heard = self.watch(endpoint).is_none_or(|watch| !watch.stalled);
-                let up = view.health == Health::Up && heard;
-                let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
-                let id = EndpointId { hub: hub.name.clone(), region: endpoint.region.clone() };
-                let good_since = match good {
-                    true => Some(*self.good_since.entry(id).or_insert(now)),
-                    false => {
-                        self.good_since.remove(&id);
-                        None
-                    }
-                };
-                EndpointView { good_since, ..view }
-            })
-            .collect()
+    pub(super) fn views(&mut self, at: &HubAt, views: &mut Vec<EndpointView>, now: Timestamp) {
+        views.clear();
+        for endpoint in at.endpoints() {
+            let view = self.view(endpoint, now);
+            let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
+            let up = view.health == Health::Up && heard;
+            let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
+            let good_since = match (good, self.good_since[endpoint]) {
+                (true, since @ Some(_)) => since,
+                (false, None) => None,
+                (good, _) => {
+                    let since = good.then_some(now);
+                    Arc::make_mut(&mut self.good_since)[endpoint] = since;
+                    since
+                }
+            };
+            views.push(EndpointView { good_since, ..view });
+        }
     }
 
-    pub(super) fn view(&self, hub: &Hub, endpoint: &Endpoint, now: Timestamp) -> EndpointView {
-        let watch = self.watch(endpoint);
+    /// What is known of the endpoint at a position, but since when it is good.
+    pub(super) fn view(&self, endpoint: usize, now: Timestamp) -> EndpointView {
+        let at = self.layout.endpoints[endpoint];
+        let watch = self.watch(at);
         let health = watch.map_or(Health::Unknown, |watch| watch.machine.health());
         let verdict_by = watch
             .filter(|_| health == Health::Unknown)
             .map(|watch| watch.started.after(worst_verdict(watch)))
             .filter(|by| *by > now);
-        let mark = mark::holding(&self.marks, &hub.name, &endpoint.region).map(|mark| mark.kind);
-        EndpointView { health, mark, good_since: None, verdict_by }
+        // The more restrictive mark holds, and none restricts least.
+        let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);
+        EndpointView { health, mark, good_since: None, verdict_by, probed: at.target.is_some() }
     }
 
-    pub(super) fn watch(&self, endpoint: &Endpoint) -> Option<&Watch> {
-        endpoint.probe.as_ref().and_then(|target| self.watches.get(target))
+    pub(super) fn watch(&self, at: EndpointAt) -> Option<&Watch> {
+        at.target.and_then(|target| self.watches.get(target as usize)).map(|watch| &**watch)
     }
 
-    /// Both truths about one endpoint, in one sentence.
-    pub(super) fn endpoint_reason(&self, hub: &Hub, endpoint: &Endpoint, now: Timestamp) -> String {
-        let measured = self.watch(endpoint).map(|watch| Measured {
+    /// What the sentence about the endpoint at a position would tell.
+    fn facts(&self, endpoint: usize, now: Timestamp) -> Facts {
+        let at = self.layout.endpoints[endpoint];
+        Facts::Endpoint {
+            region: at.region,
+            own: self.marked.endpoints[endpoint].map(|_| endpoint as u32),
+            measured: self.measured(at).map(|measured| measured.facts(now)),
+        }
+    }
+
+    fn measured(&self, at: EndpointAt) -> Option<Measured<'_>> {
+        self.watch(at).map(|watch| Measured {
             health: watch.machine.health(),
-            last: watch.last.as_ref().map(|last| (last.at, last.failure.as_deref())),
+            last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
-        });
-        let mark = mark::holding(&self.marks, &hub.name, &endpoint.region);
-        reason::endpoint(&Known { region: &endpoint.region, mark, measured }, now)
+        })
+    }
+
+    /// The mark that holds for the endpoint at a position.
+    pub(super) fn mark_of(&self, hub: &Hub, endpoint: usize) -> Option<&Mark> {
+        let at = self.layout.endpoints[endpoint];
+        let (region, own) = (self.marked.regions[at.region as usize], self.marked.endpoints[endpoint]);
+        region.or(own).and_then(|_| mark::holding(&self.marks, &hub.name, &self.layout.regions[at.region as usize]))
+    }
+
+    /// Both truths about the endpoint at a position, in one sentence.
+    pub(super) fn endpoint_reason(&self, at: &HubAt, endpoint: usize, now: Timestamp) -> String {
+        let placed = self.layout.endpoints[endpoint];
+        let region = &self.layout.regions[placed.region as usize];
+        let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
+        reason::endpoint(&known, now)
     }
 }
 

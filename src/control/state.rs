@@ -2,23 +2,29 @@
 //!
 //! [`State::apply`] takes one event and the time and returns the effects. It first takes the event in (health, marks,
 //! policy; at a tick, probers that fell silent), then lets marks expire, then settles: every hub that any of this
-//! touched, or whose wait is over, is decided anew by [`decide`](crate::policy::decide()). All hubs that one event moves are in one commit and
-//! one publication. An event that moves nothing costs neither.
+//! touched, or whose wait is over, is decided anew by [`decide`](crate::policy::decide()). All hubs that one event moves
+//! are in one commit and one publication. An event that moves nothing costs neither.
+//!
+//! Everything that there is one of for each hub, endpoint or prober stands in a list by position (`layout`). The lists
+//! are shared: a clone of the state is a few pointers, and whoever holds one (a reload, for the way back; a status that is
+//! being written on another thread) sees it unchanged, while the next event copies the lists that it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Author, Command, CommandError, Commit, Effect, Event, Loaded, Reply};
-use super::mark::Marks;
-use super::reload::Index;
-use super::report::{Moved, ReloadStatus, Totals};
+use super::change::{ChangeKind, Switch};
+use super::event::{Author, Command, CommandError, Commit, Effect, Event, Loaded};
+use super::layout::{HubAt, Layout};
+use super::mark::{MarkTarget, Marks};
+use super::report::{Moved, ReloadStatus, Switched, Totals};
+use super::roster::{HubId, Roster};
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::{Choice, Content};
 use crate::dns::Name;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, EndpointId, Hold, Policy, Probe, ProbeTarget, Standing};
+use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -28,11 +34,20 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct Persisted {
     /// Every hub that ever was, so that an epoch is never used twice.
-    pub standings: BTreeMap<Name, Standing>,
+    pub roster: Roster,
+    /// What stands, by the number of the hub.
+    pub standings: Vec<Option<Standing>>,
     /// The marks.
     pub marks: Marks,
     /// The health when it last changed, by [`health_key`].
     pub health: BTreeMap<String, Health>,
+}
+
+impl Persisted {
+    /// What stands for a hub.
+    pub fn standing(&self, hub: &Name) -> Option<&Standing> {
+        self.standings.get(self.roster.id(hub)?.index())?.as_ref()
+    }
 }
 
 /// The state of the one writer.
@@ -40,29 +55,135 @@ pub struct Persisted {
 pub struct State {
     pub(super) policy: Arc<Policy>,
     pub(super) content: Arc<Content>,
-    pub(super) watches: BTreeMap<ProbeTarget, Watch>,
-    pub(super) marks: Marks,
-    pub(super) standings: BTreeMap<Name, Standing>,
-    pub(super) holds: BTreeMap<Name, Hold>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) roster: Arc<Roster>,
+    /// By the position of the probe target.
+    pub(super) watches: Arc<Vec<Arc<Watch>>>,
+    pub(super) marks: Arc<Marks>,
+    /// The same by position.
+    pub(super) marked: Arc<Marked>,
+    pub(super) stands: Arc<Stands>,
+    /// By hub position.
+    pub(super) holds: Arc<BTreeMap<u32, Hold>>,
+    /// When the first of them is over.
+    pub(super) hold_ends: Option<Timestamp>,
     pub(super) started: Timestamp,
-    pub(super) reload: ReloadStatus,
+    pub(super) reload: Arc<ReloadStatus>,
     pub(super) totals: Totals,
     pub(super) prober_restarts: u64,
     /// Health from before the start, or from before a reload took the target away, for probers that do not run.
     /// By [`health_key`].
-    pub(super) remembered: BTreeMap<String, Health>,
-    /// Hubs with no eligible endpoint.
-    pub(super) all_down: BTreeSet<Name>,
-    /// Since when each endpoint is eligible and known to be good.
-    pub(super) good_since: BTreeMap<EndpointId, Timestamp>,
-    /// Which hubs an observation or a mark touches.
-    pub(super) index: Arc<Index>,
-    /// What is published, by hub position.
-    pub(super) choices: Box<[Choice]>,
+    pub(super) remembered: Arc<BTreeMap<String, Health>>,
+    /// Positions of the hubs with no eligible endpoint.
+    pub(super) all_down: Arc<BTreeSet<u32>>,
+    /// By endpoint position: since when it is eligible and known to be good.
+    pub(super) good_since: Arc<Vec<Option<Timestamp>>>,
     /// Hubs to decide again at this time, because a commit failed or a rule refused. No mark ends before it.
-    pub(super) retry: Option<(Timestamp, BTreeSet<Name>)>,
+    pub(super) retry: Option<(Timestamp, BTreeSet<HubId>)>,
     /// Whose health the store does not have yet, because a commit failed.
     pub(super) unsaved: BTreeSet<ProbeTarget>,
+}
+
+/// What stands, and what is published of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Stands {
+    /// By the number of the hub, hubs that the policy does not have any more included.
+    by_id: Vec<Option<Standing>>,
+    /// By hub position: which of the hub's endpoints is active; `None` where nothing stands, or its region has left the
+    /// policy.
+    active: Vec<Option<u16>>,
+    /// By hub position: what is published.
+    choices: Vec<Choice>,
+}
+
+impl Stands {
+    /// What stands for a hub.
+    pub(super) fn of(&self, hub: HubId) -> Option<&Standing> {
+        self.by_id.get(hub.index())?.as_ref()
+    }
+
+    /// Which endpoint of the hub at a position is active.
+    pub(super) fn active(&self, position: usize) -> Option<usize> {
+        self.active.get(position).copied().flatten().map(usize::from)
+    }
+
+    /// Sets what stands for a hub, whose active endpoint is looked up by its region.
+    pub(super) fn set(&mut self, id: HubId, at: Option<(usize, &HubAt)>, standing: Option<Standing>) {
+        let active = at.and_then(|(_, at)| at.hub.position(&standing.as_ref()?.active));
+        self.set_active(id, at, standing, active);
+    }
+
+    /// Sets what stands for a hub, and the choice that follows. Says whether that has changed.
+    pub(super) fn set_active(
+        &mut self,
+        id: HubId,
+        at: Option<(usize, &HubAt)>,
+        standing: Option<Standing>,
+        active: Option<usize>,
+    ) -> bool {
+        let all = standing.as_ref().is_some_and(|standing| standing.all);
+        if self.by_id.len() <= id.index() {
+            self.by_id.resize(id.index() + 1, None);
+        }
+        self.by_id[id.index()] = standing;
+        let Some((position, at)) = at else { return false };
+        // A hub has at most 256 endpoints.
+        let active = active.and_then(|active| u16::try_from(active).ok());
+        self.active[position] = active;
+        let choice = match (all, active) {
+            (_, None) => return false,
+            (true, _) => Choice::All,
+            (false, Some(active)) => Choice::Endpoint(active),
+        };
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        std::mem::replace(published, choice) != choice
+    }
+
+    /// The same standings under another policy.
+    pub(super) fn laid_out(&mut self, layout: &Layout) {
+        self.active = vec![None; layout.hubs.len()];
+        self.choices = vec![Choice::Endpoint(0); layout.hubs.len()];
+        for (position, at) in layout.hubs.iter().enumerate() {
+            if let Some(standing) = self.of(at.id).cloned() {
+                self.set(at.id, Some((position, at)), Some(standing));
+            }
+        }
+    }
+}
+
+/// The marks by position.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Marked {
+    /// By region position.
+    pub(super) regions: Vec<Option<MarkKind>>,
+    /// By endpoint position: those on the endpoint itself.
+    pub(super) endpoints: Vec<Option<MarkKind>>,
+}
+
+impl Marked {
+    /// Lays the marks out anew.
+    pub(super) fn of(marks: &Marks, layout: &Layout) -> Self {
+        let mut marked =
+            Self { regions: vec![None; layout.regions.len()], endpoints: vec![None; layout.endpoints.len()] };
+        marks.iter().for_each(|(target, mark)| marked.set(target, Some(mark.kind), layout));
+        marked
+    }
+
+    pub(super) fn set(&mut self, target: &MarkTarget, kind: Option<MarkKind>, layout: &Layout) {
+        match target {
+            MarkTarget::Region(region) => {
+                if let Some(at) = layout.region(region) {
+                    self.regions[at] = kind;
+                }
+            }
+            MarkTarget::Endpoint(endpoint) => {
+                let at = layout.position(&endpoint.hub).map(|position| &layout.hubs[position]);
+                if let Some((at, position)) = at.and_then(|at| Some((at, at.hub.position(&endpoint.region)?))) {
+                    self.endpoints[at.endpoints().start + position] = kind;
+                }
+            }
+        }
+    }
 }
 
 /// One prober as the core sees it.
@@ -80,7 +201,7 @@ pub(super) struct Watch {
 pub(super) struct Last {
     pub(super) at: Timestamp,
     pub(super) latency: Duration,
-    pub(super) failure: Option<String>,
+    pub(super) failure: Option<Arc<str>>,
     pub(super) in_a_row: u32,
 }
 
@@ -88,27 +209,28 @@ impl State {
     /// The state at the start: what the store holds, and the files. The effects make what is decided here durable and
     /// publish it; nothing is answered before.
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
+        let Persisted { roster, standings, marks, health } = persisted;
+        // A clock that was set back must not make a dwell of years.
+        let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
         let mut state = Self {
-            policy: Arc::new(Policy::default()),
-            content: Arc::new(Content::default()),
-            watches: BTreeMap::new(),
-            marks: persisted.marks,
-            // A clock that was set back must not make a dwell of years.
-            standings: persisted
-                .standings
-                .into_iter()
-                .map(|(name, standing)| (name, not_after(standing, now)))
-                .collect(),
-            holds: BTreeMap::new(),
+            policy: Arc::default(),
+            content: Arc::default(),
+            layout: Arc::default(),
+            roster: Arc::new(roster),
+            watches: Arc::default(),
+            marks: Arc::new(marks),
+            marked: Arc::default(),
+            stands: Arc::new(Stands { by_id, ..Stands::default() }),
+            holds: Arc::default(),
+            hold_ends: None,
             started: now,
-            reload: ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 },
+            reload: Arc::new(reload),
             totals: Totals::default(),
             prober_restarts: 0,
-            remembered: persisted.health,
-            all_down: BTreeSet::new(),
-            good_since: BTreeMap::new(),
-            index: Arc::default(),
-            choices: Box::default(),
+            remembered: Arc::new(health),
+            all_down: Arc::default(),
+            good_since: Arc::default(),
             retry: None,
             unsaved: BTreeSet::new(),
         };
@@ -143,26 +265,24 @@ impl State {
 
     /// When [`Event::Tick`] is next due; a tick every second besides finds silent probers.
     pub fn wake(&self) -> Option<Timestamp> {
-        let holds = self.holds.values().map(|hold| hold.until);
         let retry = self.retry.as_ref().map(|(at, _)| *at);
         let marks = self.marks.values().filter_map(|mark| mark.until.max(mark.until.and(retry)));
-        holds.chain(marks).chain(retry).min()
+        marks.chain(self.hold_ends).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
     pub fn revert(&mut self, commit: &Commit, now: Timestamp) {
-        let mut hubs = BTreeSet::new();
-        for (name, before, after) in commit.standings.iter().rev() {
-            hubs.insert(name.clone());
-            if let Some(count) = self.totals.switches.get_mut(after.cause.word()) {
-                *count = count.saturating_sub(u64::from(before.as_ref().is_none_or(|b| b.epoch != after.epoch)));
+        let (mut hubs, layout) = (BTreeSet::new(), self.layout.clone());
+        for change in commit.switch.iter().flat_map(|switch| switch.changes.iter().rev()) {
+            hubs.insert(change.hub);
+            if let Some(count) = self.totals.switches.get_mut(change.after.cause.word()) {
+                *count = count.saturating_sub(u64::from(change.counts()));
             }
-            restore(&mut self.standings, name, before.clone());
-            self.set_choice(name);
+            Arc::make_mut(&mut self.stands).set(change.hub, layout.at(change.hub), change.before.clone());
         }
         for (target, before, _) in commit.marks.iter().rev() {
-            restore(&mut self.marks, target, before.clone());
-            hubs.extend(self.hubs_of_mark(target));
+            self.set_mark(target, before.clone());
+            hubs.extend(self.hubs_of_mark(target).iter().map(|position| layout.hubs[*position as usize].id));
         }
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
@@ -171,12 +291,22 @@ impl State {
 
     /// The choices as published, by hub position.
     pub fn choices(&self) -> &[Choice] {
-        &self.choices
+        &self.stands.choices
     }
 
-    /// What stands for each hub, hubs that the policy does not have any more included.
-    pub fn standings(&self) -> &BTreeMap<Name, Standing> {
-        &self.standings
+    /// What stands, by the number of the hub; hubs that the policy does not have any more included.
+    pub fn standings(&self) -> &[Option<Standing>] {
+        &self.stands.by_id
+    }
+
+    /// What stands for a hub.
+    pub fn standing(&self, hub: &Name) -> Option<&Standing> {
+        self.stands.of(self.roster.id(hub)?)
+    }
+
+    /// Every hub that ever was.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// All marks.
@@ -184,49 +314,82 @@ impl State {
         &self.marks
     }
 
-    pub(super) fn retry_later(&mut self, hubs: BTreeSet<Name>, now: Timestamp) {
+    pub(super) fn retry_later(&mut self, hubs: BTreeSet<HubId>, now: Timestamp) {
         let (_, waiting) = self.retry.get_or_insert_with(|| (now.after(RETRY), BTreeSet::new()));
         waiting.extend(hubs);
     }
 
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
-        // A question is answered even when nothing can be made durable: nothing else is done beside it.
-        if !matches!(turn.reply, Some((_, Pending::Now(Ok(_))))) {
-            self.expire_marks(&mut turn);
-            self.settle(&mut turn);
+        self.expire_marks(&mut turn);
+        self.settle(&mut turn);
+        let Turn { now, author, changes, mut commit, log, .. } = turn;
+        let moved = changes.iter().filter(|change| change.kind == ChangeKind::Switch);
+        let (count, switched) = match turn.reply {
+            Some(_) => {
+                (moved.clone().count() as u64, moved.take(Moved::LISTED).filter_map(|c| self.switched(c)).collect())
+            }
+            None => (0, Vec::new()),
+        };
+        if !changes.is_empty() {
+            let switch = Arc::new(Switch { at: now, author, roster: self.roster.clone(), changes });
+            self.count(&switch);
+            commit.switch = Some(switch);
         }
         let mut effects = Vec::new();
-        if !turn.commit.is_empty() {
-            effects.push(Effect::Commit(turn.commit));
+        let tell = commit.switch.clone();
+        if !commit.is_empty() {
+            effects.push(Effect::Commit(commit));
         }
         if turn.publish {
-            effects.push(Effect::Publish(self.content.clone(), self.choices.clone()));
+            effects.push(Effect::Publish(self.content.clone(), self.choices().into()));
         }
         if turn.probes {
-            let wanted = self.watches.iter().map(|(target, watch)| (target.clone(), watch.probe.clone())).collect();
+            let wanted = self.layout.targets.iter().zip(self.watches.iter());
+            let wanted = wanted.map(|(target, watch)| (target.clone(), watch.probe.clone())).collect();
             effects.push(Effect::Probe { wanted, remembered: turn.remembered });
         }
-        effects.extend(turn.log.into_iter().map(Effect::Log));
         if let Some((to, pending)) = turn.reply {
             let reply = match pending {
                 Pending::Now(reply) => reply,
                 Pending::Moved { summary, changed } => {
-                    Ok(Reply::Moved(Moved { summary, changed, switched: turn.switched, notes: turn.notes }))
+                    Ok(Moved { summary, changed, moved: count, switched, notes: turn.notes.finish() })
                 }
             };
             effects.push(Effect::Reply(to, reply));
         }
+        effects.extend(log.into_iter().map(Effect::Log));
+        effects.extend(tell.map(Effect::Tell));
+        effects.extend(turn.told.finish().into_iter().map(Effect::Log));
         effects
+    }
+
+    fn switched(&self, change: &super::change::Change) -> Option<Switched> {
+        Some(Switched {
+            hub: self.roster.name(change.hub)?.clone(),
+            from: change.before.as_ref().map(|before| before.active.clone()),
+            to: change.after.active.clone(),
+            epoch: change.after.epoch,
+        })
+    }
+
+    /// Counts the changes of active regions by their cause.
+    fn count(&mut self, switch: &Switch) {
+        let mut counted: Vec<(Cause, u64)> = Vec::new();
+        for change in switch.changes.iter().filter(|change| change.kind == ChangeKind::Switch) {
+            let (cause, more) = (change.after.cause, u64::from(change.counts()));
+            match counted.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, count)) => *count += more,
+                None => counted.push((cause, more)),
+            }
+        }
+        for (cause, count) in counted {
+            *self.totals.switches.entry(cause.word().into()).or_default() += count;
+        }
     }
 
     fn command(&mut self, command: Command, turn: &mut Turn) -> Result<Pending, CommandError> {
         match command {
-            Command::Status => Ok(Pending::Now(Ok(Reply::Status(Box::new(self.status(turn.now)))))),
-            Command::Explain { name, rtype } => {
-                let explanation = self.explain(&name, rtype, turn.now).map_err(CommandError::Refused)?;
-                Ok(Pending::Now(Ok(Reply::Explanation(Box::new(explanation)))))
-            }
             Command::Mark { target, kind, reason, until } => self.mark(target, kind, &reason, until, turn),
             Command::Unmark { target, reason } => self.unmark(target, &reason, turn),
             Command::Failover { hub, to, epoch, reason } => {
@@ -242,13 +405,6 @@ impl State {
 /// What is probed, as the store keeps it: host names compare without case, and text does not.
 pub fn health_key(target: &ProbeTarget) -> String {
     target.to_string().to_ascii_lowercase()
-}
-
-fn restore<K: Ord + Clone, V>(map: &mut BTreeMap<K, V>, key: &K, before: Option<V>) {
-    match before {
-        Some(before) => map.insert(key.clone(), before),
-        None => map.remove(key),
-    };
 }
 
 fn not_after(standing: Standing, now: Timestamp) -> Standing {

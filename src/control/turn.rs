@@ -1,12 +1,15 @@
 //! What one event leads to, while it is being worked out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::event::{Author, CommandError, Commit, Level, LogLine, Reply, ReplyTo};
-use super::report::{AuditKind, AuditRecord, Switched};
-use crate::dns::Name;
+use super::change::Change;
+use super::event::{Author, CommandError, Commit, Level, LogLine, ReplyTo};
+use super::reason::Facts;
+use super::report::{AuditKind, AuditRecord, Moved};
+use super::told::{Notes, Told};
 use crate::health::Health;
-use crate::policy::ProbeTarget;
+use crate::policy::{EndpointView, ProbeTarget};
 use crate::time::Timestamp;
 
 /// What one event leads to, while it is being worked out.
@@ -14,21 +17,44 @@ use crate::time::Timestamp;
 pub(super) struct Turn {
     pub(super) now: Timestamp,
     pub(super) author: Author,
-    pub(super) touched: BTreeSet<Name>,
+    /// Positions of the hubs that have to be decided anew; any may be there twice.
+    pub(super) touched: Vec<u32>,
     pub(super) commit: Commit,
-    pub(super) switched: Vec<Switched>,
-    pub(super) notes: Vec<String>,
+    pub(super) changes: Vec<Change>,
+    pub(super) notes: Notes,
     pub(super) log: Vec<LogLine>,
+    pub(super) told: Told,
     pub(super) probes: bool,
     pub(super) remembered: BTreeMap<ProbeTarget, Health>,
     pub(super) publish: bool,
     pub(super) reply: Option<(ReplyTo, Pending)>,
+    pub(super) sentences: Sentences,
+    /// What is known of the endpoints of the hub at hand.
+    pub(super) views: Vec<EndpointView>,
+}
+
+/// Sentences by the facts that they tell, so that hubs that change for the same facts share one.
+#[derive(Debug, Default)]
+pub(super) struct Sentences {
+    known: HashMap<Facts, Arc<str>>,
+    last: Option<(Facts, Arc<str>)>,
+}
+
+impl Sentences {
+    pub(super) fn of(&mut self, facts: Facts, say: impl FnOnce() -> String) -> Arc<str> {
+        if let Some((_, sentence)) = self.last.as_ref().filter(|(last, _)| *last == facts) {
+            return sentence.clone();
+        }
+        let sentence = self.known.entry(facts.clone()).or_insert_with(|| say().into()).clone();
+        self.last = Some((facts, sentence.clone()));
+        sentence
+    }
 }
 
 /// A reply that waits for the end of the turn.
 #[derive(Debug)]
 pub(super) enum Pending {
-    Now(Result<Reply, CommandError>),
+    Now(Result<Moved, CommandError>),
     /// A command was taken in: what moved is known once everything has been decided.
     Moved {
         summary: String,
@@ -41,15 +67,18 @@ impl Turn {
         Self {
             now,
             author,
-            touched: BTreeSet::new(),
+            touched: Vec::new(),
             commit: Commit::default(),
-            switched: Vec::new(),
-            notes: Vec::new(),
+            changes: Vec::new(),
+            notes: Notes::default(),
             log: Vec::new(),
+            told: Told::default(),
             probes: false,
             remembered: BTreeMap::new(),
             publish: false,
             reply: None,
+            sentences: Sentences::default(),
+            views: Vec::new(),
         }
     }
 

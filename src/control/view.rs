@@ -1,27 +1,63 @@
 //! The state as operators see it: measured and effective side by side.
+//!
+//! What is shown is worked out from a [`View`], on the thread of whoever asks. The control loop's part is to hand it out:
+//! a dozen pointers. So a status or a scrape of ten thousand hubs takes as long as it takes, and delays no mark by more
+//! than the copy of the lists that the mark changes while they are being read.
 
-use super::mark;
+use super::layout::HubAt;
+use super::mark::Mark;
 use super::reason;
 use super::report::{
-    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, MarkStatus, ObservationStatus, ProberStatus, Status,
-    ZoneStatus,
+    Condition, Effective, EndpointStatus, Explanation, HoldStatus, HubStatus, MarkStatus, ObservationStatus,
+    ProberStatus, ReloadStatus, Status, ZoneStatus,
 };
 use super::state::State;
+use crate::dns::{Name, Rtype};
 use crate::health::Health;
-use crate::policy::{Answer, Endpoint, Hub, MarkKind};
+use crate::policy::{Answer, MarkKind};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
-impl State {
+/// The state of one moment, that of the control loop when it was asked.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub(super) state: State,
+    pub(super) now: Timestamp,
+    pub(super) generation: u64,
+}
+
+impl View {
     /// The state of everything.
+    pub fn status(&self) -> Status {
+        Status { generation: self.generation, ..self.state.status(self.now) }
+    }
+
+    /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
+    /// every other name for A.
+    ///
+    /// # Errors
+    /// When what is answered could not be published, which would be a defect.
+    pub fn explain(&self, name: &Name, rtype: Option<Rtype>) -> Result<Explanation, String> {
+        self.state.explain(name, rtype, self.now)
+    }
+}
+
+impl State {
+    /// The state of everything; the generation of the snapshot is the publisher's to say.
     pub fn status(&self, now: Timestamp) -> Status {
-        let stalled = self.watches.values().filter(|watch| watch.stalled).count() as u64;
+        let stalled = self.watches.iter().filter(|watch| watch.stalled).count() as u64;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             now,
             started: self.started,
             generation: 0,
-            hubs: self.policy.hubs.values().map(|hub| self.hub_status(hub, now)).collect(),
+            hubs: self
+                .layout
+                .hubs
+                .iter()
+                .enumerate()
+                .map(|(position, at)| self.hub_status(position, at, now))
+                .collect(),
             zones: self.content.zones().iter().map(|z| ZoneStatus { apex: z.apex.clone(), serial: z.serial }).collect(),
             names: self.content.counts().names as u64,
             records: self.content.counts().records as u64,
@@ -30,19 +66,26 @@ impl State {
                 .iter()
                 .map(|(target, mark)| MarkStatus { target: target.clone(), mark: mark.clone() })
                 .collect(),
-            reload: self.reload.clone(),
+            reload: ReloadStatus::clone(&self.reload),
             probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
             totals: self.totals.clone(),
         }
     }
 
-    pub(super) fn hub_status(&self, hub: &Hub, now: Timestamp) -> HubStatus {
-        let endpoints: Vec<_> = hub.endpoints.iter().map(|endpoint| self.endpoint_status(hub, endpoint, now)).collect();
+    pub(super) fn hub_status(&self, position: usize, at: &HubAt, now: Timestamp) -> HubStatus {
+        let hub = &at.hub;
         // Every hub of the policy has a standing: `State::new` and every load give it one before anything is answered.
-        let standing = self.standings.get(&hub.name);
-        let active = standing.and_then(|standing| hub.position(&standing.active)).unwrap_or(0);
+        let standing = self.stands.of(at.id);
+        let active = self.stands.active(position);
+        let endpoints: Vec<_> = (0..hub.endpoints.len())
+            .map(|endpoint| EndpointStatus {
+                active: active == Some(endpoint),
+                ..self.endpoint_status(at, endpoint, now)
+            })
+            .collect();
+        let active = active.unwrap_or(0);
         let all = standing.is_some_and(|standing| standing.all);
-        let hold = self.holds.get(&hub.name);
+        let hold = self.holds.get(&(position as u32));
         let eligible = |endpoint: &EndpointStatus| endpoint.effective == Effective::Eligible;
         let condition = if !endpoints.iter().any(eligible) {
             Condition::AllDown
@@ -63,36 +106,38 @@ impl State {
             epoch: standing.map_or(0, |standing| standing.epoch),
             since: standing.map_or(now, |standing| standing.since),
             cause: standing.map_or(crate::policy::Cause::Start, |standing| standing.cause),
-            reason: standing.map(|standing| standing.reason.clone()).unwrap_or_default(),
+            reason: standing.map(|standing| standing.reason.to_string()).unwrap_or_default(),
             condition,
             all,
             ttl: hub.ttl.as_secs(),
             answer,
-            hold: hold.map(|hold| HoldStatus {
-                wanted: hold.wanted.clone(),
-                until: hold.until,
-                reason: reason::hold(hold, now),
+            hold: hold.map(|hold| {
+                let wanted = &hub.endpoints[hold.wanted].region;
+                HoldStatus { wanted: wanted.clone(), until: hold.until, reason: reason::hold(wanted, hold, now) }
             }),
             endpoints,
         }
     }
 
-    fn endpoint_status(&self, hub: &Hub, endpoint: &Endpoint, now: Timestamp) -> EndpointStatus {
-        let view = self.view(hub, endpoint, now);
-        let watch = self.watch(endpoint);
+    /// One endpoint of a hub; which is the active one is for the hub to say.
+    fn endpoint_status(&self, at: &HubAt, which: usize, now: Timestamp) -> EndpointStatus {
+        let (hub, position) = (&at.hub, at.endpoints().start + which);
+        let endpoint = &hub.endpoints[which];
+        let view = self.view(position, now);
+        let watch = self.watch(self.layout.endpoints[position]);
         let effective = match view.mark {
             Some(MarkKind::Drain) => Effective::Drained,
             _ if view.eligible() => Effective::Eligible,
             _ => Effective::NotEligible,
         };
-        let target = |holding: &mark::Mark| {
+        let target = |holding: &Mark| {
             self.marks.iter().find(|(_, mark)| std::ptr::eq(*mark, holding)).map(|(target, _)| target.clone())
         };
-        let mark = mark::holding(&self.marks, &hub.name, &endpoint.region)
-            .and_then(|mark| Some(MarkStatus { target: target(mark)?, mark: mark.clone() }));
+        let mark =
+            self.mark_of(hub, position).and_then(|mark| Some(MarkStatus { target: target(mark)?, mark: mark.clone() }));
         EndpointStatus {
             region: endpoint.region.clone(),
-            active: self.standings.get(&hub.name).is_some_and(|standing| standing.active == endpoint.region),
+            active: false,
             answer: presentation(&endpoint.answer),
             probe: endpoint.probe.as_ref().map(ToString::to_string),
             measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
@@ -101,12 +146,12 @@ impl State {
             observed: watch.and_then(|watch| watch.last.as_ref()).map(|last| ObservationStatus {
                 at: last.at,
                 latency_ms: last.latency.as_secs_f64() * 1e3,
-                failure: last.failure.clone(),
+                failure: last.failure.as_ref().map(ToString::to_string),
                 in_a_row: last.in_a_row,
             }),
             stalled: watch.is_some_and(|watch| watch.stalled),
             mark,
-            reason: self.endpoint_reason(hub, endpoint, now),
+            reason: self.endpoint_reason(at, position, now),
         }
     }
 }

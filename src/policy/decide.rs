@@ -14,6 +14,9 @@
 //!
 //! A restart is no rule of its own: health is unknown then, unknown is eligible, and the standing is read from the store.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crate::health::Health;
 use crate::policy::{Endpoint, Failback, Hub, RegionName, WhenAllDown};
 use crate::time::Timestamp;
@@ -56,6 +59,8 @@ pub struct EndpointView {
     pub good_since: Option<Timestamp>,
     /// Until when a first verdict is waited for; `None` when there is one, or nothing is probed.
     pub verdict_by: Option<Timestamp>,
+    /// Whether it is probed at all.
+    pub probed: bool,
 }
 
 impl EndpointView {
@@ -79,6 +84,41 @@ impl EndpointView {
     }
 }
 
+/// What a decision needs of a hub: a few words beside each other, for there may be ten thousand to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Least time between two automatic switches.
+    pub dwell: Duration,
+    /// When a better region that comes back takes over.
+    pub failback: Failback,
+    /// What is answered when no endpoint may be chosen.
+    pub resort: Resort,
+}
+
+/// [`WhenAllDown`] with the position of the endpoint in the place of its region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resort {
+    /// The last active region goes on being answered.
+    Keep,
+    /// The addresses of every endpoint at once.
+    All,
+    /// The endpoint of last resort.
+    Endpoint(usize),
+}
+
+impl Rules {
+    /// Those of a hub.
+    pub fn of(hub: &Hub) -> Self {
+        let resort = match &hub.when_all_down {
+            WhenAllDown::Keep => Resort::Keep,
+            WhenAllDown::All => Resort::All,
+            // The policy's reader lets no region through that is none of the hub's.
+            WhenAllDown::Region(region) => hub.position(region).map_or(Resort::Keep, Resort::Endpoint),
+        };
+        Self { dwell: hub.dwell, failback: hub.failback, resort }
+    }
+}
+
 /// What a hub answers, since when, and why: the previous decision, as it is kept in the store.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Standing {
@@ -90,13 +130,29 @@ pub struct Standing {
     pub since: Timestamp,
     /// What changed it.
     pub cause: Cause,
-    /// The sentence that explained the change.
-    pub reason: String,
+    /// The sentence that explained the change; hubs that move for the same facts share it.
+    pub reason: Arc<str>,
     /// When the last automatic switch was: the dwell counts from here.
     pub last_automatic: Option<Timestamp>,
     /// Whether all endpoints are answered at once (`when_all_down = "all"`).
     #[serde(default)]
     pub all: bool,
+}
+
+/// The previous decision as the next one sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Previous<'a> {
+    /// What stands.
+    pub standing: &'a Standing,
+    /// Position of the active region among the hub's endpoints; `None` when the policy does not have it any more.
+    pub active: Option<usize>,
+}
+
+impl<'a> Previous<'a> {
+    /// Looks the active region up by its name.
+    pub fn of(hub: &Hub, standing: &'a Standing) -> Self {
+        Self { standing, active: hub.position(&standing.active) }
+    }
 }
 
 /// What changed an active region.
@@ -151,10 +207,10 @@ pub enum Rule {
 }
 
 /// A change that policy wants and that does not happen yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// The region that would become active.
-    pub wanted: RegionName,
+    /// Position of the endpoint whose region would become active.
+    pub wanted: usize,
     /// What is waited for.
     pub waiting: Waiting,
     /// When it ends by itself.
@@ -173,7 +229,7 @@ pub enum Waiting {
 }
 
 /// The next decision for one hub.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// The rule that it follows.
     pub rule: Rule,
@@ -194,32 +250,29 @@ impl Decision {
     }
 }
 
-/// Decides for one hub. `views` has one entry for each of `hub.endpoints`, in their order.
+/// Decides for one hub. `views` has one entry for each endpoint of the hub, in their order.
 ///
-/// `standing` is the previous decision; `None`, or one whose region the policy does not have, chooses afresh.
-pub fn decide(hub: &Hub, views: &[EndpointView], standing: Option<&Standing>, now: Timestamp) -> Decision {
-    debug_assert_eq!(hub.endpoints.len(), views.len());
+/// Without a previous decision, or with one whose region the policy does not have, it chooses afresh.
+pub fn decide(rules: &Rules, views: &[EndpointView], previous: Option<Previous<'_>>, now: Timestamp) -> Decision {
     let candidate = views.iter().position(EndpointView::eligible);
     let last_resort = || views.iter().position(EndpointView::last_resort);
-    let Some((standing, active)) = standing.and_then(|s| hub.position(&s.active).map(|at| (s, at))) else {
-        let cause = if standing.is_some() { Cause::Policy } else { Cause::Start };
+    let Some((standing, active)) = previous.and_then(|previous| Some((previous.standing, previous.active?))) else {
+        let cause = if previous.is_some() { Cause::Policy } else { Cause::Start };
         let (rule, chosen) = match candidate.or_else(last_resort) {
             Some(chosen) => (Rule::Move, chosen),
-            None => (Rule::AllDown, resort_of_policy(hub).unwrap_or(0)),
+            None => (Rule::AllDown, resort_of_policy(rules).unwrap_or(0)),
         };
         return Decision { rule, active: chosen, cause: Some(cause), all: false, hold: None };
     };
     let stay = |rule, all, hold| Decision { rule, active, cause: None, all, hold };
-    let all_before = standing.all && hub.when_all_down == WhenAllDown::All;
+    let all_before = standing.all && rules.resort == Resort::All;
 
     if views[active].eligible() {
         // Answering with all endpoints ends when one of them is known to be good, not when nothing is known (a restart).
         // One that is not probed is never known to be better than eligible.
-        let good = |(endpoint, view): (&Endpoint, &EndpointView)| {
-            view.known_good() || (view.eligible() && endpoint.probe.is_none())
-        };
-        let all = all_before && !hub.endpoints.iter().zip(views).any(good);
-        return match better(hub, views, standing, active, now) {
+        let good = |view: &EndpointView| view.known_good() || (view.eligible() && !view.probed);
+        let all = all_before && !views.iter().any(good);
+        return match better(rules, views, standing, active, now) {
             Some((better, hold)) if hold.until <= now => {
                 Decision { rule: Rule::Move, active: better, cause: Some(Cause::FailbackAfter), all: false, hold: None }
             }
@@ -230,7 +283,7 @@ pub fn decide(hub: &Hub, views: &[EndpointView], standing: Option<&Standing>, no
 
     let marked_down = views[active].mark == Some(MarkKind::Down);
     let cause = if views[active].mark.is_some() { Cause::Mark } else { Cause::Health };
-    let to = |rule, chosen: usize| match wait(hub, &views[chosen], chosen, standing, marked_down, now) {
+    let to = |rule, chosen: usize| match wait(rules, &views[chosen], chosen, standing, marked_down, now) {
         Some(hold) => stay(rule, all_before, Some(hold)),
         None => Decision { rule, active: chosen, cause: Some(cause), all: false, hold: None },
     };
@@ -243,50 +296,49 @@ pub fn decide(hub: &Hub, views: &[EndpointView], standing: Option<&Standing>, no
     if let Some(chosen) = last_resort() {
         return to(Rule::Move, chosen);
     }
-    match resort_of_policy(hub) {
+    match resort_of_policy(rules) {
         Some(chosen) if chosen != active => to(Rule::AllDown, chosen),
-        _ => stay(Rule::AllDown, hub.when_all_down == WhenAllDown::All, None),
+        _ => stay(Rule::AllDown, rules.resort == Resort::All, None),
     }
 }
 
 /// The configured endpoint of last resort.
-fn resort_of_policy(hub: &Hub) -> Option<usize> {
-    match &hub.when_all_down {
-        WhenAllDown::Region(region) => hub.position(region),
-        WhenAllDown::Keep | WhenAllDown::All => None,
+fn resort_of_policy(rules: &Rules) -> Option<usize> {
+    match rules.resort {
+        Resort::Endpoint(at) => Some(at),
+        Resort::Keep | Resort::All => None,
     }
 }
 
 /// What a move to the endpoint at `chosen` has to wait for.
 fn wait(
-    hub: &Hub,
+    rules: &Rules,
     view: &EndpointView,
     chosen: usize,
     standing: &Standing,
     marked_down: bool,
     now: Timestamp,
 ) -> Option<Hold> {
-    let wanted = || hub.endpoints[chosen].region.clone();
     if let Some(until) = view.verdict_by.filter(|until| *until > now && view.mark != Some(MarkKind::Up)) {
-        return Some(Hold { wanted: wanted(), waiting: Waiting::Verdict, until });
+        return Some(Hold { wanted: chosen, waiting: Waiting::Verdict, until });
     }
-    let until = dwell_ends(hub, standing)?;
-    (until > now && !marked_down).then(|| Hold { wanted: wanted(), waiting: Waiting::Dwell, until })
+    let until = dwell_ends(rules, standing)?;
+    (until > now && !marked_down).then_some(Hold { wanted: chosen, waiting: Waiting::Dwell, until })
 }
 
-fn dwell_ends(hub: &Hub, standing: &Standing) -> Option<Timestamp> {
-    standing.last_automatic.map(|at| at.after(hub.dwell))
+fn dwell_ends(rules: &Rules, standing: &Standing) -> Option<Timestamp> {
+    standing.last_automatic.map(|at| at.after(rules.dwell))
 }
 
 /// The first endpoint that is preferred to the active one and may take over by itself, and when.
 fn better(
-    hub: &Hub,
+    rules: &Rules,
     views: &[EndpointView],
     standing: &Standing,
     active: usize,
     now: Timestamp,
 ) -> Option<(usize, Hold)> {
-    let Failback::After(after) = hub.failback else { return None };
+    let Failback::After(after) = rules.failback else { return None };
     if standing.cause == Cause::Failover {
         return None;
     }
@@ -295,11 +347,11 @@ fn better(
         Some((at, good_since))
     })?;
     let ready = good_since.after(after);
-    let (waiting, until) = match dwell_ends(hub, standing) {
+    let (waiting, until) = match dwell_ends(rules, standing) {
         Some(dwell) if dwell > ready && dwell > now => (Waiting::Dwell, dwell),
         _ => (Waiting::Failback, ready),
     };
-    Some((at, Hold { wanted: hub.endpoints[at].region.clone(), waiting, until }))
+    Some((at, Hold { wanted: at, waiting, until }))
 }
 
 /// Why an operator's `failover` or `failback` is refused.

@@ -2,28 +2,25 @@
 //!
 //! - TCP is bound first and without `SO_REUSEPORT`: only one process can have it, so that a second daemon started by
 //!   mistake is refused. Its UDP sockets would otherwise join ours and take half of the queries in silence.
-//! - A wildcard address stands for the addresses that the interfaces have at start, each with sockets of its own. From
-//!   one socket for all, an answer could leave with another source address than the query was sent to, and the client
-//!   would not take it (RFC 2181 4.1). Addresses that appear later are not served until the next start.
+//! - A wildcard address stands for the addresses that the interfaces have, each with sockets of its own. From one socket
+//!   for all, an answer could leave with another source address than the query was sent to, and the client would not
+//!   take it (RFC 2181 4.1). Addresses that come and go later are followed (see [`places`](super::places)).
 //! - An IPv6 socket takes no IPv4: each family has addresses of its own in the configuration.
 //!
 //! I/O shell: binds sockets.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
+use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::interfaces::expand;
+use super::sockets::Granted;
 use crate::config::Listen;
 
-/// Asked of the kernel for a UDP socket in each direction; it grants at most `net.core.rmem_max` and `wmem_max`. A
-/// receive buffer of 1 MiB holds about 2,500 queries, 25 ms of 100,000 a second.
-const UDP_BUFFER: usize = 4 << 20;
-
-/// Less than this in the receive buffer, and a pause of some milliseconds loses queries: said at start.
+/// Less than this in the receive buffer, and a pause of some milliseconds loses queries.
 const ENOUGH_BUFFER: usize = 1 << 20;
 
 /// How long a UDP worker may wait for datagrams before it looks whether it is to stop.
@@ -43,41 +40,136 @@ const PORT_ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) address: SocketAddr,
+    /// Which wildcard of the configuration it comes from, if it does.
+    pub(super) wildcard: Option<SocketAddr>,
     pub(super) tcp: TcpListener,
     /// One for each worker.
     pub(super) udp: Vec<Socket>,
 }
 
-/// Binds every address, or nothing.
-pub(super) fn bind(listen: &Listen) -> io::Result<Vec<Bound>> {
-    let workers = match usize::from(listen.workers) {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    let mut bound: Vec<Bound> = Vec::new();
-    for &configured in &listen.dns {
-        let addresses = expand(configured)?;
-        // An address may stand beside the wildcard that covers it.
-        let covered = |address: &SocketAddr| address.port() != 0 && bound.iter().any(|other| other.address == *address);
-        let addresses: Vec<SocketAddr> = addresses.into_iter().filter(|address| !covered(address)).collect();
-        bound.extend(bind_on_one_port(&addresses, workers)?);
-    }
-    Ok(bound)
+/// All that the configuration says, bound.
+#[derive(Debug, Default)]
+pub(super) struct Binding {
+    pub(super) bound: Vec<Bound>,
+    /// The wildcards, with the port that was taken for port 0: they go on standing for what the interfaces have.
+    pub(super) wildcards: Vec<SocketAddr>,
 }
 
-/// Binds the addresses that one line of the configuration stands for. Port 0 becomes one free port for all of them.
-fn bind_on_one_port(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<Bound>> {
+/// The UDP sockets of an address, as configured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Udp {
+    pub(super) workers: usize,
+    /// Octets.
+    receive_buffer: usize,
+    /// Octets.
+    send_buffer: usize,
+    /// Asked of the driver; zero is off.
+    busy_poll: Duration,
+}
+
+impl Udp {
+    pub(super) fn of(listen: &Listen) -> Self {
+        let workers = match usize::from(listen.workers) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        Self {
+            workers,
+            receive_buffer: listen.udp_receive_buffer as usize,
+            send_buffer: listen.udp_send_buffer as usize,
+            busy_poll: listen.busy_poll,
+        }
+    }
+}
+
+/// Binds every address, or nothing.
+///
+/// An address of a wildcard that cannot be bound yet is passed over: an IPv6 address is tentative for a second or two,
+/// until the kernel knows that nobody else has it (RFC 4862 5.4).
+pub(super) fn bind(listen: &Listen, udp: &Udp) -> io::Result<Binding> {
+    let mut binding = Binding::default();
+    let (wildcards, fixed): (Vec<_>, Vec<_>) = listen.dns.iter().partition(|address| address.ip().is_unspecified());
+    for address in fixed {
+        if !binding.covers(address) {
+            binding.bound.extend(bind_on_one_port(&[address], None, udp)?);
+        }
+    }
+    for mut wildcard in wildcards {
+        // An address may stand beside the wildcard that covers it.
+        let addresses: Vec<_> = expand(wildcard)?.into_iter().filter(|address| !binding.covers(*address)).collect();
+        let bound = bind_on_one_port(&addresses, Some(wildcard), udp)?;
+        match bound.first() {
+            Some(first) => wildcard.set_port(first.address.port()),
+            None if wildcard.port() == 0 => {
+                let message =
+                    format!("cannot answer queries at {wildcard}: no interface has an address of this family");
+                return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, message));
+            }
+            None => {}
+        }
+        binding.bound.extend(bound.into_iter().map(|bound| Bound { wildcard: Some(wildcard), ..bound }));
+        binding.wildcards.push(wildcard);
+    }
+    binding.tell(udp);
+    Ok(binding)
+}
+
+impl Binding {
+    fn covers(&self, address: SocketAddr) -> bool {
+        address.port() != 0 && self.bound.iter().any(|bound| bound.address == address)
+    }
+
+    /// Says what the kernel granted.
+    fn tell(&self, udp: &Udp) {
+        let granted = self.bound.iter().flat_map(|bound| &bound.udp).filter_map(|socket| Granted::of(socket).ok());
+        let Some(least) = granted
+            .reduce(|one, other| Granted { receive: one.receive.min(other.receive), send: one.send.min(other.send) })
+        else {
+            return;
+        };
+        let Granted { receive, send } = least;
+        tracing::info!(
+            workers = udp.workers,
+            receive_buffer = receive,
+            send_buffer = send,
+            "UDP sockets of an address: {}, receive buffer {} KiB, send buffer {} KiB",
+            udp.workers,
+            receive >> 10,
+            send >> 10,
+        );
+        if receive < udp.receive_buffer.min(ENOUGH_BUFFER) {
+            tracing::warn!(
+                granted = receive,
+                configured = udp.receive_buffer,
+                "small UDP receive buffer: a pause of some milliseconds loses queries; raise net.core.rmem_max, or give \
+                 the process CAP_NET_ADMIN"
+            );
+        }
+    }
+}
+
+/// Binds the addresses that one line of the configuration stands for. Port 0 becomes one free port for all of them. Of
+/// a wildcard's, those that cannot be bound yet are passed over.
+fn bind_on_one_port(addresses: &[SocketAddr], wildcard: Option<SocketAddr>, udp: &Udp) -> io::Result<Vec<Bound>> {
     let mut attempt = 1;
     loop {
         let mut port = None;
         let bound: io::Result<Vec<Bound>> = addresses
             .iter()
-            .map(|&address| {
+            .filter_map(|&address| {
                 let address =
                     if let (0, Some(port)) = (address.port(), port) { with_port(address, port) } else { address };
-                let bound = bind_address(address, workers)?;
-                port = Some(bound.address.port());
-                Ok(bound)
+                match bind_address(address, udp) {
+                    Ok(bound) => {
+                        port = Some(bound.address.port());
+                        Some(Ok(bound))
+                    }
+                    Err(error) if wildcard.is_some() && error.kind() == io::ErrorKind::AddrNotAvailable => {
+                        tracing::info!("{error}; it is tried again");
+                        None
+                    }
+                    Err(error) => Some(Err(error)),
+                }
             })
             .collect();
         match bound {
@@ -93,22 +185,12 @@ fn bind_on_one_port(addresses: &[SocketAddr], workers: usize) -> io::Result<Vec<
     }
 }
 
-fn bind_address(address: SocketAddr, workers: usize) -> io::Result<Bound> {
+/// Binds the sockets of one address.
+pub(super) fn bind_address(address: SocketAddr, udp: &Udp) -> io::Result<Bound> {
     let tcp = listen_tcp(address).map_err(|error| explain(&error, address, "TCP"))?;
     let address = with_port(address, tcp.local_addr()?.port());
-    let udp = bind_udp(address, workers).map_err(|error| explain(&error, address, "UDP"))?;
-    if let Some(socket) = udp.first() {
-        // Linux reports twice what was asked for: the other half is its own bookkeeping.
-        let buffer = socket.recv_buffer_size().unwrap_or_default() / 2;
-        if buffer < ENOUGH_BUFFER {
-            tracing::info!(
-                %address,
-                bytes = buffer,
-                "small UDP receive buffer: net.core.rmem_max limits it, {UDP_BUFFER} are wanted"
-            );
-        }
-    }
-    Ok(Bound { address, tcp, udp })
+    let udp = bind_udp(address, udp).map_err(|error| explain(&error, address, "UDP"))?;
+    Ok(Bound { address, wildcard: None, tcp, udp })
 }
 
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
@@ -124,20 +206,40 @@ fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn bind_udp(address: SocketAddr, workers: usize) -> io::Result<Vec<Socket>> {
+fn bind_udp(address: SocketAddr, udp: &Udp) -> io::Result<Vec<Socket>> {
     // Without `SO_REUSEPORT` this fails if another process has the port, even one that would share it.
     socket(address, Type::DGRAM, Protocol::UDP)?.bind(&address.into())?;
-    (0..workers)
+    (0..udp.workers)
         .map(|_| {
             let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
             socket.set_reuse_port(true)?;
-            socket.set_recv_buffer_size(UDP_BUFFER)?;
-            socket.set_send_buffer_size(UDP_BUFFER)?;
+            set_buffers(&socket, udp)?;
+            if !udp.busy_poll.is_zero() {
+                let micros = u32::try_from(udp.busy_poll.as_micros()).unwrap_or(u32::MAX);
+                if let Err(error) = socket.set_busy_poll(micros) {
+                    tracing::debug!(%address, %error, "the driver is not polled: that takes CAP_NET_ADMIN");
+                }
+            }
             socket.set_read_timeout(Some(STOP_CHECK))?;
             socket.bind(&address.into())?;
             Ok(socket)
         })
         .collect()
+}
+
+/// Asks for the buffers: as anybody may, up to `net.core.rmem_max` and `wmem_max`, and beyond as `CAP_NET_ADMIN` may.
+fn set_buffers(socket: &Socket, udp: &Udp) -> io::Result<()> {
+    socket.set_recv_buffer_size(udp.receive_buffer)?;
+    socket.set_send_buffer_size(udp.send_buffer)?;
+    let granted = Granted::of(socket)?;
+    // Not allowed: then what was granted it is, and is said.
+    if granted.receive < udp.receive_buffer {
+        let _ = set_socket_recv_buffer_size_force(socket, udp.receive_buffer);
+    }
+    if granted.send < udp.send_buffer {
+        let _ = set_socket_send_buffer_size_force(socket, udp.send_buffer);
+    }
+    Ok(())
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -161,35 +263,6 @@ fn explain(error: &io::Error, address: SocketAddr, transport: &str) -> io::Error
     io::Error::new(error.kind(), format!("cannot answer queries at {address} over {transport}: {error}{hint}"))
 }
 
-/// The addresses that a configured one stands for: itself, or those of all interfaces that are up.
-fn expand(configured: SocketAddr) -> io::Result<Vec<SocketAddr>> {
-    if !configured.ip().is_unspecified() {
-        return Ok(vec![configured]);
-    }
-    let interfaces = getifaddrs().map_err(|error| {
-        let error = io::Error::from(error);
-        io::Error::new(error.kind(), format!("cannot list the interfaces that {configured} stands for: {error}"))
-    })?;
-    let mut addresses: Vec<SocketAddr> = interfaces
-        .filter(|interface| interface.flags.contains(InterfaceFlags::IFF_UP))
-        .filter_map(|interface| interface.address)
-        .filter_map(|address| match configured.ip() {
-            IpAddr::V4(_) => address.as_sockaddr_in().map(|v4| SocketAddr::V4(SocketAddrV4::from(*v4))),
-            IpAddr::V6(_) => address.as_sockaddr_in6().map(|v6| SocketAddr::V6(SocketAddrV6::from(*v6))),
-        })
-        .map(|address| with_port(address, configured.port()))
-        .collect();
-    addresses.sort();
-    addresses.dedup();
-    if addresses.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::AddrNotAvailable,
-            format!("cannot answer queries at {configured}: no interface that is up has an address of this family"),
-        ));
-    }
-    Ok(addresses)
-}
-
 fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
     address.set_port(port);
     address
@@ -199,20 +272,24 @@ fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
 #[expect(clippy::disallowed_methods, reason = "takes ports away")]
 mod tests {
     use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+    use std::path::Path;
 
     use socket2::SockRef;
 
     use super::*;
+    use crate::config::Config;
 
-    fn listen(dns: &[&str], workers: u16) -> Listen {
-        Listen { dns: dns.iter().map(|address| address.parse().unwrap()).collect(), workers }
+    fn try_bind(dns: &[&str], workers: u16) -> io::Result<Vec<Bound>> {
+        let dns = dns.iter().map(|address| address.parse().unwrap()).collect();
+        let listen = Listen { dns, workers, ..Config::default_at(Path::new("config")).listen };
+        bind(&listen, &Udp::of(&listen)).map(|binding| binding.bound)
     }
 
     #[test]
     fn port_0_is_one_free_port_for_all_sockets_of_an_address() {
-        let bound = bind(&listen(&["127.0.0.1:0", "[::1]:0"], 3)).unwrap();
+        let bound = try_bind(&["127.0.0.1:0", "[::1]:0"], 3).unwrap();
         assert_eq!(bound.len(), 2);
-        for Bound { address, tcp, udp } in &bound {
+        for Bound { address, tcp, udp, .. } in &bound {
             assert_ne!(address.port(), 0);
             assert_eq!(tcp.local_addr().unwrap(), *address);
             assert_eq!(udp.len(), 3);
@@ -224,31 +301,19 @@ mod tests {
 
     #[test]
     fn workers_0_is_one_a_core() {
-        let bound = bind(&listen(&["127.0.0.1:0"], 0)).unwrap();
+        let bound = try_bind(&["127.0.0.1:0"], 0).unwrap();
         assert_eq!(bound[0].udp.len(), std::thread::available_parallelism().unwrap().get());
-    }
-
-    #[test]
-    fn a_wildcard_stands_for_the_addresses_of_the_interfaces() {
-        let check = |wildcard: &str, contained: &str| {
-            let addresses = expand(wildcard.parse().unwrap()).unwrap();
-            assert!(addresses.contains(&contained.parse().unwrap()), "{addresses:?}");
-            assert!(addresses.iter().all(|address| !address.ip().is_unspecified() && address.port() == 5300));
-            assert!(addresses.is_sorted_by(|one, next| one < next), "{addresses:?}");
-        };
-        check("0.0.0.0:5300", "127.0.0.1:5300");
-        check("[::]:5300", "[::1]:5300");
-        assert_eq!(expand("127.0.0.1:0".parse().unwrap()).unwrap(), ["127.0.0.1:0".parse().unwrap()]);
     }
 
     #[test]
     fn the_addresses_of_a_wildcard_share_one_port_and_none_is_bound_twice() {
         let loopback = ["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
-        let bound = bind_on_one_port(&loopback, 1).unwrap();
+        let listen = Config::default_at(Path::new("config")).listen;
+        let bound = bind_on_one_port(&loopback, None, &Udp { workers: 1, ..Udp::of(&listen) }).unwrap();
         assert_eq!(bound[0].address.port(), bound[1].address.port());
         let address = bound[0].address.to_string();
         drop(bound);
-        assert_eq!(bind(&listen(&[&address, &address], 1)).unwrap().len(), 1);
+        assert_eq!(try_bind(&[&address, &address], 1).unwrap().len(), 1);
     }
 
     #[test]
@@ -257,7 +322,7 @@ mod tests {
         fn check<S>(take: impl Fn() -> (S, SocketAddr), transport: &str) {
             let named = (0..100).any(|_| {
                 let (_taken, address) = take();
-                let error = bind(&listen(&[&address.to_string()], 1)).unwrap_err();
+                let error = try_bind(&[&address.to_string()], 1).unwrap_err();
                 assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
                 let text = error.to_string();
                 assert!(text.contains("hint: another process"), "{text}");
@@ -296,20 +361,20 @@ mod tests {
 
     #[test]
     fn an_address_of_nobody_is_refused_with_a_hint() {
-        let text = bind(&listen(&["192.0.2.1:0"], 1)).unwrap_err().to_string();
+        let text = try_bind(&["192.0.2.1:0"], 1).unwrap_err().to_string();
         assert!(text.contains("192.0.2.1:0 over TCP") && text.contains("no interface"), "{text}");
     }
 
     #[test]
     fn ipv6_sockets_take_no_ipv4() {
-        let bound = bind(&listen(&["[::1]:0"], 1)).unwrap();
+        let bound = try_bind(&["[::1]:0"], 1).unwrap();
         assert!(SockRef::from(&bound[0].tcp).only_v6().unwrap());
         assert!(bound[0].udp[0].only_v6().unwrap());
     }
 
     #[test]
     fn accepted_connections_inherit_the_options_of_the_listener() {
-        let bound = bind(&listen(&["127.0.0.1:0"], 1)).unwrap();
+        let bound = try_bind(&["127.0.0.1:0"], 1).unwrap();
         let _client = TcpStream::connect(bound[0].address).unwrap();
         bound[0].tcp.set_nonblocking(false).unwrap();
         let (accepted, _) = bound[0].tcp.accept().unwrap();

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engine::Transport;
+use super::sockets::{Sockets, UdpSockets};
 use crate::dns::Rcode;
 
 /// The response codes counted one by one; everything else is counted as `OTHER`.
@@ -39,15 +40,24 @@ pub struct Counters {
     accept_failures: AtomicU64,
     receive_failures: AtomicU64,
     restarts: AtomicU64,
+    sockets: Sockets,
+    addresses: AtomicU64,
+    waiting: AtomicU64,
 }
 
-/// The sums at one moment. Everything but `connections.open` only grows.
+/// The sums at one moment. Everything only grows but what is open, granted, answered on or waiting.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Messages over UDP.
     pub udp: Messages,
     /// Messages over TCP.
     pub tcp: Messages,
+    /// UDP sockets.
+    pub udp_sockets: UdpSockets,
+    /// Addresses that are answered on at this moment.
+    pub addresses: u64,
+    /// Addresses of a wildcard that cannot be answered on yet, and are tried again.
+    pub addresses_waiting: u64,
     /// TCP connections.
     pub connections: Connections,
     /// Receiving from a UDP socket failed, other than for want of datagrams.
@@ -101,9 +111,12 @@ impl Messages {
 }
 
 impl Counters {
-    /// Sums all blocks.
+    /// Sums all blocks, and asks the kernel for what it dropped.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
+            udp_sockets: self.sockets.look(),
+            addresses: self.addresses.load(Ordering::Relaxed),
+            addresses_waiting: self.waiting.load(Ordering::Relaxed),
             connections: Connections {
                 open: self.open.load(Ordering::Relaxed),
                 accepted: self.accepted.load(Ordering::Relaxed),
@@ -150,6 +163,17 @@ impl Counters {
 
     pub(super) fn accept_failed(&self) {
         self.accept_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What is known of the UDP sockets.
+    pub(super) fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// How many addresses are answered on, and how many wait for that.
+    pub(super) fn answering(&self, addresses: usize, waiting: usize) {
+        self.addresses.store(addresses as u64, Ordering::Relaxed);
+        self.waiting.store(waiting as u64, Ordering::Relaxed);
     }
 
     pub(super) fn receive_failed(&self) {

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!  bind ─► one TCP listener and N UDP sockets for each address, on one port
-//!             │                        │
-//!  tcp: accepts; seats: limit          udp: one blocking thread a socket, batches
-//!             │                        │
-//!  connection: one task                │
-//!  pipeline: framing, no socket        │
-//!             └──► engine ◄────────────┘    counters: one block a worker
+//!    │        places: the addresses of a wildcard come and go with the interfaces
+//!    ├───────────────────────┐
+//!  tcp: accepts;           udp: one blocking thread a socket
+//!  seats: limit              │
+//!  connection: one task      │
+//!  pipeline: framing       batch: receive, answer, send
+//!    └────────► engine ◄─────┘     counters: one block a worker; sockets: what the kernel says of them
 //! ```
 //!
 //! UDP is served by threads and not by the async runtime because a datagram is answered at once, from memory: there is
@@ -22,14 +23,18 @@
 //! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
+mod batch;
 mod bind;
 mod burst;
 mod connection;
 mod counters;
 mod descriptors;
 mod engine;
+mod interfaces;
 mod pipeline;
+mod places;
 mod seats;
+mod sockets;
 mod stop;
 mod tcp;
 #[cfg(test)]
@@ -41,19 +46,19 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
+use self::bind::Udp;
 use self::connection::Service;
 pub use self::counters::{Connections, Counters, Messages, Totals};
 use self::engine::{Engine, ResponseLimits};
+use self::places::{Opener, Places};
 use self::seats::Seats;
+pub use self::sockets::UdpSockets;
 use self::stop::Stop;
-use self::tcp::Listener;
-use self::udp::{Ended, Worker};
+use self::udp::Ended;
 use crate::answer::publish::Readers;
 use crate::config::{Limits, Listen};
 
@@ -65,8 +70,7 @@ pub struct Serving {
     addresses: Vec<SocketAddr>,
     stop: Arc<Stop>,
     seats: Arc<Seats>,
-    workers: Vec<thread::JoinHandle<Ended>>,
-    listeners: Vec<JoinHandle<()>>,
+    places: Arc<Places>,
     runtime: Handle,
 }
 
@@ -107,37 +111,28 @@ fn start_with(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let bound = bind::bind(listen)?;
+    let udp = Udp::of(listen);
+    let binding = bind::bind(listen, &udp)?;
     let stop = Stop::new();
     let connections = descriptors::connections(limits.tcp_connections);
     let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), counters.clone());
     let service = Arc::new(Service { engine, idle: limits.tcp_idle, counters: counters.clone(), stop: stop.clone() });
     // From here on an error stops what has been started, by dropping this.
-    let mut serving = Serving {
-        addresses: bound.iter().map(|bound| bound.address).collect(),
+    let serving = Serving {
+        addresses: binding.bound.iter().map(|bound| bound.address).collect(),
         stop: stop.clone(),
         seats: seats.clone(),
-        workers: Vec::new(),
-        listeners: Vec::new(),
+        places: Arc::default(),
         runtime: runtime.clone(),
     };
-    let _runtime = runtime.enter();
-    for bind::Bound { address, tcp, udp } in bound {
-        let source = tokio::net::TcpListener::from_std(tcp)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot accept at {address} over TCP: {error}")))?;
-        let listener = Listener { address, service: service.clone(), seats: seats.clone(), readers: readers.clone() };
-        serving.listeners.push(runtime.spawn(listener.run(source)));
-        for socket in udp {
-            let (readers, counters, stop) = (readers.clone(), counters.clone(), stop.clone());
-            serving.workers.push(Worker { socket, address, engine, readers, counters, stop }.start()?);
-        }
-    }
+    let opener = Opener { service, seats, readers, counters, stop, runtime, busy_poll: listen.busy_poll };
+    serving.places.open(binding, udp, &opener)?;
     Ok(serving)
 }
 
 impl Serving {
-    /// The addresses that are bound, each over UDP and TCP, with the port that was taken for port 0. A wildcard address
-    /// appears as those of the interfaces.
+    /// The addresses that were bound at start, each over UDP and TCP, with the port that was taken for port 0. A wildcard
+    /// address appears as those that the interfaces had.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -147,19 +142,21 @@ impl Serving {
     /// Has arrived: datagrams in a socket's queue, queries of a connection read or in its buffer, also of one that is
     /// still to be accepted, and a query that has begun to arrive, which is waited for. Connections are closed when
     /// they are answered.
-    pub async fn drain(mut self, deadline: Duration) -> Drained {
+    pub async fn drain(self, deadline: Duration) -> Drained {
         let begun = Instant::now();
         self.stop.begin(begun + deadline);
-        let workers = std::mem::take(&mut self.workers);
+        let (workers, listeners): (Vec<_>, Vec<_>) =
+            self.places.take().into_iter().map(|place| (place.workers, place.listener)).unzip();
         let queues_cut = self.runtime.spawn_blocking(|| {
             // A worker catches its panics; one that failed all the same has cut its queue.
             workers
                 .into_iter()
+                .flatten()
                 .map(|worker| worker.join())
                 .filter(|ended| !matches!(ended, Ok(Ended::Answered)))
                 .count()
         });
-        for listener in std::mem::take(&mut self.listeners) {
+        for listener in listeners {
             if let Err(error) = listener.await {
                 tracing::error!(%error, "TCP listener failed");
             }

@@ -13,7 +13,6 @@ use super::toggled;
 use crate::cli::print::{self, say};
 use crate::cli::status;
 use crate::cli::table::fold;
-use crate::control::event::{Author, Command, Reply};
 use crate::control::report::Status;
 use crate::control::run::Control;
 use crate::dns::Name;
@@ -76,11 +75,7 @@ impl Keys {
     }
 
     async fn status(&self) -> Option<Status> {
-        let author = Author { name: "demo".into(), origin: "daemon".into() };
-        match self.control.command(Command::Status, author).await {
-            Ok(Reply::Status(status)) => Some(*status),
-            _ => None,
-        }
+        self.control.status().await.ok()
     }
 }
 

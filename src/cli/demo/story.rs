@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::device::{self, Way};
 use super::{Hub, Stage};
 use crate::cli::print;
-use crate::control::event::{Author, Command, Reply};
+use crate::control::event::{Author, Command};
 use crate::control::mark::MarkTarget;
 use crate::control::reason::many;
 use crate::control::report::{HubStatus, Moved};
@@ -100,7 +100,7 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
     let mark = Command::Mark { target: target.clone(), kind: MarkKind::Down, reason: "story".into(), until: None };
     let moved = command(control, mark).await?;
     allow(&ledger, &[second]);
-    say(&format!("{first} is marked down: {} moved in one switch", many(moved.switched.len(), "hub")));
+    say(&format!("{first} is marked down: {} moved in one switch", many(moved.moved, "hub")));
     pause(Duration::from_secs(1)).await;
     command(control, Command::Unmark { target, reason: "story".into() }).await?;
     pause(Duration::from_secs(1)).await;
@@ -209,20 +209,15 @@ fn region_of(regions: &BTreeMap<IpAddr, RegionName>, addresses: &[IpAddr]) -> Re
 }
 
 async fn status(control: &Control, hub: &Hub) -> Result<HubStatus, String> {
-    let author = Author { name: "demo".into(), origin: "daemon".into() };
-    match control.command(Command::Status, author).await.map_err(|error| error.to_string())? {
-        Reply::Status(status) => {
-            let found = status.hubs.into_iter().find(|status| status.name == hub.owner);
-            found.ok_or_else(|| format!("{} is not in the status", hub.name))
-        }
-        Reply::Explanation(_) | Reply::Moved(_) => Err("not a status".into()),
-    }
+    let status = control.status().await.map_err(|error| error.to_string())?;
+    let found = status.hubs.into_iter().find(|status| status.name == hub.owner);
+    found.ok_or_else(|| format!("{} is not in the status", hub.name))
 }
 
 async fn command(control: &Control, command: Command) -> Result<Moved, String> {
     let author = Author { name: "demo".into(), origin: "daemon".into() };
     match control.command(command, author).await.map_err(|error| error.to_string())? {
-        Reply::Moved(moved) if moved.changed => Ok(moved),
+        moved if moved.changed => Ok(moved),
         other => Err(format!("nothing was changed: {other:?}")),
     }
 }

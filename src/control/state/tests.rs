@@ -8,6 +8,7 @@ use crate::answer::compile::compile;
 use crate::control::event::{LoadFailure, ReplyTo};
 use crate::control::mark::MarkTarget;
 use crate::control::report::{AuditKind, Condition, Status};
+use crate::control::told;
 use crate::diagnostic::Place;
 use crate::dns::Rtype;
 use crate::health::{Observation, Outcome};
@@ -57,6 +58,11 @@ fn loaded(regions: &[&str]) -> Loaded {
 
 /// The same, each hub changed.
 fn loaded_with(regions: &[&str], change: impl Fn(&mut Hub)) -> Loaded {
+    loaded_of(&["a.example.net.", "b.example.net."], regions, change)
+}
+
+/// These hubs, each with these regions in order.
+fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Loaded {
     let place = Place { path: Path::new("t.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
     let hub = |owner: &str| {
         let endpoints = regions.iter().map(|region| Endpoint {
@@ -80,7 +86,7 @@ fn loaded_with(regions: &[&str], change: impl Fn(&mut Hub)) -> Loaded {
     let policy = Policy {
         regions: regions.iter().map(|region| (RegionName::new(region), Region::default())).collect(),
         probes: [(ProbeName::new("p"), Arc::new(probe()))].into(),
-        hubs: [hub("a.example.net."), hub("b.example.net.")].into(),
+        hubs: hubs.iter().copied().map(hub).collect(),
     };
     let content = compile(vec![zone()], &policy).unwrap();
     Loaded {
@@ -117,29 +123,31 @@ impl Bench {
         bench
     }
 
-    fn take(&mut self, effects: Vec<Effect>) -> Option<Result<Reply, CommandError>> {
+    fn take(&mut self, effects: Vec<Effect>) -> Option<Result<Moved, CommandError>> {
         let mut reply = None;
         let mut order = Vec::new();
         for effect in effects {
             order.push(match &effect {
                 Effect::Commit(_) => 0,
                 Effect::Publish(..) => 1,
-                Effect::Probe { .. } | Effect::Log(_) => 2,
+                Effect::Probe { .. } => 2,
                 Effect::Reply(..) => 3,
+                Effect::Log(_) | Effect::Tell(_) => 4,
             });
             match effect {
                 Effect::Commit(commit) => self.commits.push(commit),
                 Effect::Publish(_, choices) => self.published.push(choices),
                 Effect::Log(line) => self.log.push(line.sentence),
+                Effect::Tell(switch) => self.log.extend(told::switched(&switch).into_iter().map(|line| line.sentence)),
                 Effect::Reply(_, answer) => reply = Some(answer),
                 Effect::Probe { .. } => {}
             }
         }
-        assert!(order.is_sorted(), "commit, publish, log, reply: {order:?}");
+        assert!(order.is_sorted(), "commit, publish, reply, log: {order:?}");
         reply
     }
 
-    fn event(&mut self, event: Event) -> Option<Result<Reply, CommandError>> {
+    fn event(&mut self, event: Event) -> Option<Result<Moved, CommandError>> {
         let effects = self.state.apply(event, self.now);
         self.take(effects)
     }
@@ -184,16 +192,13 @@ impl Bench {
         self
     }
 
-    fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
+    fn command(&mut self, command: Command) -> Result<Moved, CommandError> {
         let author = Author { name: "alice".into(), origin: "test".into() };
         self.event(Event::Command { command, author, reply: ReplyTo(1) }).expect("a command is answered")
     }
 
     fn moved(&mut self, command: Command) -> Moved {
-        match self.command(command) {
-            Ok(Reply::Moved(moved)) => moved,
-            other => panic!("{other:?}"),
-        }
+        self.command(command).unwrap()
     }
 
     fn mark(&mut self, target: &str, kind: MarkKind, until: Option<Timestamp>) -> Moved {
@@ -202,17 +207,13 @@ impl Bench {
     }
 
     fn status(&mut self) -> Status {
-        match self.command(Command::Status) {
-            Ok(Reply::Status(status)) => *status,
-            other => panic!("{other:?}"),
-        }
+        self.state.status(self.now)
     }
 
     /// `weu 1, neu 2`: active region and epoch of each hub.
     fn active(&self) -> String {
-        let standings = self.state.standings();
         let each = ["a.example.net.", "b.example.net."].map(|hub| {
-            let standing = &standings[&name(hub)];
+            let standing = self.state.standing(&name(hub)).unwrap();
             format!("{} {}", standing.active, standing.epoch)
         });
         each.join(", ")
@@ -221,7 +222,8 @@ impl Bench {
     fn persisted(&self) -> Persisted {
         let health = self.commits.iter().flat_map(|commit| &commit.health);
         Persisted {
-            standings: self.state.standings().clone(),
+            roster: self.state.roster().clone(),
+            standings: self.state.standings().to_vec(),
             marks: self.state.marks().clone(),
             health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
         }
@@ -247,7 +249,7 @@ fn a_region_that_fails_moves_every_hub_in_one_commit_and_one_publication() {
     assert_eq!(bench.active(), "neu 2, neu 2");
     assert_eq!((bench.commits.len(), bench.published.len()), (commits + 1, published + 1));
     assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
-    let audit = &bench.commits.last().unwrap().audit;
+    let audit: Vec<_> = bench.commits.last().unwrap().records().collect();
     assert_eq!(audit.len(), 2, "one record for each hub");
     assert!(audit[0].reason.contains("weu is down: 3 failed in a row"), "{}", audit[0].reason);
     assert!(
@@ -485,5 +487,6 @@ fn a_reload_keeps_health_epochs_and_answers() {
 }
 
 mod faults;
+mod many;
 mod random;
 mod words;

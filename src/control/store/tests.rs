@@ -1,7 +1,16 @@
 //! The store: what is committed stands, also when the disk does not take everything.
 
+use std::sync::Arc;
+
+use super::sheets::HUBS_A_SHEET;
+use super::tables::{AUDIT, FORMAT, MARKS};
 use super::*;
+use crate::control::change::{Change, ChangeKind, Switch};
+use crate::control::event::Author;
+use crate::control::mark::{Mark, MarkTarget};
 use crate::control::report::AuditKind;
+use crate::control::roster::{HubId, Roster};
+use crate::dns::Name;
 use crate::health::Health;
 use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Target};
 use crate::time::Timestamp;
@@ -43,11 +52,25 @@ fn commit() -> Commit {
     };
     let probed = ProbeTarget { probe: ProbeName::new("p"), target: Target::Addresses(vec![[127, 0, 0, 1].into()]) };
     Commit {
-        standings: vec![(Name::parse("Hub.x.", None).unwrap(), None, standing(7))],
+        named: vec![(HubId(0), hub())],
         marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
         health: vec![(probed, Health::Down)],
-        audit: vec![audit("hub.x.", "weu"), audit("hub.x./neu", "down"), audit("other.x.", "neu")],
+        audit: vec![audit("hub.x./neu", "down"), audit("other.x.", "neu")],
+        switch: Some(switch(None, standing(7)).into()),
     }
+}
+
+fn hub() -> Name {
+    Name::parse("Hub.x.", None).unwrap()
+}
+
+/// The one hub's change.
+fn switch(before: Option<Standing>, after: Standing) -> Switch {
+    let mut roster = Roster::default();
+    let hub = roster.admit(&hub());
+    let change = Change { hub, kind: ChangeKind::Switch, reason: after.reason.clone(), before, after };
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    Switch { at: Timestamp(5), author, roster: Arc::new(roster), changes: vec![change] }
 }
 
 #[test]
@@ -57,7 +80,7 @@ fn what_is_committed_is_read_by_the_next_daemon() {
     Store::open(&state).unwrap().commit(&commit()).unwrap();
     let store = Store::open(&state).unwrap();
     let persisted = store.read().unwrap();
-    assert_eq!(persisted.standings[&Name::parse("hub.X.", None).unwrap()], standing(7));
+    assert_eq!(persisted.standing(&Name::parse("hub.X.", None).unwrap()), Some(&standing(7)));
     let (target, mark) = persisted.marks.first_key_value().unwrap();
     assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
     assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
@@ -78,8 +101,10 @@ fn history_is_newest_first_and_filtered_by_hub_or_region() {
     };
     check(None, 10, &[4, 3, 2, 1]);
     check(None, 2, &[4, 3]);
-    check(Some("HUB.x"), 10, &[4, 2, 1]);
-    check(Some("neu"), 10, &[4, 3, 2]);
+    check(Some("HUB.x"), 10, &[4, 3, 1]);
+    check(Some("neu"), 10, &[4, 2, 1]);
+    check(Some("WEU"), 10, &[3]);
+    check(Some("weu"), 0, &[]);
     check(Some("gone"), 10, &[]);
 }
 
@@ -110,7 +135,7 @@ fn a_store_of_another_format_is_left_alone() {
     write.commit().unwrap();
     drop(store);
     let error = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("its format is 99, this program knows 1"), "{error}");
+    assert!(error.contains("its format is 99, this program knows 2"), "{error}");
 }
 
 #[test]
@@ -208,13 +233,12 @@ fn a_commit_that_failed_is_not_found_later() {
         let store = open_full(folder.path()).unwrap();
         store.commit(&commit()).unwrap();
         let before = store.read().unwrap();
-        let name = Name::parse("hub.x.", None).unwrap();
         let (target, mark) = before.marks.first_key_value().unwrap();
         let failing = Commit {
-            standings: vec![(name.clone(), Some(standing(7)), standing(8))],
             marks: vec![(target.clone(), Some(mark.clone()), None)],
-            health: Vec::new(),
-            audit: vec![audit("hub.x.", "neu")],
+            switch: Some(switch(Some(standing(7)), standing(8)).into()),
+            named: vec![(HubId(1), Name::parse("new.x.", None).unwrap())],
+            ..Commit::default()
         };
         FAILS.set(Fails::Syncs(syncs));
         let failed = store.commit(&failing).is_err();
@@ -222,8 +246,11 @@ fn a_commit_that_failed_is_not_found_later() {
         let after = store.read().unwrap();
         let records = store.history(None, 9).unwrap().len();
         match failed {
-            true => assert_eq!((&after.standings, &after.marks, records), (&before.standings, &before.marks, 3)),
-            false => assert_eq!((after.standings[&name].epoch, after.marks.len(), records), (8, 0, 4)),
+            true => {
+                assert_eq!((&after.standings, &after.marks, records), (&before.standings, &before.marks, 3));
+                assert_eq!(after.roster, before.roster, "its number is free again");
+            }
+            false => assert_eq!((after.standing(&hub()).unwrap().epoch, after.marks.len(), records), (8, 0, 4)),
         }
     }
 }
@@ -259,3 +286,64 @@ fn a_row_is_found_in_whatever_case_its_name_is_written() {
     store.commit(&probed("weu.example.", Health::Down)).unwrap();
     assert_eq!(store.read().unwrap().health, [("p on weu.example.".into(), Health::Down)].into());
 }
+
+/// What was written by the program of the first layout: standings and audit records a row each, by name.
+#[test]
+fn a_store_of_the_first_layout_is_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |store: &Store, work: fn(&redb::WriteTransaction)| {
+        let opened = store.opened().unwrap();
+        let write = opened.as_ref().unwrap().begin_write().unwrap();
+        work(&write);
+        write.commit().unwrap();
+    };
+    let first = Store::open(folder.path()).unwrap();
+    write(&first, |write| {
+        let mut names = vec!["z.x.".to_owned(), "hub.x.".to_owned()];
+        names.extend((0..HUBS_A_SHEET).map(|hub| format!("h{hub}.a.x.")));
+        let mut standings = write.open_table(redb::TableDefinition::<&str, &[u8]>::new("standings")).unwrap();
+        for (name, epoch) in names.iter().zip(7u64..) {
+            let row = serde_json::json!({
+                "active": "weu", "epoch": epoch, "since": 5, "cause": "health", "reason": "because", "last_automatic": 5,
+            });
+            standings.insert(name.as_str(), row.to_string().as_bytes()).unwrap();
+        }
+        let mut records = write.open_table(AUDIT).unwrap();
+        for sequence in 1..=2 {
+            let row = serde_json::json!({
+                "sequence": sequence, "at": 5, "kind": "switch", "subject": "hub.x.", "author": "concierge",
+                "origin": "daemon", "epoch": 6 + sequence, "before": "neu", "after": "weu", "reason": "because",
+            });
+            records.insert(sequence, row.to_string().as_bytes()).unwrap();
+        }
+        let mark = serde_json::json!({ "kind": "down", "reason": "r", "author": "a", "since": 1, "until": null });
+        write.open_table(MARKS).unwrap().insert("weu", mark.to_string().as_bytes()).unwrap();
+        write.open_table(FORMAT).unwrap().insert("version", 1).unwrap();
+    });
+    drop(first);
+    for _ in 0..2 {
+        let store = Store::open(folder.path()).unwrap();
+        let persisted = store.read().unwrap();
+        assert_eq!(persisted.roster.len(), HUBS_A_SHEET + 2);
+        assert!(persisted.roster.names().is_sorted(), "numbers in canonical order");
+        assert_eq!(persisted.standing(&Name::parse("z.x.", None).unwrap()), Some(&standing(7)));
+        assert_eq!(persisted.standing(&Name::parse("hub.x.", None).unwrap()), Some(&standing(8)));
+        assert_eq!(persisted.standing(&Name::parse("h1023.a.x.", None).unwrap()).unwrap().epoch, 1032);
+        assert_eq!(persisted.marks.len(), 1);
+        let epochs: Vec<_> = store.history(Some("hub.x"), 9).unwrap().iter().map(|record| record.epoch).collect();
+        assert_eq!(epochs, [Some(8), Some(7)]);
+    }
+    // And goes on from there.
+    let store = Store::open(folder.path()).unwrap();
+    let persisted = store.read().unwrap();
+    let name = Name::parse("hub.x.", None).unwrap();
+    let id = persisted.roster.id(&name).unwrap();
+    let mut more = switch(Some(standing(8)), standing(9));
+    more.changes[0].hub = id;
+    store.commit(&Commit { switch: Some(more.into()), ..Commit::default() }).unwrap();
+    assert_eq!(store.read().unwrap().standing(&name).unwrap().epoch, 9);
+    let newest = store.history(Some("hub.x"), 1).unwrap().remove(0);
+    assert_eq!((newest.sequence, newest.epoch, newest.subject.as_str()), (3, Some(9), "hub.x."));
+}
+
+mod replay;

@@ -57,7 +57,7 @@ fn view(text: &str) -> EndpointView {
         "awaited" => (Health::Unknown, Some(NOW.after(Duration::from_secs(5)))),
         other => panic!("{other}"),
     };
-    EndpointView { health, mark, good_since: Some(Timestamp(0)), verdict_by }
+    EndpointView { health, mark, good_since: Some(Timestamp(0)), verdict_by, probed: true }
 }
 
 fn views(text: &str) -> Vec<EndpointView> {
@@ -70,18 +70,24 @@ fn standing(active: &str, cause: Cause) -> Standing {
         epoch: 7,
         since: Timestamp(0),
         cause,
-        reason: String::new(),
+        reason: "".into(),
         last_automatic: None,
         all: false,
     }
+}
+
+/// The decision after this one.
+fn next(hub: &Hub, views: &[EndpointView], standing: &Standing) -> Decision {
+    decide(&Rules::of(hub), views, Some(Previous::of(hub, standing)), NOW)
 }
 
 /// What is decided: `weu` where it stays, `-> neu (health)` where it moves, `weu, neu waits for dwell` where it is held.
 fn said(hub: &Hub, decision: &Decision) -> String {
     let region = &hub.endpoints[decision.active].region;
     let all = if decision.all { " all" } else { "" };
-    let hold =
-        decision.hold.as_ref().map(|hold| format!(", {} waits for {:?}", hold.wanted, hold.waiting).to_lowercase());
+    let wanted = |hold: &Hold| &hub.endpoints[hold.wanted].region;
+    let hold = decision.hold.as_ref();
+    let hold = hold.map(|hold| format!(", {} waits for {:?}", wanted(hold), hold.waiting).to_lowercase());
     let hold = hold.unwrap_or_default();
     match decision.cause {
         Some(cause) => format!("-> {region}{all} ({}){hold}", cause.word()),
@@ -90,13 +96,13 @@ fn said(hub: &Hub, decision: &Decision) -> String {
 }
 
 fn check(hub: &Hub, active: &str, endpoints: &str, expected: &str) {
-    let decision = decide(hub, &views(endpoints), Some(&standing(active, Cause::Start)), NOW);
+    let decision = next(hub, &views(endpoints), &standing(active, Cause::Start));
     assert_eq!(said(hub, &decision), expected, "{active} active, {endpoints}");
 }
 
 #[test]
 fn the_first_choice_is_the_first_eligible_in_preference_order() {
-    let first = |endpoints: &str| said(&keep(), &decide(&keep(), &views(endpoints), None, NOW));
+    let first = |endpoints: &str| said(&keep(), &decide(&Rules::of(&keep()), &views(endpoints), None, NOW));
     assert_eq!(first("awaited awaited awaited"), "-> weu (start)");
     assert_eq!(first("up+down up up"), "-> neu (start)");
     assert_eq!(first("down down+drain unknown+drain"), "-> eus (start)");
@@ -136,7 +142,7 @@ fn the_dwell_holds_automatic_switches_and_not_a_down_mark() {
     let check = |endpoints: &str, ago: u64, expected: &str| {
         let last_automatic = Some(Timestamp(NOW.0 - ago * 1000));
         let standing = Standing { last_automatic, ..standing("weu", Cause::Health) };
-        let decision = decide(&keep(), &views(endpoints), Some(&standing), NOW);
+        let decision = next(&keep(), &views(endpoints), &standing);
         assert_eq!(said(&keep(), &decision), expected, "{endpoints}, {ago} s ago");
         if let Some(hold) = &decision.hold {
             assert_eq!(hold.until, Timestamp(NOW.0 + (60 - ago) * 1000));
@@ -175,7 +181,7 @@ fn answering_with_all_ends_when_one_is_known_to_be_good() {
     let all = hub(Failback::Manual, WhenAllDown::All);
     let check = |endpoints: &str, expected: &str| {
         let standing = Standing { all: true, ..standing("weu", Cause::Start) };
-        assert_eq!(said(&all, &decide(&all, &views(endpoints), Some(&standing), NOW)), expected, "{endpoints}");
+        assert_eq!(said(&all, &next(&all, &views(endpoints), &standing)), expected, "{endpoints}");
     };
     check("awaited awaited awaited", "weu all");
     check("unknown down down", "weu all");
@@ -192,7 +198,7 @@ fn failback_is_manual_unless_the_policy_gives_a_time() {
         views[0].good_since = Some(Timestamp(NOW.0 - good_for * 1000));
         let last_automatic = last_automatic.map(|ago| Timestamp(NOW.0 - ago * 1000));
         let standing = Standing { last_automatic, ..standing("neu", cause) };
-        assert_eq!(said(hub, &decide(hub, &views, Some(&standing), NOW)), expected, "{cause:?} {good_for}");
+        assert_eq!(said(hub, &next(hub, &views, &standing)), expected, "{cause:?} {good_for}");
     };
     check(&keep(), Cause::Health, 999, None, "neu");
     check(&after, Cause::Health, 899, None, "neu, weu waits for failback");
@@ -257,7 +263,7 @@ fn any_view() -> impl Strategy<Value = EndpointView> {
         prop_oneof![Just(None), Just(Some(MarkKind::Up)), Just(Some(MarkKind::Down)), Just(Some(MarkKind::Drain))];
     (health, mark, proptest::option::of(0..NOW.0), proptest::bool::ANY).prop_map(|(health, mark, good, awaited)| {
         let verdict_by = (health == Health::Unknown && awaited).then(|| NOW.after(Duration::from_secs(5)));
-        EndpointView { health, mark, good_since: good.map(Timestamp), verdict_by }
+        EndpointView { health, mark, good_since: good.map(Timestamp), verdict_by, probed: true }
     })
 }
 
@@ -283,8 +289,8 @@ proptest! {
     ) {
         let last_automatic = last_automatic.map(Timestamp);
         let standing = Standing { last_automatic, all, ..standing(REGIONS[active], Cause::Health) };
-        let decision = decide(&hub, &views, Some(&standing), NOW);
-        prop_assert_eq!(&decision, &decide(&hub, &views, Some(&standing), NOW), "same inputs, same decision");
+        let decision = next(&hub, &views, &standing);
+        prop_assert_eq!(&decision, &next(&hub, &views, &standing), "same inputs, same decision");
         prop_assert!(decision.active < 3);
         prop_assert_eq!(decision.cause.is_some(), decision.active != active, "it moves exactly where it says why");
         let marked_down = views[active].mark == Some(MarkKind::Down);

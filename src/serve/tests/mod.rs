@@ -44,11 +44,19 @@ struct Setting {
     tcp_connections: u32,
     tcp_idle: Duration,
     runtime_threads: usize,
+    busy_poll: Duration,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { ip: LOCALHOST, workers: 2, tcp_connections: 100, tcp_idle: PATIENCE, runtime_threads: 2 }
+        Self {
+            ip: LOCALHOST,
+            workers: 2,
+            tcp_connections: 100,
+            tcp_idle: PATIENCE,
+            runtime_threads: 2,
+            busy_poll: Duration::ZERO,
+        }
     }
 }
 
@@ -76,7 +84,13 @@ impl Setting {
         let runtime = runtime.unwrap();
         let publisher = Publisher::new(first).unwrap();
         let counters = Arc::new(Counters::default());
-        let listen = Listen { dns: vec![SocketAddr::new(self.ip, 0)], workers: self.workers };
+        let listen = Listen {
+            dns: vec![SocketAddr::new(self.ip, 0)],
+            workers: self.workers,
+            udp_receive_buffer: 1 << 20,
+            udp_send_buffer: 1 << 20,
+            busy_poll: self.busy_poll,
+        };
         let limits = Limits {
             max_udp_bytes: 1232,
             tcp_connections: self.tcp_connections,
@@ -135,6 +149,8 @@ mod kind {
     pub(super) const WAIT_UDP: u8 = b'u';
     /// Answered when [`super::TCP_GATE`] opens; only one test may use it.
     pub(super) const WAIT_TCP: u8 = b't';
+    /// Answered when [`super::FLOOD_GATE`] opens; only one test may use it.
+    pub(super) const WAIT_FLOOD: u8 = b'f';
 }
 
 /// Holds one query up inside the engine.
@@ -144,6 +160,7 @@ struct Gate {
 }
 
 static UDP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+static FLOOD_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
 static TCP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
 
 impl Gate {
@@ -168,6 +185,7 @@ fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, re
     match kind {
         kind::WAIT_UDP => UDP_GATE.pass(),
         kind::WAIT_TCP => TCP_GATE.pass(),
+        kind::WAIT_FLOOD => FLOOD_GATE.pass(),
         kind::PANIC => panic!("a test asked for this panic"),
         kind::SILENCE => return Outcome::Silence,
         _ => {}

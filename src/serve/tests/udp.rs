@@ -62,6 +62,38 @@ fn what_cannot_be_answered_costs_no_other_its_answer() {
 }
 
 #[test]
+fn a_worker_that_polls_answers_and_stops() {
+    let mut server = Setting { busy_poll: Duration::from_millis(1), ..Setting::default() }.start();
+    let socket = server.udp();
+    for number in 0..100 {
+        assert_eq!(ask_udp(&socket, number).number, number);
+    }
+    // Beyond the polling, when the worker sleeps.
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(ask_udp(&socket, 100).number, 100);
+    assert!(server.drain(PATIENCE).join().unwrap().is_complete());
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted_and_the_buffers_granted_are_told() {
+    let server = Setting { workers: 1, ..Setting::default() }.start();
+    until(|| server.counters.totals().udp_sockets.open == 1);
+    let udp = server.counters.totals().udp_sockets;
+    assert!(udp.receive_buffer > 0 && udp.send_buffer > 0, "{udp:?}");
+    // The worker is in the engine, and the queue overflows.
+    let socket = server.udp();
+    socket.send(&query(kind::WAIT_FLOOD, 0)).unwrap();
+    FLOOD_GATE.wait_until_reached();
+    for _ in 0..20_000 {
+        // A full buffer of our own is no matter.
+        let _ = socket.send(&query(kind::SILENCE, 0));
+    }
+    until(|| server.counters.totals().udp_sockets.dropped > 0);
+    FLOOD_GATE.open();
+    assert_eq!(receive_udp(&socket).number, 0);
+}
+
+#[test]
 fn a_worker_that_panics_starts_again_with_its_socket() {
     let server = Setting { workers: 1, ..Setting::default() }.start();
     let socket = server.udp();

@@ -21,7 +21,7 @@ fn reload(bench: &mut Bench, hubs: &[&str], when_all_down: &WhenAllDown) -> Move
     loaded.policy = Arc::new(policy);
     let author = Author { name: "alice".into(), origin: "test".into() };
     match bench.event(Event::Loaded { loaded: Ok(loaded), author, reply: Some(ReplyTo(2)) }) {
-        Some(Ok(Reply::Moved(moved))) => moved,
+        Some(Ok(moved)) => moved,
         other => panic!("{other:?}"),
     }
 }

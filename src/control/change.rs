@@ -1,0 +1,150 @@
+//! What becomes of one hub, and of many at once.
+//!
+//! A [`Step`] is what is decided, [`Step::follow`] is what stands after it: the one function that the control core and
+//! whoever reads the store back both use, so that what was committed and what is read again cannot differ.
+
+use std::sync::Arc;
+
+use super::event::Author;
+use super::report::{AuditKind, AuditRecord};
+use super::roster::{HubId, Roster};
+use crate::policy::{Cause, RegionName, Standing};
+use crate::time::Timestamp;
+
+/// What changes of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Its active region, or what is behind it.
+    Switch,
+    /// What it answers while the active region stays: all endpoints at once, or no longer.
+    Answer,
+}
+
+impl ChangeKind {
+    /// What the audit trail calls it.
+    pub fn audit(self) -> AuditKind {
+        match self {
+            Self::Switch => AuditKind::Switch,
+            Self::Answer => AuditKind::Answer,
+        }
+    }
+}
+
+/// What is decided for a hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// What changes.
+    pub kind: ChangeKind,
+    /// The active region since.
+    pub to: RegionName,
+    /// The epoch since.
+    pub epoch: u64,
+    /// What changed the active region; of [`ChangeKind::Answer`], what had changed it before.
+    pub cause: Cause,
+    /// Whether all endpoints are answered at once since.
+    pub all: bool,
+    /// Why, in one sentence.
+    pub reason: Arc<str>,
+}
+
+impl Step {
+    /// What stands after this step, taken at `at`.
+    pub fn follow(&self, before: Option<&Standing>, at: Timestamp) -> Standing {
+        let Self { kind, to, epoch, cause, all, reason } = self;
+        match (kind, before) {
+            (ChangeKind::Answer, Some(before)) => Standing { all: *all, ..before.clone() },
+            _ => Standing {
+                active: to.clone(),
+                epoch: *epoch,
+                // A hub may be left without its region by a reload and get the same one again.
+                since: before.filter(|before| before.active == *to).map_or(at, |before| before.since),
+                cause: *cause,
+                reason: reason.clone(),
+                last_automatic: match cause.is_automatic() {
+                    true => Some(at),
+                    false => before.and_then(|before| before.last_automatic),
+                },
+                all: *all,
+            },
+        }
+    }
+}
+
+/// The change of one hub: what stood, and what stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The hub.
+    pub hub: HubId,
+    /// What changes.
+    pub kind: ChangeKind,
+    /// Why, in one sentence; of [`ChangeKind::Switch`], that of `after`.
+    pub reason: Arc<str>,
+    /// What stood; `None` for a hub that is seen for the first time.
+    pub before: Option<Standing>,
+    /// What stands.
+    pub after: Standing,
+}
+
+impl Change {
+    /// What was decided.
+    pub fn step(&self) -> Step {
+        Step {
+            kind: self.kind,
+            to: self.after.active.clone(),
+            epoch: self.after.epoch,
+            cause: self.after.cause,
+            all: self.after.all,
+            reason: self.reason.clone(),
+        }
+    }
+
+    /// Whether the active region is another one.
+    pub fn counts(&self) -> bool {
+        self.before.as_ref().is_none_or(|before| before.epoch != self.after.epoch)
+    }
+}
+
+/// The changes that one event leads to: one row of the store, one record of the audit trail for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Switch {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub author: Author,
+    /// The hubs' names.
+    pub roster: Arc<Roster>,
+    /// The changes, in the order in which they were decided; a hub may have several.
+    pub changes: Vec<Change>,
+}
+
+impl Switch {
+    /// What the audit trail tells of it; the store gives the numbers.
+    pub fn records(&self) -> impl Iterator<Item = AuditRecord> {
+        self.changes.iter().map(|change| {
+            let subject = self.roster.name(change.hub).map(ToString::to_string).unwrap_or_default();
+            let from = change.before.as_ref().map(|before| before.active.as_str());
+            record(self.at, &self.author, subject, from, &change.step())
+        })
+    }
+}
+
+/// One change as the audit trail tells of it.
+pub fn record(at: Timestamp, author: &Author, subject: String, from: Option<&str>, step: &Step) -> AuditRecord {
+    let (before, after) = match (step.kind, step.all) {
+        (ChangeKind::Switch, _) => (from, step.to.as_str()),
+        (ChangeKind::Answer, true) => (Some("active"), "all"),
+        (ChangeKind::Answer, false) => (Some("all"), "active"),
+    };
+    AuditRecord {
+        sequence: 0,
+        at,
+        kind: step.kind.audit(),
+        subject,
+        author: author.name.clone(),
+        origin: author.origin.clone(),
+        epoch: Some(step.epoch),
+        before: before.map(Into::into),
+        after: Some(after.into()),
+        reason: step.reason.to_string(),
+    }
+}

@@ -1,0 +1,277 @@
+//! The buffers of a UDP worker, and what it does with them: receive, answer, send, with one system call each way.
+//!
+//! ```text
+//! recvmmsg (may wait) -> enter: one snapshot for the batch -> respond, respond, ... -> sendmmsg (never waits) -> leave
+//! ```
+//!
+//! Between receiving and sending nothing is locked, allocated, formatted or logged; the buffers are made once. The
+//! snapshot is held until the responses are in the kernel, so that after the acknowledgement of a switch no older
+//! response is still to be sent. Therefore sending does not wait either: what does not fit into the send buffer is
+//! dropped and counted, and the client asks again.
+//!
+//! `recvmmsg` is that of `nix`, `sendmmsg` that of `rustix`: the one of `nix` tells how many datagrams were sent only
+//! by an iterator that reads addresses which were never written. The kernel overwrites the length of each header's
+//! address and `nix` does not set it back, which is sound because a socket has one address family, whose addresses
+//! have one length.
+//!
+//! I/O shell: receives and sends.
+
+use std::array;
+use std::io::{IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg};
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use socket2::Socket;
+
+use super::counters::Tally;
+use super::engine::{Engine, Outcome, Transport};
+use crate::answer::publish::Reader;
+
+/// Datagrams received and sent with one system call each.
+///
+/// A batch pays for two system calls, two fences and the counters; beyond 16 there is nothing left to share, and a
+/// switch waits for the batches in flight.
+pub(super) const BATCH: usize = 32;
+
+/// Octets of the largest query that is read: what fits every path without fragments.
+///
+/// EDNS clients announce what they receive, not what they send. A query has a header, a name of at most 255 octets and
+/// an OPT record, whose options (COOKIE, client subnet, padding to blocks of 128) fill some hundred at most.
+pub(super) const LARGEST_QUERY: usize = 1232;
+
+/// An address family, whose addresses all have the same length.
+pub(super) trait Family: SockaddrLike + Copy {
+    /// The port; nobody can be reached at port 0.
+    fn port(self) -> u16;
+
+    /// As the send side takes it.
+    fn recipient(self) -> SocketAddrAny;
+}
+
+impl Family for SockaddrIn {
+    fn port(self) -> u16 {
+        SockaddrIn::port(&self)
+    }
+
+    fn recipient(self) -> SocketAddrAny {
+        SocketAddrV4::from(self).as_any()
+    }
+}
+
+impl Family for SockaddrIn6 {
+    fn port(self) -> u16 {
+        SockaddrIn6::port(&self)
+    }
+
+    fn recipient(self) -> SocketAddrAny {
+        SocketAddrV6::from(self).as_any()
+    }
+}
+
+/// The buffers of one worker, whose socket is of the family `F`.
+pub(super) struct Batch<F: Family> {
+    headers: MultiHeaders<F>,
+    queries: Box<[[u8; LARGEST_QUERY]; BATCH]>,
+    replies: Replies,
+}
+
+/// Responses that are to be sent, in order of their queries.
+struct Replies {
+    responses: [Vec<u8>; BATCH],
+    recipients: [SocketAddrAny; BATCH],
+    count: usize,
+}
+
+impl<F: Family> Batch<F> {
+    /// Buffers for responses of up to `max_udp_bytes`.
+    pub(super) fn new(max_udp_bytes: u16) -> Self {
+        let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
+        Self {
+            headers: MultiHeaders::preallocate(BATCH, None),
+            queries: Box::new([[0; LARGEST_QUERY]; BATCH]),
+            replies: Replies {
+                responses: array::from_fn(|_| Vec::with_capacity(usize::from(max_udp_bytes))),
+                recipients: array::from_fn(|_| nobody.as_any()),
+                count: 0,
+            },
+        }
+    }
+
+    /// Receives up to [`BATCH`] datagrams, answers them from one snapshot, which is left when the responses are with
+    /// the kernel, and returns how many were received.
+    pub(super) fn serve(
+        &mut self,
+        socket: &Socket,
+        wait: MsgFlags,
+        engine: &Engine,
+        reader: &mut Reader,
+        tally: &mut Tally,
+    ) -> nix::Result<usize> {
+        let Self { headers, queries, replies } = self;
+        let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
+        let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
+        replies.count = 0;
+        let mut received = 0;
+        let snapshot = reader.enter();
+        for datagram in arrived {
+            received += 1;
+            let sender = datagram.address.filter(|sender| is_readable(*sender, datagram.flags));
+            let Some(sender) = sender else {
+                tally.unreadable += 1;
+                continue;
+            };
+            let query = datagram.iovs().next().unwrap_or_default();
+            let response = &mut replies.responses[replies.count];
+            match engine.answer_one(&snapshot, query, Transport::Udp, response) {
+                Outcome::Reply { rcode, truncated } => {
+                    tally.response(rcode, truncated);
+                    replies.recipients[replies.count] = sender.recipient();
+                    replies.count += 1;
+                }
+                Outcome::Silence => tally.silent += 1,
+            }
+        }
+        tally.queries += received as u64;
+        tally.unsent += replies.send(socket) as u64;
+        drop(snapshot);
+        Ok(received)
+    }
+}
+
+/// Whether a datagram is whole, and its sender can be answered.
+fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
+    sender.port() != 0 && !flags.contains(MsgFlags::MSG_TRUNC)
+}
+
+impl Replies {
+    /// Sends without waiting and returns how many the kernel did not take.
+    fn send(&self, socket: &Socket) -> usize {
+        match self.count {
+            0 => 0,
+            // Headers are cheap, but 32 of them for one response are not.
+            1..=4 => self.send_batch::<4>(socket),
+            _ => self.send_batch::<BATCH>(socket),
+        }
+    }
+
+    /// [`Replies::send`] with `N` headers, which are at least as many as there are responses.
+    fn send_batch<const N: usize>(&self, socket: &Socket) -> usize {
+        let slices: [[IoSlice<'_>; 1]; N] = array::from_fn(|i| [IoSlice::new(&self.responses[i])]);
+        let mut controls: [SendAncillaryBuffer<'_, '_, '_>; N] = array::from_fn(|_| SendAncillaryBuffer::default());
+        let mut position = 0;
+        let mut headers = controls.each_mut().map(|control| {
+            let header = MMsgHdr::new_with_addr(&self.recipients[position], &slices[position], control);
+            position += 1;
+            header
+        });
+        send_each(self.count, |next| sendmmsg(socket, &mut headers[next..self.count], SendFlags::DONTWAIT))
+    }
+}
+
+/// Sends `count` responses by calls of `send`, which is told the first that is not sent yet and returns how many it
+/// sent from there. Returns how many the kernel did not take.
+fn send_each(count: usize, mut send: impl FnMut(usize) -> rustix::io::Result<usize>) -> usize {
+    let mut unsent = 0;
+    let mut next = 0;
+    let mut again = true;
+    while next < count {
+        match send(next) {
+            // Stopped before the end: the error that stopped it is that of the next call.
+            Ok(sent) => {
+                next += sent.max(1);
+                again = true;
+            }
+            Err(error) => match after_failure(Errno::from_raw(error.raw_os_error()), again) {
+                AfterFailure::Again => again = false,
+                AfterFailure::SkipOne => {
+                    unsent += 1;
+                    next += 1;
+                    again = true;
+                }
+                AfterFailure::DropRest => {
+                    unsent += count - next;
+                    next = count;
+                }
+            },
+        }
+    }
+    unsent
+}
+
+/// What follows when the kernel did not take a response.
+#[derive(Debug, PartialEq, Eq)]
+enum AfterFailure {
+    Again,
+    SkipOne,
+    DropRest,
+}
+
+/// `again` tells whether this response may be tried once more.
+fn after_failure(error: Errno, again: bool) -> AfterFailure {
+    match error {
+        // A signal, or what the network said of an earlier response: reported once, and this one was not sent.
+        Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH if again => AfterFailure::Again,
+        // The send buffer is full. Waiting for room would delay the acknowledgement of a switch.
+        Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM => AfterFailure::DropRest,
+        // No way to this client (EPERM of a packet filter, ENETUNREACH), or too large for the way (EMSGSIZE).
+        _ => AfterFailure::SkipOne,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_that_cannot_be_sent_costs_itself_and_a_full_buffer_the_rest() {
+        let check = |error, again, expected| assert_eq!(after_failure(error, again), expected, "{error}");
+        for error in [Errno::EPERM, Errno::EMSGSIZE, Errno::EINVAL, Errno::EACCES, Errno::EBADF] {
+            check(error, true, AfterFailure::SkipOne);
+        }
+        for error in [Errno::EINTR, Errno::ECONNREFUSED, Errno::ENETUNREACH, Errno::EHOSTUNREACH] {
+            check(error, true, AfterFailure::Again);
+            check(error, false, AfterFailure::SkipOne);
+        }
+        for error in [Errno::EAGAIN, Errno::ENOBUFS, Errno::ENOMEM] {
+            check(error, true, AfterFailure::DropRest);
+        }
+    }
+
+    #[test]
+    fn every_response_is_tried_and_those_that_the_kernel_did_not_take_are_counted() {
+        use rustix::io::Errno as Failed;
+        // What each call does in turn: sends so many, or fails.
+        let check = |count, calls: &[Result<usize, Failed>], tried: &[usize], expected| {
+            let mut asked = Vec::new();
+            let unsent = send_each(count, |next| {
+                asked.push(next);
+                calls[asked.len() - 1]
+            });
+            assert_eq!((asked.as_slice(), unsent), (tried, expected), "{calls:?}");
+        };
+        check(3, &[Ok(3)], &[0], 0);
+        check(3, &[Ok(1), Ok(2)], &[0, 1], 0);
+        check(3, &[Ok(1), Err(Failed::MSGSIZE), Ok(1)], &[0, 1, 2], 1);
+        check(3, &[Ok(1), Err(Failed::CONNREFUSED), Ok(2)], &[0, 1, 1], 0);
+        check(3, &[Err(Failed::INTR), Err(Failed::INTR), Ok(2)], &[0, 0, 1], 1);
+        check(3, &[Ok(1), Err(Failed::AGAIN)], &[0, 1], 2);
+        check(1, &[Err(Failed::ACCESS)], &[0], 1);
+    }
+
+    #[test]
+    fn datagrams_from_port_0_and_cut_ones_are_not_read() {
+        fn check<F: Family>(sender: F, flags: MsgFlags, expected: bool) {
+            assert_eq!(is_readable(sender, flags), expected);
+        }
+        check(SockaddrIn::new(192, 0, 2, 1, 53), MsgFlags::empty(), true);
+        check(SockaddrIn::new(192, 0, 2, 1, 0), MsgFlags::empty(), false);
+        let v6 = |address: &str| SockaddrIn6::from(address.parse::<SocketAddrV6>().unwrap());
+        check(v6("[2001:db8::1]:0"), MsgFlags::empty(), false);
+        check(v6("[2001:db8::1]:53"), MsgFlags::empty(), true);
+        check(SockaddrIn::new(192, 0, 2, 1, 53), MsgFlags::MSG_TRUNC, false);
+    }
+}

@@ -1,0 +1,225 @@
+//! The addresses that are answered on, and how those of a wildcard follow the interfaces.
+//!
+//! ```text
+//!  kernel: address or interface changed ─┐
+//!  every second, while one waits ────────┼─► list the interfaces ─► bind and serve what has appeared
+//!  every half minute ────────────────────┘                       └► let go what has vanished
+//! ```
+//!
+//! Each address has sockets and workers of its own, so that no change disturbs the others. What cannot be bound yet,
+//! such as an IPv6 address that is still tentative (RFC 4862 5.4), waits and is tried every second. When the interfaces
+//! cannot be listed, nothing is let go. A socket outlives a short absence of its address: what is back before it was
+//! missed is served on.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: a thread, clock")]
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use super::bind::{Binding, Bound, Udp, bind_address};
+use super::burst::Burst;
+use super::connection::Service;
+use super::counters::Counters;
+use super::interfaces::{Changes, expand};
+use super::seats::Seats;
+use super::stop::Stop;
+use super::tcp::Listener;
+use super::udp::{Ended, Worker};
+use crate::answer::publish::Readers;
+
+/// How often an address that waits is tried, and how long the thread may outlive the stop.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Ticks after which the interfaces are listed although no change was told of.
+const TICKS_UNTOLD: u32 = 30;
+
+/// What serving an address takes.
+#[derive(Clone, Debug)]
+pub(super) struct Opener {
+    pub(super) service: Arc<Service>,
+    pub(super) seats: Arc<Seats>,
+    pub(super) readers: Readers,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stop: Arc<Stop>,
+    pub(super) runtime: Handle,
+    pub(super) busy_poll: Duration,
+}
+
+/// An address that is answered on.
+#[derive(Debug)]
+pub(super) struct Place {
+    address: SocketAddr,
+    wildcard: Option<SocketAddr>,
+    let_go: Arc<AtomicBool>,
+    pub(super) workers: Vec<thread::JoinHandle<Ended>>,
+    pub(super) listener: JoinHandle<()>,
+}
+
+/// All addresses that are answered on.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Taken when an address comes or goes and when the drain begins, never while answering.
+    open: Mutex<Vec<Place>>,
+}
+
+impl Opener {
+    /// Answers at an address from here on.
+    fn open(&self, bound: Bound) -> io::Result<Place> {
+        let Bound { address, wildcard, tcp, udp } = bound;
+        let _runtime = self.runtime.enter();
+        let source = tokio::net::TcpListener::from_std(tcp)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot accept at {address} over TCP: {error}")))?;
+        let let_go = Arc::new(AtomicBool::new(false));
+        let workers = udp.into_iter().map(|socket| {
+            let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
+            let (engine, busy_poll, let_go) = (self.service.engine, self.busy_poll, let_go.clone());
+            Worker { socket, address, engine, readers, counters, stop, let_go, busy_poll }.start()
+        });
+        let workers = match workers.collect() {
+            Ok(workers) => workers,
+            Err(error) => {
+                // Those that have been started end by themselves.
+                let_go.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        };
+        let (service, seats, readers) = (self.service.clone(), self.seats.clone(), self.readers.clone());
+        let listener = self.runtime.spawn(Listener { address, service, seats, readers }.run(source));
+        Ok(Place { address, wildcard, let_go, workers, listener })
+    }
+}
+
+impl Place {
+    /// Ends what serves the address, and waits for it. Its connections end with it: there is no way to their clients.
+    fn close(self) {
+        self.let_go.store(true, Ordering::Relaxed);
+        self.listener.abort();
+        for worker in self.workers {
+            // A worker that failed has ended too.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Places {
+    /// Answers at all that is bound, and follows the interfaces where there is a wildcard.
+    pub(super) fn open(self: &Arc<Self>, binding: Binding, udp: Udp, opener: &Opener) -> io::Result<()> {
+        let Binding { bound, wildcards } = binding;
+        for bound in bound {
+            let place = opener.open(bound)?;
+            self.lock().push(place);
+        }
+        opener.counters.answering(self.lock().len(), 0);
+        if !wildcards.is_empty() {
+            let changes = Changes::watch(TICK)
+                .map_err(|error| io::Error::new(error.kind(), format!("cannot follow the interfaces: {error}")))?;
+            let follower =
+                Follower { places: self.clone(), wildcards, udp, opener: opener.clone(), waiting: BTreeSet::new() };
+            thread::Builder::new().name("dns-interfaces".into()).spawn(move || follower.run(&changes))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.lock().iter().map(|place| place.address).collect()
+    }
+
+    /// Takes all places away, for the drain.
+    pub(super) fn take(&self) -> Vec<Place> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Place>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The thread that follows the interfaces.
+struct Follower {
+    places: Arc<Places>,
+    wildcards: Vec<SocketAddr>,
+    udp: Udp,
+    opener: Opener,
+    /// Addresses that could not be bound when they were last tried.
+    waiting: BTreeSet<SocketAddr>,
+}
+
+impl Follower {
+    fn run(mut self, changes: &Changes) {
+        let mut burst = Burst::default();
+        let mut untold = 0;
+        // What happened between the start and here was not told of.
+        let mut due = true;
+        while self.opener.stop.deadline().is_none() {
+            if due {
+                untold = 0;
+                if let Err(error) = self.follow()
+                    && let Some(untold) = burst.note(Instant::now())
+                {
+                    tracing::warn!(%error, untold, "the interfaces are not followed, trying on");
+                }
+            }
+            untold += 1;
+            due = changes.wait() || !self.waiting.is_empty() || untold >= TICKS_UNTOLD;
+        }
+    }
+
+    /// Makes what is answered on what the interfaces have.
+    fn follow(&mut self) -> io::Result<()> {
+        let mut wanted = Vec::new();
+        for &wildcard in &self.wildcards {
+            wanted.extend(expand(wildcard)?.into_iter().map(|address| (address, wildcard)));
+        }
+        self.waiting.retain(|waiting| wanted.iter().any(|(address, _)| address == waiting));
+        let served = self.places.addresses();
+        for &(address, wildcard) in &wanted {
+            if !served.contains(&address) {
+                self.appear(address, wildcard);
+            }
+        }
+        let vanished = {
+            let mut open = self.places.lock();
+            open.extract_if(.., |place| {
+                place.wildcard.is_some() && wanted.iter().all(|(address, _)| *address != place.address)
+            })
+            .collect::<Vec<_>>()
+        };
+        for place in vanished {
+            let address = place.address;
+            place.close();
+            tracing::info!(event = "listen", %address, "no longer answering on {address}: no interface has it");
+        }
+        self.opener.counters.answering(self.places.lock().len(), self.waiting.len());
+        Ok(())
+    }
+
+    fn appear(&mut self, address: SocketAddr, wildcard: SocketAddr) {
+        let opened = bind_address(address, &self.udp).and_then(|bound| {
+            let mut open = self.places.lock();
+            // Once the drain has begun nobody waits for another place.
+            if self.opener.stop.deadline().is_none() {
+                open.push(self.opener.open(Bound { wildcard: Some(wildcard), ..bound })?);
+            }
+            Ok(())
+        });
+        match opened {
+            Ok(()) => {
+                self.waiting.remove(&address);
+                tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
+            }
+            // Said once, for it is tried every second.
+            Err(error) if self.waiting.insert(address) => match error.kind() {
+                io::ErrorKind::AddrNotAvailable => tracing::info!("{error}; it is tried again"),
+                _ => tracing::warn!("{error}; it is tried again"),
+            },
+            Err(_) => {}
+        }
+    }
+}
