@@ -115,6 +115,15 @@ fn apex_of(path: &Path) -> Result<Name, Box<Diagnostic>> {
     })
 }
 
+/// How much nicer a reload is to the threads that answer queries on the same cores.
+const NICER: i32 = 10;
+
+/// Lets the calling thread step back behind the others, for as long as it lasts: for a reload, which has time.
+pub(super) fn step_back() {
+    // One that is as nice as can be stays so. On Linux this is a thread's own.
+    let _ = rustix::process::nice(NICER);
+}
+
 /// Reads, checks and compiles the folder: the content, unless anything was refused, and every problem of every file.
 pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
     let started = Instant::now();
@@ -159,6 +168,18 @@ mod tests {
         let said: Vec<_> = problems.iter().map(|problem| problem.to_string().replace(&own, "")).collect();
         assert_eq!(said, expected, "{files:?}");
         assert_eq!(loaded.is_some(), !has_errors(&problems));
+    }
+
+    #[test]
+    fn a_reload_steps_back_and_nothing_else_does() {
+        let niceness = || rustix::process::getpriority_process(None).unwrap();
+        let before = niceness();
+        let stepped_back = std::thread::spawn(move || {
+            step_back();
+            niceness()
+        });
+        assert_eq!(stepped_back.join().unwrap(), (before + NICER).min(19));
+        assert_eq!(niceness(), before);
     }
 
     #[test]

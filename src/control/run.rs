@@ -359,6 +359,7 @@ impl Loop {
         let (zones, recheck, config) = (self.parts.zones.clone(), self.parts.recheck, self.parts.config.clone());
         let own = self.own.clone();
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
+            load::step_back();
             let outcome = std::panic::catch_unwind(|| {
                 let problems = config.map(|config| recheck(&config)).unwrap_or_default();
                 let (loaded, diagnostics) = load::load(&zones);
