@@ -133,13 +133,15 @@ fn run(arguments: Arguments) -> Result<Vec<String>> {
     Ok(bench.failures)
 }
 
-/// A signal to stop ends the process and takes the scratch folder away; the servers are told by the kernel.
+/// A signal to stop ends the servers, takes the scratch folder away and ends the process.
 ///
-/// Signals are caught, not blocked: what is started would inherit that.
+/// Signals are caught, not blocked: what is started would inherit that. Should this process be killed, the kernel tells
+/// the servers.
 fn end_on_signals(scratch: PathBuf) -> Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("cannot catch signals")?;
     std::thread::spawn(move || {
         let signal = signals.forever().next();
+        servers::end_all();
         drop(std::fs::remove_dir_all(&scratch));
         std::process::exit(signal.map_or(1, |signal| 128 + signal));
     });

@@ -62,6 +62,24 @@ pub(crate) fn named(name: &str) -> Result<&'static dyn Server> {
     })
 }
 
+/// Ends everything that this process has started, and waits until it has ended or the patience has.
+pub(crate) fn end_all() {
+    let started: Vec<u32> = cpu::family(std::process::id()).into_iter().skip(1).collect();
+    for pid in started.iter().filter_map(|&process| Pid::from_raw(process.try_into().ok()?)) {
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while started.iter().any(|&process| !has_ended(process)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Whether a process is gone, or only waits for its parent to hear of it.
+fn has_ended(process: u32) -> bool {
+    fs::read_to_string(format!("/proc/{process}/stat"))
+        .map_or(true, |stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')))
+}
+
 /// What a server is started with.
 #[derive(Clone, Debug)]
 pub(crate) struct Site {
@@ -200,9 +218,8 @@ impl Running {
     }
 
     fn has_ended(&self) -> bool {
-        // A zombie until it is waited for, which only `stop` does.
-        fs::read_to_string(format!("/proc/{}/stat", self.child.id()))
-            .map_or(true, |stat| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z')))
+        // Until it is waited for, which only `stop` does.
+        has_ended(self.child.id())
     }
 
     /// The end of what it has said.
