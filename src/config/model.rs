@@ -30,6 +30,8 @@ pub struct Listen {
     pub dns: Vec<SocketAddr>,
     /// UDP workers for each address; 0 is one a core. Default 0, range 0 to 256.
     pub workers: u16,
+    /// TCP workers, for all addresses together; 0 is one a core. Default 0, range 0 to 256.
+    pub tcp_workers: u16,
 }
 
 /// What one client, and all together, may use.

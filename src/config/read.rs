@@ -103,9 +103,11 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         Some(addresses)
     });
     let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
+    let tcp_workers = table.setting("tcp_workers", problems, |value, problems| value.integer(0..=256, problems));
     Some(Listen {
         dns: dns.or(LISTEN.iter().filter_map(|address| address.parse().ok()).collect())?,
         workers: narrow(workers.or(0))?,
+        tcp_workers: narrow(tcp_workers.or(0))?,
     })
 }
 

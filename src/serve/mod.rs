@@ -3,15 +3,16 @@
 //! ```text
 //!  bind ─► one TCP listener and N UDP sockets for each address, on one port
 //!             │                        │
-//!  tcp: accepts; seats: limit          udp: one blocking thread a socket, batches
-//!             │                        │
-//!  connection: one task                │
+//!  tcp: blocking threads, epoll        udp: one blocking thread a socket, batches
+//!  table: their connections            │
+//!  seats: the limit                    │
+//!  connection: one turn of one         │
 //!  pipeline: framing, no socket        │
 //!             └──► engine ◄────────────┘    counters: one block a worker
 //! ```
 //!
-//! UDP is served by threads and not by the async runtime because a datagram is answered at once, from memory: there is
-//! nothing to await between receiving and sending. Connections mostly wait, so they are tasks.
+//! Both are served by threads and not by the async runtime because a query is answered at once, from memory: there is
+//! nothing to await between receiving and sending.
 //!
 //! What every worker promises:
 //! - It enters the snapshot once for a batch, and leaves it when the responses are with the kernel, without having
@@ -22,6 +23,7 @@
 //! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
+mod accept;
 mod bind;
 mod burst;
 mod connection;
@@ -29,8 +31,10 @@ mod counters;
 mod descriptors;
 mod engine;
 mod pipeline;
+mod post;
 mod seats;
 mod stop;
+mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -45,14 +49,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
-use self::connection::Service;
 pub use self::counters::{Connections, Counters, Messages, Totals};
 use self::engine::{Engine, ResponseLimits};
 use self::seats::Seats;
 use self::stop::Stop;
-use self::tcp::Listener;
+use self::tcp::{Service, Workers};
 use self::udp::{Ended, Worker};
 use crate::answer::publish::Readers;
 use crate::config::{Limits, Listen};
@@ -66,7 +68,7 @@ pub struct Serving {
     stop: Arc<Stop>,
     seats: Arc<Seats>,
     workers: Vec<thread::JoinHandle<Ended>>,
-    listeners: Vec<JoinHandle<()>>,
+    tcp: Option<Workers>,
     runtime: Handle,
 }
 
@@ -83,7 +85,7 @@ pub struct Drained {
 
 /// Binds all addresses and answers at them until the drain.
 ///
-/// UDP workers are threads of their own, TCP runs on `runtime`.
+/// Workers are threads of their own; the drain is waited for on `runtime`.
 ///
 /// # Errors
 /// When an address cannot be bound or a thread not be started; the message names the address and what it was for, and
@@ -110,23 +112,27 @@ fn start_with(
     let bound = bind::bind(listen)?;
     let stop = Stop::new();
     let connections = descriptors::connections(limits.tcp_connections);
-    let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), counters.clone());
-    let service = Arc::new(Service { engine, idle: limits.tcp_idle, counters: counters.clone(), stop: stop.clone() });
+    let tcp_workers = bind::workers(listen.tcp_workers);
+    let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), tcp_workers, counters.clone());
+    let service = Arc::new(Service {
+        engine,
+        idle: limits.tcp_idle,
+        counters: counters.clone(),
+        stop: stop.clone(),
+        seats: seats.clone(),
+    });
     // From here on an error stops what has been started, by dropping this.
     let mut serving = Serving {
         addresses: bound.iter().map(|bound| bound.address).collect(),
         stop: stop.clone(),
-        seats: seats.clone(),
+        seats,
         workers: Vec::new(),
-        listeners: Vec::new(),
-        runtime: runtime.clone(),
+        tcp: None,
+        runtime,
     };
-    let _runtime = runtime.enter();
+    let tcp_workers = serving.tcp.insert(Workers::start(tcp_workers, &service, &readers)?);
     for bind::Bound { address, tcp, udp } in bound {
-        let source = tokio::net::TcpListener::from_std(tcp)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot accept at {address} over TCP: {error}")))?;
-        let listener = Listener { address, service: service.clone(), seats: seats.clone(), readers: readers.clone() };
-        serving.listeners.push(runtime.spawn(listener.run(source)));
+        tcp_workers.listen(address, tcp);
         for socket in udp {
             let (readers, counters, stop) = (readers.clone(), counters.clone(), stop.clone());
             serving.workers.push(Worker { socket, address, engine, readers, counters, stop }.start()?);
@@ -150,8 +156,11 @@ impl Serving {
     pub async fn drain(mut self, deadline: Duration) -> Drained {
         let begun = Instant::now();
         self.stop.begin(begun + deadline);
-        let workers = std::mem::take(&mut self.workers);
-        let queues_cut = self.runtime.spawn_blocking(|| {
+        let (workers, tcp) = (std::mem::take(&mut self.workers), self.tcp.take());
+        let ended = self.runtime.spawn_blocking(|| {
+            if let Some(tcp) = tcp {
+                tcp.join();
+            }
             // A worker catches its panics; one that failed all the same has cut its queue.
             workers
                 .into_iter()
@@ -159,12 +168,7 @@ impl Serving {
                 .filter(|ended| !matches!(ended, Ok(Ended::Answered)))
                 .count()
         });
-        for listener in std::mem::take(&mut self.listeners) {
-            if let Err(error) = listener.await {
-                tracing::error!(%error, "TCP listener failed");
-            }
-        }
-        let queues_cut = queues_cut.await.unwrap_or_default();
+        let queues_cut = ended.await.unwrap_or_default();
         Drained { connections_cut: self.seats.cut(), queues_cut, took: begun.elapsed() }
     }
 }

@@ -34,7 +34,8 @@ struct Server {
     serving: Option<Serving>,
     address: SocketAddr,
     counters: Arc<Counters>,
-    runtime: Runtime,
+    /// Kept for as long as the server runs: a drain waits on it.
+    _runtime: Runtime,
 }
 
 /// What may differ from server to server.
@@ -43,12 +44,12 @@ struct Setting {
     workers: u16,
     tcp_connections: u32,
     tcp_idle: Duration,
-    runtime_threads: usize,
+    tcp_workers: u16,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { ip: LOCALHOST, workers: 2, tcp_connections: 100, tcp_idle: PATIENCE, runtime_threads: 2 }
+        Self { ip: LOCALHOST, workers: 2, tcp_connections: 100, tcp_idle: PATIENCE, tcp_workers: 2 }
     }
 }
 
@@ -71,12 +72,11 @@ impl Setting {
         first: Snapshot,
         start: impl FnOnce(&Listen, &Limits, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
     ) -> Server {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(self.runtime_threads).enable_all().build();
-        let runtime = runtime.unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let publisher = Publisher::new(first).unwrap();
         let counters = Arc::new(Counters::default());
-        let listen = Listen { dns: vec![SocketAddr::new(self.ip, 0)], workers: self.workers };
+        let listen =
+            Listen { dns: vec![SocketAddr::new(self.ip, 0)], workers: self.workers, tcp_workers: self.tcp_workers };
         let limits = Limits {
             max_udp_bytes: 1232,
             tcp_connections: self.tcp_connections,
@@ -86,7 +86,7 @@ impl Setting {
         let handle = runtime.handle().clone();
         let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
         let address = serving.addresses()[0];
-        Server { publisher, serving: Some(serving), address, counters, runtime }
+        Server { publisher, serving: Some(serving), address, counters, _runtime: runtime }
     }
 }
 
