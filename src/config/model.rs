@@ -36,6 +36,8 @@ pub struct Listen {
     pub udp_send_buffer: u32,
     /// How long a UDP worker without queries looks for more before it sleeps. Default 0, which is off; range 0 to 10 ms.
     pub busy_poll: Duration,
+    /// TCP workers, for all addresses together; 0 is one a core. Default 0, range 0 to 256.
+    pub tcp_workers: u16,
 }
 
 /// What one client, and all together, may use.

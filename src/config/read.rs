@@ -106,6 +106,7 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         Some(addresses)
     });
     let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
+    let tcp_workers = table.setting("tcp_workers", problems, |value, problems| value.integer(0..=256, problems));
     let receive_buffer =
         table.setting("udp_receive_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
     let send_buffer = table.setting("udp_send_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
@@ -113,6 +114,7 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     Some(Listen {
         dns: dns.or(LISTEN.iter().filter_map(|address| address.parse().ok()).collect())?,
         workers: narrow(workers.or(0))?,
+        tcp_workers: narrow(tcp_workers.or(0))?,
         udp_receive_buffer: receive_buffer.or(4 << 20)?,
         udp_send_buffer: send_buffer.or(1 << 20)?,
         busy_poll: busy_poll.or(Duration::ZERO)?,

@@ -84,7 +84,7 @@ fn every_line_of_the_reference_that_is_commented_out_loads() {
 fn a_value_set_is_the_value_read() {
     let (config, problems) = read_text(
         "zones = \"z\"\nstate = \"/var/lib/concierge\"\n\
-         [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\n\
+         [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\ntcp_workers = 3\n\
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          [health]\nresolvers = [\"::1\"]\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
@@ -94,7 +94,8 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.zones, Path::new("config/z"));
     assert_eq!(config.admin.socket, Path::new("/var/lib/concierge/admin.sock"));
     assert_eq!(config.listen.dns.len(), 3);
-    assert_eq!((config.listen.workers, config.limits.tcp_connections), (4, 1_000_000));
+    assert_eq!((config.listen.workers, config.listen.tcp_workers), (4, 3));
+    assert_eq!(config.limits.tcp_connections, 1_000_000);
     assert_eq!((config.listen.udp_receive_buffer, config.listen.udp_send_buffer), (512 << 10, 1 << 30));
     assert_eq!(config.listen.busy_poll.as_micros(), 50);
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);

@@ -1,256 +1,535 @@
 //! One TCP connection: pipelined queries (RFC 7766 6.2.1.1), answered in their order.
 //!
 //! ```text
-//!        ┌────────── all complete queries answered ◄───────────┐
-//!        ▼                                                     │
-//!   wait for input ──read──► answer: enter, respond ..., try_write, leave ──socket full──► wait for space
-//!        │                     ▲                                                             │
-//!        │ idle time over      └─────────────────────────────────────────────────────────────┘
-//!        ▼
-//!      closed
+//!                 ┌───── all complete queries answered ◄──────┐
+//!                 ▼                                           │
+//!   input ──► turn: read ──► enter, respond ..., send, leave ─┴─ socket full ──► space ──► turn: what waits, ...
+//!    │            ▲                  │
+//!    │ idle       └───── again ◄─────┘ more is here than a turn may take
+//!    ▼
+//!  closed
 //! ```
 //!
-//! - **One step, no await.** [`Connection::answer`] takes a snapshot, answers the queries that are here, hands the
-//!   responses to the kernel in one write and leaves the snapshot. A response of which no octet was taken is forgotten,
-//!   and its query answered again when there is space, from the snapshot of that time. So nobody gets a whole answer
-//!   that is older than an acknowledged switch; one that is partly in the kernel is finished as it is.
+//! - **One turn, no wait.** [`Connection::turn`] reads once, takes a snapshot, answers the queries that are here, hands
+//!   the responses to the kernel in one call and leaves the snapshot. A response of which no octet was taken is
+//!   forgotten, and its query answered again when there is space, from the snapshot of that time. So nobody gets a whole
+//!   answer that is older than an acknowledged switch; one that is partly in the kernel is finished as it is.
 //! - **Nothing piles up.** No input is read while output waits, so a connection holds at most one largest message in
-//!   each direction and a batch.
-//! - **One timer.** It is set when the connection opens and whenever a response is completely with the kernel. A client
+//!   each direction and what is read at once; and between messages it holds no buffer at all.
+//! - **One time.** It begins when the connection opens and whenever a response is completely with the kernel. A client
 //!   that is silent, sends a query octet by octet, or does not read its answers runs into it alike.
+//! - **Everybody's turn is short**: one read and a few batches, however fast the client is.
 //! - **What is no query ends the connection**, after the answers to the queries before it: a length below that of a
 //!   header, after which the stream cannot be trusted, and a message that deserves no response, such as a response,
 //!   for whoever sent it would wait in vain.
 //!
 //! Answers leave in the order of the queries: each is made at once, so that none could overtake another.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: sockets, clock")]
+//!
+//! I/O shell: reads and writes sockets, and never waits.
 
-use std::io::{ErrorKind, Read};
-use std::net::Shutdown;
-use std::pin::pin;
-use std::sync::Arc;
-use std::time::Duration;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use socket2::SockRef;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
-use super::counters::{Block, Counters, Tally};
+use super::counters::Tally;
 use super::engine::Engine;
-use super::pipeline::{Follows, Pipeline};
-use super::seats::Seat;
-use super::stop::Stop;
+use super::pipeline::{Follows, Pipeline, Written, has_message};
 use crate::answer::publish::Reader;
 
-/// How long a client whose connection we close may go on sending before we stop listening. Closing with unread input
-/// would reset the connection, and a reset can take from the client answers that it has not read.
-const LINGER: Duration = Duration::from_millis(200);
+/// Octets read at once.
+const INPUT: usize = 16 << 10;
 
-/// What all connections share.
+/// Octets of an unfinished message up to which it is copied in front of what comes next. A longer one grows where it is,
+/// so that who sends the longest octet by octet does not have it copied each time.
+const SHORT: usize = 512;
+
+/// Batches of responses in a turn.
+const BATCHES: usize = 4;
+
+/// Reads in a turn of a connection that is closed by us.
+const DISCARDS: usize = 4;
+
+/// What a connection needs for its turn, shared by all of a worker.
 #[derive(Debug)]
-pub(super) struct Service {
-    pub(super) engine: Engine,
-    /// Time after which a connection that completed no message is closed.
-    pub(super) idle: Duration,
-    pub(super) counters: Arc<Counters>,
-    pub(super) stop: Arc<Stop>,
-}
-
-/// Serves a connection until it ends.
-pub(super) async fn serve(service: Arc<Service>, stream: TcpStream, reader: Reader, block: Arc<Block>, seat: Seat) {
-    let connection = Connection { stream, reader, block, pipeline: Pipeline::new(service.engine) };
-    tokio::select! {
-        biased;
-        () = seat.needed() => tracing::trace!("TCP connection closed to make room"),
-        ended = connection.run(&service, &seat) => {
-            tracing::trace!(?ended, "TCP connection closed");
-            if ended == Ended::TimedOut {
-                service.counters.connection_timed_out();
-            }
-            seat.idle();
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Connection {
-    stream: TcpStream,
-    reader: Reader,
-    block: Arc<Block>,
+pub(super) struct Desk {
     pipeline: Pipeline,
+    reader: Reader,
+    input: Box<[u8]>,
+    pub(super) tally: Tally,
+}
+
+/// One connection; between messages this is all that there is of it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    socket: OwnedFd,
+    /// What its worker's epoll set tells of it.
+    pub(super) interest: Interest,
+    /// Whether it has another turn without having to be told of.
+    pub(super) queued: bool,
+    /// Whether it has had no turn that ended with waiting.
+    new: bool,
+    /// Whether the client has closed its side, or the network failed: what can be read is all that comes.
+    pub(super) ended: bool,
+    /// Whether it is being closed by us, and what comes is not listened to.
+    closing: bool,
+    /// Once the drain has begun: how many octets may have arrived before.
+    arrived: Option<u32>,
+    held: Option<Box<Held>>,
+}
+
+/// What a connection holds in the middle of a message or while the client does not read.
+#[derive(Debug, Default)]
+struct Held {
+    /// The end of a response whose start is written; sent before anything else.
+    rest: Vec<u8>,
+    /// What is read and not answered.
+    input: Vec<u8>,
+}
+
+/// What an epoll set tells of a connection, each change once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Interest {
+    /// It is not in the set.
+    None,
+    /// That there is input.
+    Input,
+    /// That there is space.
+    Space,
+}
+
+/// What came of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Whether a response was completed.
+    pub(super) completed: bool,
+    pub(super) next: Next,
 }
 
 /// What the connection waits for, or why it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    /// All complete queries are answered.
+pub(super) enum Next {
+    /// All that is here is answered.
     Input,
     /// The socket takes nothing more.
     Space,
-    /// The connection is to be closed.
-    End(Ended),
+    /// There may be more: it is the turn of others.
+    Again,
+    /// What is no query was sent, or all that had arrived when the drain began is answered: we close.
+    Close,
+    /// It is over: the client has closed, or the network failed.
+    Over,
 }
 
-/// Why a connection ended.
+/// Why answering stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ended {
-    /// The client closed it.
-    ByClient,
-    /// The client sent what is no query.
+enum Stopped {
+    /// All complete queries are answered.
+    Partial,
+    /// The turn has had its batches.
+    Full,
     NoQuery,
-    /// No message was completed in the idle time.
-    TimedOut,
-    /// All that had arrived when the drain began is answered.
-    Drained,
-    /// The network failed.
+    Blocked,
     Broken,
 }
 
-impl Connection {
-    async fn run(mut self, service: &Service, seat: &Seat) -> Ended {
-        let mut timer = pin!(sleep(service.idle));
-        let mut stop = pin!(service.stop.begun());
-        // Once the drain has begun: how many octets may have arrived before.
-        let mut arrived: Option<usize> = None;
-        loop {
-            let (completed, mut need) = self.answer();
-            if completed {
-                seat.progress();
-                timer.as_mut().reset(Instant::now() + service.idle);
-            }
-            if need == Need::Input {
-                self.pipeline.make_room();
-                if let Some(arrived) = &mut arrived {
-                    match self.read_arrived(arrived) {
-                        Arrived::Some => continue,
-                        Arrived::Nothing => {}
-                        Arrived::End(ended) => need = Need::End(ended),
-                    }
-                }
-            }
-            if need == Need::Input && self.pipeline.is_empty() {
-                seat.idle();
-            } else {
-                seat.busy();
-            }
-            match need {
-                Need::Input => tokio::select! {
-                    biased;
-                    _ = &mut stop, if arrived.is_none() => {
-                        arrived = Some(SockRef::from(&self.stream).recv_buffer_size().unwrap_or(1 << 20));
-                    }
-                    read = self.stream.read_buf(&mut self.pipeline.input) => match read {
-                        Ok(0) => return Ended::ByClient,
-                        Ok(_) => {}
-                        Err(_) => return Ended::Broken,
-                    },
-                    () = &mut timer => return Ended::TimedOut,
-                },
-                Need::Space => tokio::select! {
-                    ready = self.stream.writable() => if ready.is_err() { return Ended::Broken },
-                    () = &mut timer => return Ended::TimedOut,
-                },
-                Need::End(ended) => {
-                    // The client has all its answers; what it still sends is not listened to.
-                    seat.idle();
-                    self.close().await;
-                    return ended;
-                }
-            }
-            // A client that never lets us wait shares the thread with the others all the same.
-            tokio::task::consume_budget().await;
-        }
-    }
-
-    /// Answers the queries that are here, as far as the socket takes the responses. Tells whether a response was
-    /// completed, and what to wait for.
-    fn answer(&mut self) -> (bool, Need) {
-        let Self { stream, reader, block, pipeline } = self;
-        let mut tally = Tally::default();
-        let mut completed = false;
-        let need = loop {
-            if !pipeline.rest().is_empty() {
-                match stream.try_write(pipeline.rest()) {
-                    Ok(octets) if pipeline.rest_written(octets) => completed = true,
-                    Ok(_) => break Need::Space,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break Need::Space,
-                    Err(_) => break Need::End(Ended::Broken),
-                }
-            }
-            let snapshot = reader.enter();
-            let follows = pipeline.render(&snapshot);
-            if !pipeline.output().is_empty() {
-                let octets = match stream.try_write(pipeline.output()) {
-                    Ok(octets) => octets,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-                    Err(_) => break Need::End(Ended::Broken),
-                };
-                drop(snapshot);
-                completed |= pipeline.written(octets, &mut tally);
-                if octets < pipeline.output().len() {
-                    break Need::Space;
-                }
-            }
-            match follows {
-                Follows::Query => {}
-                Follows::Partial => break Need::Input,
-                Follows::NoQuery => {
-                    tally.queries += 1;
-                    tally.silent += 1;
-                    break Need::End(Ended::NoQuery);
-                }
-            }
-        };
-        block.add(&tally);
-        (completed, need)
-    }
-
-    /// During the drain, reads what had arrived when it began; `arrived` is its upper limit. Asks the kernel itself,
-    /// for tokio only tells of what it has heard.
-    fn read_arrived(&mut self, arrived: &mut usize) -> Arrived {
-        let mut octets = [0; 4096];
-        let most = octets.len().min(*arrived);
-        if most == 0 {
-            return Arrived::End(Ended::Drained);
-        }
-        match (&*SockRef::from(&self.stream)).read(&mut octets[..most]) {
-            Ok(0) => Arrived::End(Ended::ByClient),
-            Ok(count) => {
-                self.pipeline.input.extend_from_slice(&octets[..count]);
-                *arrived -= count;
-                Arrived::Some
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => Arrived::Some,
-            // A query that has begun to arrive is waited for.
-            Err(error) if error.kind() == ErrorKind::WouldBlock && !self.pipeline.is_empty() => Arrived::Nothing,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Arrived::End(Ended::Drained),
-            Err(_) => Arrived::End(Ended::Broken),
-        }
-    }
-
-    /// Says that nothing more comes, and gives the client a moment to take the last answers.
-    async fn close(mut self) {
-        if SockRef::from(&self.stream).shutdown(Shutdown::Write).is_err() {
-            return;
-        }
-        let end_of_input = async {
-            loop {
-                self.pipeline.discard_input();
-                match self.stream.read_buf(&mut self.pipeline.input).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(_) => {}
-                }
-            }
-        };
-        // Either way the socket is closed: at the client's end, or without it.
-        let _ = timeout(LINGER, end_of_input).await;
+impl Desk {
+    pub(super) fn new(engine: Engine, reader: Reader) -> Self {
+        let input = vec![0; SHORT + INPUT].into_boxed_slice();
+        Self { pipeline: Pipeline::new(engine), reader, input, tally: Tally::default() }
     }
 }
 
-/// What was found in the kernel's buffer during the drain.
-enum Arrived {
-    Some,
-    Nothing,
-    End(Ended),
+impl Connection {
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self {
+            socket,
+            interest: Interest::None,
+            queued: false,
+            new: true,
+            ended: false,
+            closing: false,
+            arrived: None,
+            held: None,
+        }
+    }
+
+    /// Whether an answer may be owed: of a query begun, or not completely with the kernel, or that may be here.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.closing && (self.queued || self.held.is_some())
+    }
+
+    /// Whether it waits for the first time; not the next time.
+    pub(super) fn is_new(&mut self) -> bool {
+        std::mem::replace(&mut self.new, false)
+    }
+
+    /// From here on only what had arrived is answered: at most what the kernel's buffer holds.
+    pub(super) fn begin_drain(&mut self) {
+        let buffer = rustix::net::sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(1 << 20);
+        self.arrived = Some(u32::try_from(buffer).unwrap_or(u32::MAX));
+    }
+
+    /// Says that nothing more comes, and goes on reading for a while: closing with unread input would reset the
+    /// connection, and a reset can take from the client answers that it has not read. Tells whether the client is there.
+    pub(super) fn close(&mut self) -> bool {
+        self.closing = true;
+        self.held = None;
+        shutdown(&self.socket, Shutdown::Write).is_ok()
+    }
+
+    /// Answers what is here, as far as a turn goes and the socket takes the responses.
+    pub(super) fn turn(&mut self, desk: &mut Desk) -> Turn {
+        if self.closing {
+            return Turn { completed: false, next: self.discard(desk) };
+        }
+        let mut completed = false;
+        let next = self.proceed(desk, &mut completed).unwrap_or_else(|next| next);
+        Turn { completed, next }
+    }
+
+    /// What waits first, then what can be read. An error is only an earlier end of the turn.
+    fn proceed(&mut self, desk: &mut Desk, completed: &mut bool) -> Result<Next, Next> {
+        let mut input = match self.held.take() {
+            None => Vec::new(),
+            Some(mut held) => {
+                if !held.rest.is_empty() {
+                    let octets = self.send_rest(&held.rest)?;
+                    held.rest.drain(..octets);
+                    if !held.rest.is_empty() {
+                        self.held = Some(held);
+                        return Ok(Next::Space);
+                    }
+                    *completed = true;
+                }
+                let mut input = held.input;
+                if has_message(&input) {
+                    let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Held(&input), completed);
+                    self.keep(&mut input, &written, &desk.pipeline);
+                    self.after(stopped)?;
+                    input = self.held.take().map(|held| held.input).unwrap_or_default();
+                }
+                input
+            }
+        };
+        let most = self.arrived.map_or(INPUT, |arrived| INPUT.min(arrived as usize));
+        if most == 0 {
+            return Err(Next::Close);
+        }
+        // A short start of a message is put in front of what is read.
+        let before = if input.len() <= SHORT { input.len() } else { 0 };
+        desk.input[..before].copy_from_slice(&input[..before]);
+        let octets = match recv(&self.socket, &mut desk.input[before..before + most], RecvFlags::empty()) {
+            Ok((0, _)) => return Err(Next::Over),
+            Ok((octets, _)) => octets,
+            Err(error) => {
+                let held = !input.is_empty();
+                self.hold(input);
+                return Err(match error {
+                    Errno::INTR => Next::Again,
+                    // In the drain, a query that has begun to arrive is waited for.
+                    Errno::AGAIN if self.arrived.is_some() && !held => Next::Close,
+                    Errno::AGAIN => Next::Input,
+                    _ => Next::Over,
+                });
+            }
+        };
+        if let Some(arrived) = &mut self.arrived {
+            // At most as many were asked for.
+            *arrived -= octets as u32;
+        }
+        let stopped = if input.len() > SHORT {
+            input.extend_from_slice(&desk.input[..octets]);
+            let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Held(&input), completed);
+            self.keep(&mut input, &written, &desk.pipeline);
+            stopped
+        } else {
+            let end = before + octets;
+            let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Desk(end), completed);
+            if written.answered < end || !written.rest.is_empty() {
+                input.clear();
+                input.extend_from_slice(&desk.input[written.answered..end]);
+                let written = Written { answered: 0, ..written };
+                self.keep(&mut input, &written, &desk.pipeline);
+            }
+            stopped
+        };
+        self.after(stopped)?;
+        Ok(match octets < most {
+            // All that was here is read. More is told of, unless it came before.
+            true if self.ended => Next::Over,
+            true if self.arrived.is_none() => Next::Input,
+            _ => Next::Again,
+        })
+    }
+
+    /// Sends of the end of a response what the socket takes.
+    fn send_rest(&self, rest: &[u8]) -> Result<usize, Next> {
+        match hand_over(self.socket.as_fd(), rest) {
+            Ok(octets) => Ok(octets),
+            Err(_) => Err(Next::Over),
+        }
+    }
+
+    /// Keeps the octets of `input` that are not answered, and the end of the response that is partly written.
+    fn keep(&mut self, input: &mut Vec<u8>, written: &Written, pipeline: &Pipeline) {
+        input.drain(..written.answered);
+        if input.is_empty() && written.rest.is_empty() {
+            return;
+        }
+        let mut input = std::mem::take(input);
+        // Of a long message answered before no buffer stays.
+        if input.capacity() / 4 > input.len().max(SHORT) {
+            input.shrink_to_fit();
+        }
+        let rest = pipeline.output()[written.rest.clone()].to_vec();
+        self.held = Some(Box::new(Held { rest, input }));
+    }
+
+    /// Keeps the start of a message.
+    fn hold(&mut self, input: Vec<u8>) {
+        if !input.is_empty() {
+            self.held = Some(Box::new(Held { rest: Vec::new(), input }));
+        }
+    }
+
+    /// How the turn goes on.
+    fn after(&self, stopped: Stopped) -> Result<(), Next> {
+        match stopped {
+            Stopped::Partial => Ok(()),
+            Stopped::Full => Err(Next::Again),
+            Stopped::NoQuery => Err(Next::Close),
+            Stopped::Blocked => Err(Next::Space),
+            Stopped::Broken => Err(Next::Over),
+        }
+    }
+
+    fn discard(&mut self, desk: &mut Desk) -> Next {
+        for _ in 0..DISCARDS {
+            match recv(&self.socket, &mut desk.input[..], RecvFlags::empty()) {
+                Ok((0, _)) => return Next::Over,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Next::Input,
+                Err(_) => return Next::Over,
+            }
+        }
+        Next::Again
+    }
+
+    /// Octets on the heap that this connection holds.
+    #[cfg(test)]
+    pub(super) fn octets(&self) -> usize {
+        self.held.as_ref().map_or(0, |held| size_of::<Held>() + held.input.capacity() + held.rest.capacity())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Where the input stands.
+enum Source<'a> {
+    /// In the desk's buffer, up to here.
+    Desk(usize),
+    Held(&'a [u8]),
+}
+
+/// Answers the complete queries of the input, each batch from one snapshot that is left when it is with the kernel.
+fn answer(socket: BorrowedFd<'_>, desk: &mut Desk, source: Source<'_>, completed: &mut bool) -> (Stopped, Written) {
+    let Desk { pipeline, reader, input, tally } = desk;
+    let input = match source {
+        Source::Desk(end) => &input[..end],
+        Source::Held(input) => input,
+    };
+    let mut answered = 0;
+    for _ in 0..BATCHES {
+        let snapshot = reader.enter();
+        let follows = pipeline.render(&snapshot, &input[answered..]);
+        let output = pipeline.output();
+        if !output.is_empty() {
+            let Ok(octets) = hand_over(socket, output) else { return (Stopped::Broken, Written::default()) };
+            drop(snapshot);
+            let written = pipeline.written(octets, tally);
+            answered += written.answered;
+            *completed |= written.completed;
+            if octets < output.len() {
+                return (Stopped::Blocked, Written { answered, ..written });
+            }
+        }
+        let stopped = match follows {
+            Follows::Query => continue,
+            Follows::Partial => Stopped::Partial,
+            Follows::NoQuery => {
+                tally.queries += 1;
+                tally.silent += 1;
+                Stopped::NoQuery
+            }
+        };
+        return (stopped, Written { answered, ..Written::default() });
+    }
+    (Stopped::Full, Written { answered, ..Written::default() })
+}
+
+/// Hands octets to the kernel and returns how many it took.
+fn hand_over(socket: BorrowedFd<'_>, octets: &[u8]) -> Result<usize, Errno> {
+    match send(socket, octets, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+        Err(Errno::AGAIN | Errno::INTR) => Ok(0),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+    use std::sync::Arc;
+
+    use super::super::engine::{Outcome, ResponseLimits, Transport};
+    use super::*;
+    use crate::answer::publish::Publisher;
+    use crate::answer::snapshot::{Content, Snapshot};
+    use crate::dns::Rcode;
+
+    /// Answers with the first two octets.
+    fn echo(_: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+        response.clear();
+        response.extend_from_slice(&query[..2]);
+        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+    }
+
+    /// A connection, its client, and the desk with what publishes to it.
+    fn connected() -> (Connection, UnixStream, Desk, Publisher) {
+        let (client, server) = UnixStream::pair().unwrap();
+        client.set_nonblocking(true).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let first = Snapshot { generation: 1, content: Arc::new(Content::default()), choices: Box::new([]) };
+        let publisher = Publisher::new(first).unwrap();
+        let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 } };
+        let desk = Desk::new(engine, publisher.readers().reader());
+        (Connection::new(server.into()), client, desk, publisher)
+    }
+
+    fn message(number: u8, length: u16) -> Vec<u8> {
+        let mut message = length.to_be_bytes().to_vec();
+        message.resize(2 + usize::from(length), number);
+        message
+    }
+
+    fn received(client: &mut UnixStream) -> Vec<u8> {
+        let mut octets = Vec::new();
+        // Ends where nothing more is there.
+        let _ = client.read_to_end(&mut octets);
+        octets
+    }
+
+    #[test]
+    fn queries_are_answered_wherever_the_stream_is_split() {
+        let stream = [message(1, 12), message(2, 40), message(3, 700), message(4, 13)].concat();
+        let expected = [[0, 2, 1, 1], [0, 2, 2, 2], [0, 2, 3, 3], [0, 2, 4, 4]].concat();
+        for split in 0..=stream.len() {
+            let (mut connection, mut client, mut desk, _publisher) = connected();
+            for part in [&stream[..split], &stream[split..]] {
+                client.write_all(part).unwrap();
+                assert_eq!(connection.turn(&mut desk).next, Next::Input, "split at {split}");
+            }
+            assert_eq!(received(&mut client), expected, "split at {split}");
+            assert_eq!(connection.octets(), 0, "split at {split}");
+            assert_eq!(desk.tally.queries, 4);
+        }
+    }
+
+    #[test]
+    fn octet_by_octet_no_more_is_held_than_twice_what_came() {
+        let (mut connection, mut client, mut desk, _publisher) = connected();
+        let stream = message(7, 5000);
+        let (last, before) = stream.split_last().unwrap();
+        for (octets, octet) in (1..).zip(before) {
+            client.write_all(&[*octet]).unwrap();
+            assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Input });
+            assert!(connection.is_busy());
+            assert!(connection.octets() <= 2 * octets + 64, "{} for {octets}", connection.octets());
+        }
+        client.write_all(&[*last]).unwrap();
+        assert_eq!(connection.turn(&mut desk), Turn { completed: true, next: Next::Input });
+        assert_eq!(received(&mut client), [0, 2, 7, 7]);
+        assert_eq!(connection.octets(), 0);
+        assert!(!connection.is_busy());
+    }
+
+    #[test]
+    fn between_messages_a_connection_is_its_record() {
+        assert!(size_of::<Connection>() <= 32, "{}", size_of::<Connection>());
+        let (mut connection, mut client, mut desk, _publisher) = connected();
+        for length in [12, 600, 65_535, 13] {
+            client.set_nonblocking(false).unwrap();
+            let mut writer = client.try_clone().unwrap();
+            std::thread::scope(|scope| {
+                scope.spawn(|| writer.write_all(&message(9, length)).unwrap());
+                let mut octets = [0; 4];
+                client.set_nonblocking(true).unwrap();
+                while client.read_exact(&mut octets).is_err() {
+                    connection.turn(&mut desk);
+                }
+                assert_eq!(octets, [0, 2, 9, 9]);
+            });
+            assert_eq!(connection.octets(), 0, "after {length}");
+        }
+    }
+
+    #[test]
+    fn a_turn_is_bounded() {
+        let (mut connection, mut client, mut desk, _publisher) = connected();
+        client.write_all(&message(1, 12).repeat(5000)).unwrap();
+        let mut before = 0;
+        loop {
+            let turn = connection.turn(&mut desk);
+            assert!(desk.tally.queries - before <= (INPUT / 14 + 1) as u64);
+            before = desk.tally.queries;
+            received(&mut client);
+            if turn.next == Next::Input {
+                break;
+            }
+            assert!(matches!(turn.next, Next::Again | Next::Space), "{turn:?}");
+        }
+        assert_eq!(before, 5000);
+    }
+
+    #[test]
+    fn nothing_is_read_while_output_waits() {
+        let (mut connection, mut client, mut desk, _publisher) = connected();
+        let batch = message(1, 12).repeat(100);
+        // Until neither side takes more.
+        let mut turn = Turn { completed: false, next: Next::Again };
+        let mut sent = 0;
+        loop {
+            match client.write(&batch) {
+                Ok(octets) => sent += octets,
+                Err(_) if turn.next == Next::Space => break,
+                Err(_) => {}
+            }
+            turn = connection.turn(&mut desk);
+        }
+        assert!(connection.octets() <= 2 * (INPUT + SHORT) + 4096, "{}", connection.octets());
+        assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Space });
+        let mut answers = 0;
+        while answers < sent / 14 {
+            answers += received(&mut client).len() / 4;
+            connection.turn(&mut desk);
+        }
+    }
+
+    #[test]
+    fn the_end_of_the_client_is_found_with_its_last_query_or_after() {
+        let (mut connection, mut client, mut desk, _publisher) = connected();
+        client.write_all(&message(1, 12)).unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        connection.ended = true;
+        assert_eq!(connection.turn(&mut desk), Turn { completed: true, next: Next::Over });
+        assert_eq!(received(&mut client), [0, 2, 1, 1]);
+        let (mut connection, client, mut desk, _publisher) = connected();
+        drop(client);
+        assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Over });
+    }
 }

@@ -1,8 +1,7 @@
 //! What the sockets count: queries, responses, connections.
 //!
-//! Every UDP worker has a block of its own on cache lines of its own; TCP connections share a block for each core. A
-//! worker counts a batch in a plain [`Tally`] and adds it to its block at the end, relaxed, so that counting costs the
-//! query path no contention. [`Counters::totals`] sums the blocks when somebody asks; sums only grow.
+//! Every worker has a block of its own on cache lines of its own. It counts a batch in a plain [`Tally`] and adds it to
+//! its block at the end, relaxed, so that counting costs the query path no contention. [`Counters::totals`] sums the blocks when somebody asks; sums only grow.
 //!
 //! How they are shown (names, labels) is the business of the metrics endpoint, not of this module.
 
@@ -62,7 +61,7 @@ pub struct Totals {
     pub connections: Connections,
     /// Receiving from a UDP socket failed, other than for want of datagrams.
     pub receive_failures: u64,
-    /// UDP workers started again and TCP connections ended because of a panic: each one is a defect of this program.
+    /// Workers started again and TCP connections ended because of a panic: each one is a defect of this program.
     pub restarts: u64,
 }
 

@@ -3,16 +3,17 @@
 //! ```text
 //!  bind ─► one TCP listener and N UDP sockets for each address, on one port
 //!    │        places: the addresses of a wildcard come and go with the interfaces
-//!    ├───────────────────────┐
-//!  tcp: accepts;           udp: one blocking thread a socket
-//!  seats: limit              │
-//!  connection: one task      │
-//!  pipeline: framing       batch: receive, answer, send
-//!    └────────► engine ◄─────┘     counters: one block a worker; sockets: what the kernel says of them
+//!    ├───────────────────────────┐
+//!  tcp: blocking threads, epoll  udp: one blocking thread a socket
+//!  table: their connections      │
+//!  seats: the limit              │
+//!  connection: one turn of one   │
+//!  pipeline: framing, no socket  batch: receive, answer, send
+//!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
 //! ```
 //!
-//! UDP is served by threads and not by the async runtime because a datagram is answered at once, from memory: there is
-//! nothing to await between receiving and sending. Connections mostly wait, so they are tasks.
+//! Both are served by threads and not by the async runtime because a query is answered at once, from memory: there is
+//! nothing to await between receiving and sending.
 //!
 //! What every worker promises:
 //! - It enters the snapshot once for a batch, and leaves it when the responses are with the kernel, without having
@@ -23,6 +24,7 @@
 //! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
+mod accept;
 mod batch;
 mod bind;
 mod burst;
@@ -33,9 +35,11 @@ mod engine;
 mod interfaces;
 mod pipeline;
 mod places;
+mod post;
 mod seats;
 mod sockets;
 mod stop;
+mod table;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -51,13 +55,13 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use self::bind::Udp;
-use self::connection::Service;
 pub use self::counters::{Connections, Counters, Messages, Totals};
 use self::engine::{Engine, ResponseLimits};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
 use self::stop::Stop;
+use self::tcp::{Service, Workers};
 use self::udp::Ended;
 use crate::answer::publish::Readers;
 use crate::config::{Limits, Listen};
@@ -71,6 +75,7 @@ pub struct Serving {
     stop: Arc<Stop>,
     seats: Arc<Seats>,
     places: Arc<Places>,
+    tcp: Option<Workers>,
     runtime: Handle,
 }
 
@@ -87,7 +92,7 @@ pub struct Drained {
 
 /// Binds all addresses and answers at them until the drain.
 ///
-/// UDP workers are threads of their own, TCP runs on `runtime`.
+/// Workers are threads of their own; the drain is waited for on `runtime`.
 ///
 /// # Errors
 /// When an address cannot be bound or a thread not be started; the message names the address and what it was for, and
@@ -115,17 +120,26 @@ fn start_with(
     let binding = bind::bind(listen, &udp)?;
     let stop = Stop::new();
     let connections = descriptors::connections(limits.tcp_connections);
-    let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), counters.clone());
-    let service = Arc::new(Service { engine, idle: limits.tcp_idle, counters: counters.clone(), stop: stop.clone() });
-    // From here on an error stops what has been started, by dropping this.
-    let serving = Serving {
-        addresses: binding.bound.iter().map(|bound| bound.address).collect(),
+    let tcp_workers = bind::workers(listen.tcp_workers);
+    let seats = Seats::new(usize::try_from(connections).unwrap_or(usize::MAX), tcp_workers, counters.clone());
+    let service = Arc::new(Service {
+        engine,
+        idle: limits.tcp_idle,
+        counters: counters.clone(),
         stop: stop.clone(),
         seats: seats.clone(),
+    });
+    // From here on an error stops what has been started, by dropping this.
+    let mut serving = Serving {
+        addresses: binding.bound.iter().map(|bound| bound.address).collect(),
+        stop: stop.clone(),
+        seats,
         places: Arc::default(),
-        runtime: runtime.clone(),
+        tcp: None,
+        runtime,
     };
-    let opener = Opener { service, seats, readers, counters, stop, runtime, busy_poll: listen.busy_poll };
+    let tcp = serving.tcp.insert(Workers::start(tcp_workers, &service, &readers)?);
+    let opener = Opener { service, listeners: tcp.listeners(), readers, counters, stop, busy_poll: listen.busy_poll };
     serving.places.open(binding, udp, &opener)?;
     Ok(serving)
 }
@@ -142,12 +156,15 @@ impl Serving {
     /// Has arrived: datagrams in a socket's queue, queries of a connection read or in its buffer, also of one that is
     /// still to be accepted, and a query that has begun to arrive, which is waited for. Connections are closed when
     /// they are answered.
-    pub async fn drain(self, deadline: Duration) -> Drained {
+    pub async fn drain(mut self, deadline: Duration) -> Drained {
         let begun = Instant::now();
         self.stop.begin(begun + deadline);
-        let (workers, listeners): (Vec<_>, Vec<_>) =
-            self.places.take().into_iter().map(|place| (place.workers, place.listener)).unzip();
-        let queues_cut = self.runtime.spawn_blocking(|| {
+        let workers: Vec<_> = self.places.take().into_iter().map(|place| place.workers).collect();
+        let tcp = self.tcp.take();
+        let ended = self.runtime.spawn_blocking(|| {
+            if let Some(tcp) = tcp {
+                tcp.join();
+            }
             // A worker catches its panics; one that failed all the same has cut its queue.
             workers
                 .into_iter()
@@ -156,12 +173,7 @@ impl Serving {
                 .filter(|ended| !matches!(ended, Ok(Ended::Answered)))
                 .count()
         });
-        for listener in listeners {
-            if let Err(error) = listener.await {
-                tracing::error!(%error, "TCP listener failed");
-            }
-        }
-        let queues_cut = queues_cut.await.unwrap_or_default();
+        let queues_cut = ended.await.unwrap_or_default();
         Drained { connections_cut: self.seats.cut(), queues_cut, took: begun.elapsed() }
     }
 }

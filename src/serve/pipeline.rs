@@ -1,8 +1,8 @@
 //! Messages of a TCP connection: queries cut out of a stream of octets, responses strung together for one write.
 //!
-//! RFC 1035 4.2.2: each message stands behind two octets with its length. This file has no socket: it is told what was
-//! read and how much was written. A query stays in the input until octets of its response are written, so that it can
-//! be answered again from a younger snapshot.
+//! RFC 1035 4.2.2: each message stands behind two octets with its length. This file has no socket: it is given what was
+//! read and told how much was written. A query counts as answered when octets of its response are written; until then
+//! it is its owner's to keep, so that it can be answered again from a younger snapshot.
 
 use std::ops::Range;
 
@@ -13,9 +13,6 @@ use crate::dns::{HEADER, Rcode};
 
 /// Octets of the length before each message.
 const LENGTH: usize = 2;
-
-/// Octets read at once, and kept for the next message.
-const INPUT: usize = 4096;
 
 /// Octets of responses at which a batch is full.
 const OUTPUT: usize = 16 << 10;
@@ -31,21 +28,26 @@ pub(super) enum Follows {
     NoQuery,
 }
 
-/// The buffers of one connection.
+/// Makes responses; one for all connections of a worker, for it holds nothing from one batch to the next.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
-    /// What was read, from the start of a message.
-    pub(super) input: Vec<u8>,
-    /// Octets of `input` that are answered.
-    answered: usize,
     output: Vec<u8>,
     /// The responses in `output`.
     frames: Vec<Frame>,
-    /// Where in `output` the end of a response is whose start is written.
-    rest: Range<usize>,
     /// A response without its length: names in it are compressed to offsets from its start.
     response: Vec<u8>,
+}
+
+/// What became of a batch of which so many octets were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Written {
+    /// Octets of the input that are answered: the queries of whose responses something is written.
+    pub(super) answered: usize,
+    /// Where in the output the end of a response stands whose start is written.
+    pub(super) rest: Range<usize>,
+    /// Whether a response is completely written.
+    pub(super) completed: bool,
 }
 
 /// A response in the output.
@@ -61,57 +63,21 @@ struct Frame {
 
 impl Pipeline {
     pub(super) fn new(engine: Engine) -> Self {
-        Self {
-            engine,
-            input: Vec::new(),
-            answered: 0,
-            output: Vec::new(),
-            frames: Vec::new(),
-            rest: 0..0,
-            response: Vec::new(),
-        }
+        Self { engine, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
     }
 
-    /// Whether nothing of an unanswered message has been read.
-    pub(super) fn is_empty(&self) -> bool {
-        self.answered == self.input.len()
-    }
-
-    /// Forgets what is answered and makes room for what comes next: the rest of the message that has begun, or
-    /// [`INPUT`] octets.
-    pub(super) fn make_room(&mut self) {
-        self.input.drain(..self.answered);
-        self.answered = 0;
-        if self.input.is_empty() {
-            // One large message is no reason to keep a large buffer.
-            self.input.shrink_to(INPUT);
-            self.output.clear();
-            self.output.shrink_to(OUTPUT);
-            self.rest = 0..0;
-        }
-        let wanted = message_length(&self.input).map_or(0, |length| LENGTH + length).max(INPUT);
-        self.input.reserve_exact(wanted.saturating_sub(self.input.len()));
-    }
-
-    /// Forgets all that was read and makes room.
-    pub(super) fn discard_input(&mut self) {
-        self.answered = self.input.len();
-        self.make_room();
-    }
-
-    /// Answers the queries that are here into the output, up to a batch; what it held before is forgotten.
-    pub(super) fn render(&mut self, snapshot: &Snapshot) -> Follows {
+    /// Answers the queries at the start of `input` into the output, up to a batch; what it held before is forgotten.
+    pub(super) fn render(&mut self, snapshot: &Snapshot, input: &[u8]) -> Follows {
         self.output.clear();
         self.frames.clear();
-        self.rest = 0..0;
-        let mut at = self.answered;
+        let mut at = 0;
         loop {
-            let Some(length) = message_length(&self.input[at..]) else { return Follows::Partial };
+            let Some(length) = message_length(&input[at..]) else { return Follows::Partial };
             if length < HEADER {
                 return Follows::NoQuery;
             }
             let query_end = at + LENGTH + length;
-            let Some(query) = self.input.get(at + LENGTH..query_end) else { return Follows::Partial };
+            let Some(query) = input.get(at + LENGTH..query_end) else { return Follows::Partial };
             if self.output.len() >= OUTPUT {
                 return Follows::Query;
             }
@@ -136,36 +102,30 @@ impl Pipeline {
         &self.output
     }
 
-    /// Notes that the first `written` octets of the output are written, and tells whether a response is complete.
+    /// What became of the batch now that its first `octets` octets are written.
     ///
     /// Responses of which no octet is written count as never made.
-    pub(super) fn written(&mut self, written: usize, tally: &mut Tally) -> bool {
+    pub(super) fn written(&self, octets: usize, tally: &mut Tally) -> Written {
+        let mut written = Written::default();
         let mut start = 0;
-        let mut complete = false;
         for frame in &self.frames {
-            if start >= written {
+            if start >= octets {
                 break;
             }
             tally.queries += 1;
             tally.response(frame.rcode, frame.truncated);
-            self.answered = frame.query_end;
-            self.rest = written.min(frame.end)..frame.end;
-            complete |= self.rest.is_empty();
+            written.answered = frame.query_end;
+            written.rest = octets.min(frame.end)..frame.end;
+            written.completed |= written.rest.is_empty();
             start = frame.end;
         }
-        complete
+        written
     }
+}
 
-    /// The end of a response whose start is written.
-    pub(super) fn rest(&self) -> &[u8] {
-        &self.output[self.rest.clone()]
-    }
-
-    /// Notes that so many octets of the rest are written, and tells whether the response is complete.
-    pub(super) fn rest_written(&mut self, written: usize) -> bool {
-        self.rest.start = self.rest.end.min(self.rest.start + written);
-        self.rest.is_empty()
-    }
+/// Whether a message is complete at the start of `input`, or what is there can be none.
+pub(super) fn has_message(input: &[u8]) -> bool {
+    message_length(input).is_some_and(|length| length < HEADER || input.len() >= LENGTH + length)
 }
 
 /// The length that a message announces.
@@ -177,6 +137,8 @@ fn message_length(input: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+
+    use proptest::prelude::*;
 
     use super::super::engine::ResponseLimits;
     use super::*;
@@ -196,11 +158,8 @@ mod tests {
         Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
     }
 
-    fn pipeline(input: &[u8]) -> Pipeline {
-        let mut pipeline = Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } });
-        pipeline.make_room();
-        pipeline.input.extend_from_slice(input);
-        pipeline
+    fn pipeline() -> Pipeline {
+        Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } })
     }
 
     fn query(first: u8) -> Vec<u8> {
@@ -214,21 +173,18 @@ mod tests {
     }
 
     /// The octets that go out when so many are taken at first, and all after the next snapshot.
-    fn sent(pipeline: &mut Pipeline, taken: usize) -> Vec<u8> {
+    fn sent(input: &[u8], taken: usize) -> Vec<u8> {
+        let mut pipeline = pipeline();
         let mut tally = Tally::default();
-        pipeline.render(&snapshot(1));
+        pipeline.render(&snapshot(1), input);
         let mut sent = pipeline.output()[..taken].to_vec();
-        pipeline.written(taken, &mut tally);
-        sent.extend_from_slice(pipeline.rest());
-        if !pipeline.rest().is_empty() {
-            let rest = pipeline.rest().len();
-            assert!(pipeline.rest_written(rest));
-        }
-        assert_eq!(pipeline.render(&snapshot(2)), Follows::Partial);
-        let output = pipeline.output().len();
+        let written = pipeline.written(taken, &mut tally);
+        sent.extend_from_slice(&pipeline.output()[written.rest]);
+        let input = &input[written.answered..];
+        assert_eq!(pipeline.render(&snapshot(2), input), Follows::Partial);
         sent.extend_from_slice(pipeline.output());
-        pipeline.written(output, &mut tally);
-        assert!(pipeline.is_empty());
+        let all = pipeline.written(pipeline.output().len(), &mut tally);
+        assert_eq!(all.answered, input.len());
         let mut expected = Tally::default();
         expected.queries = 3;
         (0..3).for_each(|_| expected.response(Rcode::NOERROR, false));
@@ -242,35 +198,33 @@ mod tests {
             let older = taken.div_ceil(4);
             let expected: Vec<u8> =
                 (0..3).flat_map(|number| [0, 2, number * 2, if usize::from(number) < older { 1 } else { 2 }]).collect();
-            assert_eq!(sent(&mut pipeline(&queries(3)), taken), expected, "{taken} octets taken");
+            assert_eq!(sent(&queries(3), taken), expected, "{taken} octets taken");
         }
     }
 
     #[test]
     fn a_response_is_complete_when_its_last_octet_is_taken() {
-        let check = |taken, expected| {
-            let mut pipeline = pipeline(&queries(2));
-            pipeline.render(&snapshot(1));
-            assert_eq!(pipeline.written(taken, &mut Tally::default()), expected, "{taken}");
+        let mut pipeline = pipeline();
+        pipeline.render(&snapshot(1), &queries(2));
+        let check = |octets, answered, rest, completed| {
+            let written = pipeline.written(octets, &mut Tally::default());
+            assert_eq!(written, Written { answered, rest, completed }, "{octets}");
         };
-        check(0, false);
-        check(3, false);
-        check(4, true);
-        check(5, true);
-        check(8, true);
-        let mut pipeline = pipeline(&queries(1));
-        pipeline.render(&snapshot(1));
-        pipeline.written(1, &mut Tally::default());
-        assert!(!pipeline.rest_written(2));
-        assert!(pipeline.rest_written(1));
+        check(0, 0, 0..0, false);
+        check(1, 14, 1..4, false);
+        check(3, 14, 3..4, false);
+        check(4, 14, 4..4, true);
+        check(5, 28, 5..8, true);
+        check(8, 28, 8..8, true);
     }
 
     #[test]
     fn what_follows_the_queries_is_told() {
         let check = |after: &[u8], expected| {
-            let mut pipeline = pipeline(&[&queries(2), after].concat());
-            assert_eq!(pipeline.render(&snapshot(1)), expected, "{after:?}");
+            let mut pipeline = pipeline();
+            assert_eq!(pipeline.render(&snapshot(1), &[&queries(2), after].concat()), expected, "{after:?}");
             assert_eq!(pipeline.output().len(), 8);
+            assert_eq!(has_message(after), expected == Follows::NoQuery, "{after:?}");
         };
         check(&[], Follows::Partial);
         check(&[0], Follows::Partial);
@@ -284,36 +238,53 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_and_goes_on_where_it_ended() {
-        let mut pipeline = pipeline(&query(8).repeat(10_000));
-        let mut responses = 0;
+        let mut pipeline = pipeline();
+        let input = query(8).repeat(10_000);
+        let (mut responses, mut answered) = (0, 0);
         loop {
-            let follows = pipeline.render(&snapshot(1));
+            let follows = pipeline.render(&snapshot(1), &input[answered..]);
             let output = pipeline.output().len();
             assert!(output < OUTPUT + 4);
-            pipeline.written(output, &mut Tally::default());
+            answered += pipeline.written(output, &mut Tally::default()).answered;
             responses += output / 4;
             match follows {
                 Follows::Query => assert!(output >= OUTPUT),
                 follows => break assert_eq!(follows, Follows::Partial),
             }
         }
-        assert_eq!(responses, 10_000);
-        assert!(pipeline.is_empty());
+        assert_eq!((responses, answered), (10_000, input.len()));
     }
 
-    #[test]
-    fn there_is_room_for_the_message_that_has_begun_and_none_is_kept() {
-        let spare = |pipeline: &Pipeline| pipeline.input.capacity() - pipeline.input.len();
-        let mut pipeline = pipeline(&[255, 255, 0]);
-        pipeline.make_room();
-        assert!(spare(&pipeline) >= 65_534);
-        pipeline.discard_input();
-        assert_eq!(pipeline.input.capacity(), INPUT);
-        pipeline.input.extend_from_slice(&queries(1));
-        pipeline.input.extend_from_slice(&[0, 20, 1]);
-        pipeline.render(&snapshot(1));
-        pipeline.written(4, &mut Tally::default());
-        pipeline.make_room();
-        assert_eq!(pipeline.input, [0, 20, 1]);
+    proptest! {
+        /// However the octets arrive and however many the kernel takes each time, the responses are those of the
+        /// queries in their order, and none is from an older snapshot than one before it.
+        #[test]
+        fn the_stream_of_responses_is_that_of_the_queries(
+            firsts in prop::collection::vec(0..128_u8, 1..40),
+            arrivals in prop::collection::vec(1..60_usize, 1..20),
+            takes in prop::collection::vec(0..20_usize, 1..20),
+        ) {
+            let stream: Vec<u8> = firsts.iter().flat_map(|first| query(first * 2)).collect();
+            let mut pipeline = pipeline();
+            let (mut arrived, mut answered, mut sent) = (0, 0, Vec::new());
+            let mut tally = Tally::default();
+            let (mut arrivals, mut takes) = (arrivals.iter().cycle(), takes.iter().chain([&3]).cycle());
+            for generation in 1..=u8::MAX {
+                arrived = stream.len().min(arrived + arrivals.next().unwrap());
+                pipeline.render(&snapshot(generation), &stream[answered..arrived]);
+                let taken = pipeline.output().len().min(*takes.next().unwrap());
+                sent.extend_from_slice(&pipeline.output()[..taken]);
+                let written = pipeline.written(taken, &mut tally);
+                answered += written.answered;
+                sent.extend_from_slice(&pipeline.output()[written.rest]);
+            }
+            pipeline.render(&snapshot(u8::MAX), &stream[answered..]);
+            pipeline.written(pipeline.output().len(), &mut tally);
+            sent.extend_from_slice(pipeline.output());
+            let numbers: Vec<u8> = sent.chunks(4).map(|response| response[2] / 2).collect();
+            prop_assert_eq!(numbers, &firsts[..]);
+            prop_assert!(sent.chunks(4).is_sorted_by_key(|response| response[3]));
+            prop_assert_eq!(tally.queries, firsts.len() as u64);
+        }
     }
 }

@@ -20,17 +20,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
-
 use super::bind::{Binding, Bound, Udp, bind_address};
 use super::burst::Burst;
-use super::connection::Service;
 use super::counters::Counters;
 use super::interfaces::{Changes, expand};
-use super::seats::Seats;
 use super::stop::Stop;
-use super::tcp::Listener;
+use super::tcp::{Listeners, Service};
 use super::udp::{Ended, Worker};
 use crate::answer::publish::Readers;
 
@@ -44,11 +39,10 @@ const TICKS_UNTOLD: u32 = 30;
 #[derive(Clone, Debug)]
 pub(super) struct Opener {
     pub(super) service: Arc<Service>,
-    pub(super) seats: Arc<Seats>,
+    pub(super) listeners: Listeners,
     pub(super) readers: Readers,
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Arc<Stop>,
-    pub(super) runtime: Handle,
     pub(super) busy_poll: Duration,
 }
 
@@ -59,7 +53,6 @@ pub(super) struct Place {
     wildcard: Option<SocketAddr>,
     let_go: Arc<AtomicBool>,
     pub(super) workers: Vec<thread::JoinHandle<Ended>>,
-    pub(super) listener: JoinHandle<()>,
 }
 
 /// All addresses that are answered on.
@@ -73,9 +66,6 @@ impl Opener {
     /// Answers at an address from here on.
     fn open(&self, bound: Bound) -> io::Result<Place> {
         let Bound { address, wildcard, tcp, udp } = bound;
-        let _runtime = self.runtime.enter();
-        let source = tokio::net::TcpListener::from_std(tcp)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot accept at {address} over TCP: {error}")))?;
         let let_go = Arc::new(AtomicBool::new(false));
         let workers = udp.into_iter().map(|socket| {
             let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
@@ -90,17 +80,17 @@ impl Opener {
                 return Err(error);
             }
         };
-        let (service, seats, readers) = (self.service.clone(), self.seats.clone(), self.readers.clone());
-        let listener = self.runtime.spawn(Listener { address, service, seats, readers }.run(source));
-        Ok(Place { address, wildcard, let_go, workers, listener })
+        self.listeners.listen(address, tcp);
+        Ok(Place { address, wildcard, let_go, workers })
     }
 }
 
 impl Place {
-    /// Ends what serves the address, and waits for it. Its connections end with it: there is no way to their clients.
-    fn close(self) {
+    /// Ends what serves the address, and waits for it. Its connections, to whose clients there is no way, end by the idle
+    /// time.
+    fn close(self, listeners: &Listeners) {
         self.let_go.store(true, Ordering::Relaxed);
-        self.listener.abort();
+        listeners.let_go(self.address);
         for worker in self.workers {
             // A worker that failed has ended too.
             let _ = worker.join();
@@ -193,7 +183,7 @@ impl Follower {
         };
         for place in vanished {
             let address = place.address;
-            place.close();
+            place.close(&self.opener.listeners);
             tracing::info!(event = "listen", %address, "no longer answering on {address}: no interface has it");
         }
         self.opener.counters.answering(self.places.lock().len(), self.waiting.len());

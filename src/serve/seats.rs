@@ -1,4 +1,4 @@
-//! The limit of TCP connections, all addresses together, and who leaves when it is reached.
+//! The limit of TCP connections, all addresses and workers together, and who leaves when it is reached.
 //!
 //! A newcomer at the limit is served, and the connection that has completed no message for the longest time is closed
 //! for it (RFC 7766 6.2.3 lets a server close idle connections when it is short of resources). Refusing the newcomer
@@ -6,240 +6,260 @@
 //! every idle time; against this rule the same takes as many handshakes in the time between a client's connect and its
 //! query.
 //!
-//! Progress is one atomic store in the connection's own entry. The order is brought up to date when it is asked for:
-//! the table is sorted by the progress that it knows of, which is never later than the true one, so the first entry
-//! whose known and true progress agree is the one that waits longest.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
+//! Each worker keeps its connections in order and shows here the progress of its first one. A worker with a newcomer
+//! closes its own first one, or asks the worker whose first one has waited longer, which closes it when it is awake.
+//!
+//! How exact that is: among the connections of one worker, exact. Between workers, as exact as what each showed after
+//! its last turn; who asks another worker for several at once may take its second one before an older one of its own.
+//! Until those asked have left, as many more than the limit are open.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
-
-use tokio::sync::Notify;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::counters::Counters;
 
-/// When a connection last made progress, microseconds since start; the second number tells connections apart.
-type Key = (u64, u64);
+/// The difference in connections up to which a worker keeps a newcomer: handing it over wakes another thread, which
+/// pays for a connection that stays, and not for one query.
+const SLACK: usize = 4;
+
+/// No connection.
+const NOBODY: u64 = u64::MAX;
 
 /// The seats of all connections.
 #[derive(Debug)]
 pub(super) struct Seats {
     limit: usize,
-    started: Instant,
     counters: Arc<Counters>,
-    /// Connections that ended while they owed an answer, other than to make room or by a panic.
+    /// Connections that are open, but for those that have been asked to leave: their seats are the newcomers'.
+    taken: AtomicUsize,
+    /// Connections that were closed at the end of the drain while they may have owed an answer.
     cut: AtomicU64,
-    /// Taken when a connection is accepted and when it ends, never while answering.
-    table: Mutex<Table>,
+    rows: Box<[Row]>,
 }
 
-#[derive(Debug, Default)]
-struct Table {
-    by_progress: BTreeMap<Key, Arc<Entry>>,
-    admitted: u64,
-}
-
+/// What one worker shows to the others, on cache lines of its own.
 #[derive(Debug)]
-struct Entry {
-    progress: AtomicU64,
-    /// The progress that the table is sorted by; only touched with the table locked.
-    known: AtomicU64,
-    /// Whether the connection may owe an answer.
-    busy: AtomicBool,
-    /// Tells the connection to leave; keeps the word if it is not listening at the moment.
-    leave: Notify,
+#[repr(align(128))]
+struct Row {
+    /// Progress of the connection that leaves first.
+    first: AtomicU64,
+    open: AtomicUsize,
+    /// How many others have asked this worker to send away.
+    owed: AtomicUsize,
 }
 
-/// One connection's seat, given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Seat {
-    seats: Arc<Seats>,
-    number: u64,
-    entry: Arc<Entry>,
+/// Where room for a newcomer is to be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// There is room, or nobody who could leave.
+    Made,
+    /// The worker's own first connection is to be sent away.
+    Here,
+    /// This worker has been asked, and is to be woken.
+    There(usize),
 }
 
 impl Seats {
-    pub(super) fn new(limit: usize, counters: Arc<Counters>) -> Arc<Self> {
-        Arc::new(Self { limit, started: Instant::now(), counters, cut: AtomicU64::new(0), table: Mutex::default() })
+    pub(super) fn new(limit: usize, workers: usize, counters: Arc<Counters>) -> Arc<Self> {
+        let row = |_| Row { first: AtomicU64::new(NOBODY), open: AtomicUsize::new(0), owed: AtomicUsize::new(0) };
+        let rows = (0..workers).map(row).collect();
+        Arc::new(Self { limit, counters, taken: AtomicUsize::new(0), cut: AtomicU64::new(0), rows })
     }
 
-    /// Gives a seat to a connection just accepted, and sends the one that waits longest away if all are taken.
-    ///
-    /// The connection sent away is gone as soon as its task runs.
-    pub(super) fn take(self: &Arc<Self>) -> Seat {
+    /// Gives a seat to a connection just accepted, and tells whether there are more than the limit now.
+    pub(super) fn take(&self) -> bool {
         self.counters.connection_opened();
-        let now = self.now();
-        let entry = Arc::new(Entry {
-            progress: AtomicU64::new(now),
-            known: AtomicU64::new(now),
-            busy: AtomicBool::new(true),
-            leave: Notify::new(),
-        });
-        let mut table = self.table();
-        while table.by_progress.len() >= self.limit {
-            let Some(longest) = table.remove_longest_waiting() else { break };
-            longest.leave.notify_one();
-            self.counters.connection_evicted();
-        }
-        table.admitted += 1;
-        let number = table.admitted;
-        table.by_progress.insert((now, number), entry.clone());
-        Seat { seats: self.clone(), number, entry }
+        self.taken.fetch_add(1, Ordering::Relaxed) >= self.limit
     }
 
-    /// Connections that ended while they owed an answer, other than to make room or by a panic.
+    /// Finds whose connection is to leave, and asks its worker. `first` is the progress of `worker`'s own first one.
+    pub(super) fn make_room(&self, worker: usize, first: Option<u64>) -> Room {
+        if self.taken.load(Ordering::Relaxed) <= self.limit {
+            return Room::Made;
+        }
+        let shown = |(other, row): (usize, &Row)| {
+            (if other == worker { first.unwrap_or(NOBODY) } else { row.first.load(Ordering::Relaxed) }, other)
+        };
+        match self.rows.iter().enumerate().map(shown).min() {
+            None | Some((NOBODY, _)) => Room::Made,
+            Some((_, other)) if other == worker => Room::Here,
+            Some((_, other)) => {
+                self.rows[other].owed.fetch_add(1, Ordering::Relaxed);
+                self.taken.fetch_sub(1, Ordering::Relaxed);
+                Room::There(other)
+            }
+        }
+    }
+
+    /// Notes that a connection was sent away for a newcomer of the same worker.
+    pub(super) fn sent_away(&self) {
+        self.counters.connection_evicted();
+        self.counters.connection_closed();
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a connection has ended otherwise. If others have asked for one, it was that.
+    pub(super) fn left(&self, worker: usize) {
+        self.counters.connection_closed();
+        if !self.paid(worker) {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether others have asked `worker` to send a connection away.
+    pub(super) fn owes(&self, worker: usize) -> bool {
+        self.rows[worker].owed.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that `worker` has sent away the connection that it was asked for.
+    pub(super) fn sent_away_for_another(&self, worker: usize) {
+        self.counters.connection_evicted();
+        self.left(worker);
+    }
+
+    /// Notes that `worker` has none to send away.
+    pub(super) fn has_none(&self, worker: usize) {
+        if self.paid(worker) {
+            self.taken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Shows the others how many connections `worker` has, and the progress of its first one.
+    pub(super) fn show(&self, worker: usize, open: usize, first: Option<u64>) {
+        self.rows[worker].open.store(open, Ordering::Relaxed);
+        self.rows[worker].first.store(first.unwrap_or(NOBODY), Ordering::Relaxed);
+    }
+
+    /// A worker that has so few connections that a newcomer at `worker`, which has `open`, should be its.
+    pub(super) fn emptier(&self, worker: usize, open: usize) -> Option<usize> {
+        if open <= SLACK || self.rows.len() == 1 {
+            return None;
+        }
+        let others = self.rows.iter().enumerate().filter(|(other, _)| *other != worker);
+        let (least, emptiest) = others.map(|(other, row)| (row.open.load(Ordering::Relaxed), other)).min()?;
+        (least + SLACK < open).then(|| {
+            // Counted at once, so that not all newcomers go there until it has looked.
+            self.rows[emptiest].open.fetch_add(1, Ordering::Relaxed);
+            emptiest
+        })
+    }
+
+    /// Notes connections that were cut.
+    pub(super) fn note_cut(&self, connections: u64) {
+        self.cut.fetch_add(connections, Ordering::SeqCst);
+    }
+
+    /// Connections that were closed at the end of the drain while they may have owed an answer.
     pub(super) fn cut(&self) -> u64 {
         self.cut.load(Ordering::SeqCst)
     }
 
-    /// Connections that may owe an answer.
+    /// Connections that have a seat.
     #[cfg(test)]
-    pub(super) fn busy(&self) -> usize {
-        self.table().by_progress.values().filter(|entry| entry.busy.load(Ordering::Relaxed)).count()
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    /// Connections that a worker showed.
+    #[cfg(test)]
+    pub(super) fn open(&self, worker: usize) -> usize {
+        self.rows[worker].open.load(Ordering::Relaxed)
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Table {
-    fn remove_longest_waiting(&mut self) -> Option<Arc<Entry>> {
-        loop {
-            let (known, entry) = self.by_progress.pop_first()?;
-            let progress = entry.progress.load(Ordering::Relaxed);
-            if progress <= known.0 {
-                return Some(entry);
-            }
-            entry.known.store(progress, Ordering::Relaxed);
-            self.by_progress.insert((progress, known.1), entry);
+    fn paid(&self, worker: usize) -> bool {
+        // Nobody else takes from it.
+        let owes = self.owes(worker);
+        if owes {
+            self.rows[worker].owed.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-
-    /// Whether the connection still had its seat.
-    fn remove(&mut self, number: u64, entry: &Entry) -> bool {
-        self.by_progress.remove(&(entry.known.load(Ordering::Relaxed), number)).is_some()
-    }
-}
-
-impl Seat {
-    /// Notes that a message was completed.
-    pub(super) fn progress(&self) {
-        self.entry.progress.store(self.seats.now(), Ordering::Relaxed);
-    }
-
-    /// Notes that the connection owes an answer: of a query begun, or not completely with the kernel. It starts so, for
-    /// what a connection that was just accepted has sent is not known yet.
-    pub(super) fn busy(&self) {
-        self.entry.busy.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that nothing is lost if the connection ends here.
-    pub(super) fn idle(&self) {
-        self.entry.busy.store(false, Ordering::Relaxed);
-    }
-
-    /// Returns when the seat is needed for another connection.
-    pub(super) async fn needed(&self) {
-        self.entry.leave.notified().await;
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let seated = self.seats.table().remove(self.number, &self.entry);
-        if seated && self.entry.busy.load(Ordering::Relaxed) && !std::thread::panicking() {
-            self.seats.cut.fetch_add(1, Ordering::SeqCst);
-        }
-        self.seats.counters.connection_closed();
+        owes
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn seats(limit: usize) -> Arc<Seats> {
-        Seats::new(limit, Arc::default())
-    }
-
-    fn must_leave(seat: &Seat) -> bool {
-        !seat.seats.table().by_progress.contains_key(&(seat.entry.known.load(Ordering::Relaxed), seat.number))
-    }
-
-    /// Progress is told apart by the clock's microseconds.
-    fn tick(seats: &Seats) {
-        let before = seats.now();
-        while seats.now() == before {
-            std::hint::spin_loop();
-        }
+        Seats::new(limit, 3, Arc::default())
     }
 
     #[test]
-    fn the_connection_that_waits_longest_leaves_for_a_newcomer() {
+    fn the_one_that_waits_longest_leaves_wherever_it_is() {
         let seats = seats(3);
-        let taken: Vec<Seat> = (0..3).map(|_| seats.take()).collect();
-        tick(&seats);
-        taken[0].progress();
-        let newcomer = seats.take();
-        assert_eq!(taken.iter().map(must_leave).collect::<Vec<_>>(), [false, true, false]);
-        tick(&seats);
-        taken[2].progress();
-        let another = seats.take();
-        assert_eq!(taken.iter().map(must_leave).collect::<Vec<_>>(), [true, true, false]);
-        assert!(!must_leave(&newcomer) && !must_leave(&another));
-        assert_eq!(seats.counters.totals().connections.evicted, 2);
-    }
-
-    #[test]
-    fn the_word_to_leave_is_kept_for_a_connection_that_is_busy() {
-        let seats = seats(1);
-        let first = seats.take();
-        let second = seats.take();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-        runtime.block_on(async {
-            first.needed().await;
-            assert!(tokio::time::timeout(Duration::from_millis(1), second.needed()).await.is_err());
-        });
-    }
-
-    #[test]
-    fn a_seat_given_back_is_free_also_after_progress() {
-        let seats = seats(2);
-        let stays = seats.take();
-        for _ in 0..100 {
-            let comes = seats.take();
-            tick(&seats);
-            comes.progress();
-            assert_eq!(seats.table().by_progress.len(), 2);
-        }
-        assert!(!must_leave(&stays));
+        assert!((0..3).all(|_| !seats.take()));
+        seats.show(0, 1, Some(30));
+        seats.show(1, 1, Some(20));
+        seats.show(2, 1, Some(10));
+        let check = |worker, first, expected| {
+            assert!(seats.take());
+            assert_eq!(seats.make_room(worker, first), expected, "worker {worker}");
+        };
+        check(0, Some(30), Room::There(2));
+        assert_eq!(seats.taken(), 3);
+        assert!(seats.owes(2) && !seats.owes(0) && !seats.owes(1));
+        seats.sent_away_for_another(2);
+        seats.show(2, 0, None);
+        check(1, Some(20), Room::Here);
+        seats.sent_away();
+        check(2, None, Room::There(1));
+        seats.sent_away_for_another(1);
+        assert_eq!(seats.taken(), 3);
         let connections = seats.counters.totals().connections;
-        assert_eq!((connections.open, connections.accepted, connections.evicted), (1, 101, 0));
+        assert_eq!((connections.open, connections.accepted, connections.evicted), (3, 6, 3));
     }
 
     #[test]
-    fn cut_are_those_that_owed_an_answer_and_were_not_sent_away() {
+    fn an_end_of_its_own_pays_what_is_owed() {
         let seats = seats(1);
-        let evicted = seats.take();
-        let idle = seats.take();
-        idle.idle();
-        drop((evicted, idle));
-        assert_eq!(seats.cut(), 0);
-        drop(seats.take());
-        assert_eq!(seats.cut(), 1);
-        let busy = seats.take();
-        busy.idle();
-        busy.busy();
-        drop(busy);
-        assert_eq!(seats.cut(), 2);
+        seats.take();
+        seats.show(1, 1, Some(1));
+        seats.take();
+        assert_eq!(seats.make_room(0, None), Room::There(1));
+        seats.left(1);
+        assert!(!seats.owes(1));
+        assert_eq!(seats.taken(), 1);
+        assert_eq!(seats.counters.totals().connections.evicted, 0);
+    }
+
+    #[test]
+    fn who_is_asked_and_has_none_leaves_one_too_many_until_the_next() {
+        let seats = seats(1);
+        seats.take();
+        // Shown, and gone before the question came.
+        seats.show(1, 1, Some(1));
+        seats.left(1);
+        seats.take();
+        seats.take();
+        assert_eq!(seats.make_room(0, Some(5)), Room::There(1));
+        seats.has_none(1);
+        seats.show(1, 0, None);
+        assert_eq!(seats.taken(), 2);
+        assert_eq!(seats.make_room(0, Some(5)), Room::Here);
+        seats.sent_away();
+        assert_eq!(seats.make_room(0, Some(6)), Room::Made);
+    }
+
+    #[test]
+    fn without_anybody_to_leave_the_newcomer_stays() {
+        let seats = seats(1);
+        assert!(!seats.take());
+        assert!(seats.take());
+        assert_eq!(seats.make_room(0, None), Room::Made);
+    }
+
+    #[test]
+    fn a_newcomer_goes_to_a_worker_with_far_fewer() {
+        let seats = seats(100);
+        let check = |open, expected| assert_eq!(seats.emptier(0, open), expected, "{open}");
+        seats.show(1, 3, None);
+        seats.show(2, 1, None);
+        check(0, None);
+        check(1 + SLACK, None);
+        check(2 + SLACK, Some(2));
+        check(2 + SLACK, None);
+        check(3 + SLACK, Some(2));
+        check(4 + SLACK, Some(1));
+        assert_eq!(Seats::new(9, 1, Arc::default()).emptier(0, 99), None);
     }
 }

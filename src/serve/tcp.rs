@@ -1,191 +1,546 @@
-//! TCP listeners: one task an address accepts, one task a connection serves it (see [`connection`]).
+//! TCP: blocking threads, each with an epoll set of its own, that serve the connections of all addresses.
 //!
-//! No error ends a listener. One that is about a single connection (it was reset before it was accepted) is passed over;
-//! one that will last a while (out of descriptors or memory) is told once for a burst of them and waited out, while
-//! connections queue in the kernel.
+//! ```text
+//!   epoll_wait ──┬─► listener: accept, first turn at once ─┐
+//!       ▲        ├─► connection: turn ─────────────────────┼─► wait for input or space, again, or close
+//!       │        └─► woken: letters of others, the drain   │
+//!       └──── times that are over, seats owed ◄── queue ◄──┘
+//! ```
 //!
-//! In the drain, connections that the kernel has completed are accepted still, for their queries may be here already.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: sockets, clock, tasks")]
+//! A connection's turn (see [`connection`](super::connection)) never waits, and a worker between two turns holds no
+//! snapshot. All memory but the records is the worker's: one buffer for input and one for output, used in each turn.
+//!
+//! - **Who accepts.** Every listener is in the set of every worker, and the kernel wakes one that waits
+//!   (`EPOLLEXCLUSIVE`), so that connections go to who is free. A worker with several more than another hands
+//!   newcomers over, so that those which stay do not stay all with the same.
+//! - **No failure to accept ends anything.** One that is about a single connection (it was reset before it was accepted)
+//!   is passed over; one that will last a while (out of descriptors or memory) is told once for a burst of them, and
+//!   the listener is left out of the set for a pause, while connections queue in the kernel.
+//! - **Nothing is told twice.** Connections are registered for edges: what a turn leaves behind has its turn from the
+//!   queue, after the others.
+//! - **A panic costs its connection.** One outside of a turn costs all of the worker, which starts again.
+//! - **In the drain**, connections that the kernel has completed are accepted still, for their queries may be here.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: sockets, clock, threads")]
 
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{JoinError, JoinSet};
-use tokio::time::{sleep, timeout_at};
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
 
+use super::accept::{Accept, Door, FIRST_PAUSE, LAST_PAUSE, Listener, of_one_connection};
 use super::bind::BACKLOG;
 use super::burst::Burst;
-use super::connection::{self, Service};
-use super::counters::Block;
-use super::engine::Transport;
-use super::seats::Seats;
+use super::connection::{Connection, Desk, Interest, Next};
+use super::counters::{Block, Counters};
+use super::engine::{Engine, Transport};
+use super::post::{Letter, Post};
+use super::seats::{Room, Seats};
+use super::stop::Stop;
+use super::table::{Order, Table, Token};
 use crate::answer::publish::Readers;
 
-/// Pause after a failure to accept that lasts; doubled from the first to the last while it goes on.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a client whose connection we close may go on sending before we stop listening.
+const LINGER: Duration = Duration::from_millis(200);
 
-/// Where connections come from: a listener, or in tests one that fails.
-pub(super) trait Accept: Send + 'static {
-    /// Waits for the next connection.
-    fn accept(&mut self) -> impl Future<Output = io::Result<TcpStream>> + Send;
+/// Events taken with one call.
+const EVENTS: usize = 64;
 
-    /// Stops listening and returns the connections that wait to be accepted.
-    fn close(self) -> Vec<TcpStream>;
-}
+/// Events with which a round is long enough for a client to take its answer meanwhile.
+const LONG_ROUND: usize = 4;
 
-impl Accept for TcpListener {
-    async fn accept(&mut self) -> io::Result<TcpStream> {
-        TcpListener::accept(self).await.map(|(stream, _)| stream)
-    }
+/// In the epoll set, the waker; other numbers below those of tokens are listeners.
+const WAKER: u64 = u32::MAX as u64;
 
-    fn close(self) -> Vec<TcpStream> {
-        // Asks the kernel itself, for tokio only tells of what it has heard.
-        let Ok(listener) = self.into_std() else { return Vec::new() };
-        (0..BACKLOG)
-            .map_while(|_| listener.accept().ok())
-            .filter_map(|(stream, _)| {
-                stream.set_nonblocking(true).ok()?;
-                TcpStream::from_std(stream).ok()
-            })
-            .collect()
-    }
-}
-
-/// Accepts at one address.
+/// What all workers share.
 #[derive(Debug)]
-pub(super) struct Listener {
-    pub(super) address: SocketAddr,
-    pub(super) service: Arc<Service>,
+pub(super) struct Service {
+    pub(super) engine: Engine,
+    /// Time after which a connection that completed no message is closed.
+    pub(super) idle: Duration,
+    pub(super) counters: Arc<Counters>,
+    pub(super) stop: Arc<Stop>,
     pub(super) seats: Arc<Seats>,
-    pub(super) readers: Readers,
 }
 
-impl Listener {
-    /// Accepts and serves until the drain has ended.
-    pub(super) async fn run(self, mut source: impl Accept) {
-        let mut tasks = Tasks::new(&self);
-        let mut stop = pin!(self.service.stop.begun());
-        let mut burst = Burst::default();
-        let mut pause = FIRST_PAUSE;
-        let deadline = loop {
-            tokio::select! {
-                biased;
-                deadline = &mut stop => break deadline,
-                ended = tasks.next_ended() => self.ended(ended, &mut burst),
-                accepted = source.accept() => match accepted {
-                    Ok(stream) => {
-                        pause = FIRST_PAUSE;
-                        tasks.start(stream);
-                    }
-                    Err(error) if of_one_connection(&error) => {}
-                    Err(error) => {
-                        self.service.counters.accept_failed();
-                        if let Some(untold) = burst.note(Instant::now()) {
-                            tracing::warn!(address = %self.address, %error, untold, "cannot accept over TCP, trying on");
-                        }
-                        tokio::select! {
-                            deadline = &mut stop => break deadline,
-                            () = sleep(pause) => pause = LAST_PAUSE.min(pause * 2),
-                        }
-                    }
-                },
+/// The threads. They end by the drain.
+#[derive(Debug)]
+pub(super) struct Workers {
+    threads: Vec<JoinHandle<()>>,
+    listeners: Listeners,
+}
+
+/// The way to tell all workers where to accept; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Listeners {
+    posts: Arc<[Post]>,
+}
+
+impl Workers {
+    /// Starts the threads, `count` of them.
+    ///
+    /// # Errors
+    /// When the process has no descriptors or threads left. What has been started then ends by `service.stop`.
+    pub(super) fn start(count: usize, service: &Arc<Service>, readers: &Readers) -> io::Result<Self> {
+        let posts = (0..count).map(|_| Post::new()).collect::<io::Result<Arc<[Post]>>>()?;
+        let threads = (0..count).map(|index| {
+            let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+            let waker = &posts[index].waker;
+            epoll::add(&epoll, &**waker, EventData::new_u64(WAKER), EventFlags::IN | EventFlags::ET)?;
+            service.stop.wakes(waker.clone());
+            let worker = Worker {
+                index,
+                service: service.clone(),
+                block: service.counters.block(Transport::Tcp),
+                posts: posts.clone(),
+                epoll,
+                started: Instant::now(),
+                now: 0,
+                doors: BTreeMap::new(),
+                next_door: 0,
+                table: Table::default(),
+                queue: VecDeque::new(),
+                newcomers: Vec::new(),
+                desk: Desk::new(service.engine, readers.reader()),
+                burst: Burst::default(),
+                drain: None,
+            };
+            thread::Builder::new().name("dns-tcp".into()).spawn(move || worker.run())
+        });
+        let threads = threads.collect::<io::Result<_>>();
+        let explain = |error: io::Error| io::Error::new(error.kind(), format!("cannot start a TCP worker: {error}"));
+        Ok(Self { threads: threads.map_err(explain)?, listeners: Listeners { posts } })
+    }
+
+    pub(super) fn listeners(&self) -> Listeners {
+        self.listeners.clone()
+    }
+
+    /// Waits for the end of the drain.
+    pub(super) fn join(self) {
+        for thread in self.threads {
+            if let Err(panic) = thread.join() {
+                tracing::error!(reason = super::panic_text(panic.as_ref()), "TCP worker failed");
+            }
+        }
+    }
+}
+
+impl Listeners {
+    /// Has all workers accept at an address.
+    pub(super) fn listen(&self, address: SocketAddr, source: impl Accept + 'static) {
+        let listener = Arc::new(Listener { address, source: Box::new(source) });
+        for post in self.posts.iter() {
+            // Refused only once the drain has begun.
+            let _ = post.send(Letter::Listener(listener.clone()));
+        }
+    }
+
+    /// Has no worker accept at an address any more. The last one that hears of it closes the socket.
+    pub(super) fn let_go(&self, address: SocketAddr) {
+        for post in self.posts.iter() {
+            // Refused only once the drain has begun, which lets go of all.
+            let _ = post.send(Letter::LetGo(address));
+        }
+    }
+}
+
+/// One thread. Times are microseconds since it started.
+#[derive(Debug)]
+struct Worker {
+    index: usize,
+    service: Arc<Service>,
+    block: Arc<Block>,
+    posts: Arc<[Post]>,
+    epoll: OwnedFd,
+    started: Instant,
+    /// Read once a round.
+    now: u64,
+    /// By the number that stands for them in the epoll set.
+    doors: BTreeMap<u64, Door>,
+    next_door: u64,
+    table: Table<Connection>,
+    /// Connections that have their turn without being told of.
+    queue: VecDeque<Token>,
+    /// Connections that were accepted in this round and are not in the epoll set.
+    newcomers: Vec<Token>,
+    desk: Desk,
+    burst: Burst,
+    /// The deadline, once the drain has begun.
+    drain: Option<u64>,
+}
+
+impl Worker {
+    /// Serves until the drain has ended, whatever happens.
+    fn run(mut self) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
+            self.panicked(panic.as_ref(), "TCP worker failed and starts again without its connections");
+            self.queue.clear();
+            self.newcomers.clear();
+            for _ in 0..std::mem::take(&mut self.table).len() {
+                self.service.seats.left(self.index);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        self.read_letters();
+        loop {
+            let timeout = self.timeout();
+            let told = match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
+                Ok((told, _)) => told,
+                Err(Errno::INTR) => &mut [],
+                // The descriptor is ours and an epoll set; nothing else is known to fail.
+                Err(error) => panic!("cannot wait for events: {error}"),
+            };
+            self.now = self.micros(Instant::now());
+            for Event { data, flags, .. } in told.iter().copied() {
+                match data.u64() {
+                    WAKER => self.read_letters(),
+                    door @ 0..WAKER => self.accept(door),
+                    token => self.told(Token::of(token), flags),
+                }
+            }
+            if self.drain.is_none()
+                && let Some(deadline) = self.service.stop.deadline()
+            {
+                self.begin_drain(deadline);
+            }
+            for _ in 0..self.queue.len() {
+                let Some(token) = self.queue.pop_front() else { break };
+                if let Some(connection) = self.table.get_mut(token) {
+                    connection.queued = false;
+                    self.turn(token);
+                }
+            }
+            let long = told.len() >= LONG_ROUND;
+            self.watch_newcomers(long);
+            self.pay();
+            self.close_overdue();
+            self.resume_accepting();
+            self.service.seats.show(self.index, self.table.len(), self.leaves_first().map(|(_, since)| since));
+            self.block.add(&std::mem::take(&mut self.desk.tally));
+            if self.is_drained() {
+                return;
+            }
+        }
+    }
+
+    fn micros(&self, at: Instant) -> u64 {
+        micros(at.saturating_duration_since(self.started))
+    }
+
+    /// How long there is nothing to do unless something happens; `None` is for ever. Rounded up to milliseconds, as
+    /// `epoll_wait` takes them.
+    fn timeout(&self) -> Option<Timespec> {
+        if !self.queue.is_empty() {
+            return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
+        }
+        let idle = self.table.first(Order::Waiting).map(|(_, since)| since.saturating_add(micros(self.service.idle)));
+        let linger = self.table.first(Order::Leaving).map(|(_, since)| since.saturating_add(micros(LINGER)));
+        let resumes = self.doors.values().filter_map(|door| door.resumes).min();
+        let next = [idle, linger, resumes, self.drain].into_iter().flatten().min()?;
+        let millis = next.saturating_sub(self.now).div_ceil(1000);
+        let (seconds, millis) = (millis / 1000, millis % 1000);
+        Some(Timespec { tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX), tv_nsec: millis as i64 * 1_000_000 })
+    }
+
+    fn told(&mut self, token: Token, flags: EventFlags) {
+        // A token of a connection that has ended in this round is unknown.
+        if let Some(connection) = self.table.get_mut(token) {
+            connection.ended |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+            self.turn(token);
+        }
+    }
+
+    /// Lets a connection do what it can, and sees to it that it has its next turn.
+    fn turn(&mut self, token: Token) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        let turn = match catch_unwind(AssertUnwindSafe(|| connection.turn(&mut self.desk))) {
+            Ok(turn) => turn,
+            Err(panic) => {
+                self.panicked(panic.as_ref(), "TCP connection failed and is closed");
+                return self.close(token);
             }
         };
-        for stream in source.close() {
-            tasks.start(stream);
+        let new = turn.next == Next::Input && connection.is_new();
+        if turn.completed {
+            self.table.put(token, Order::Waiting, self.now);
         }
-        let all_ended = async {
-            while let Some(ended) = tasks.running.join_next().await {
-                self.ended(ended, &mut burst);
+        match turn.next {
+            Next::Input if new => self.newcomers.push(token),
+            Next::Input => self.watch(token, Interest::Input),
+            Next::Space => self.watch(token, Interest::Space),
+            Next::Again => self.enqueue(token),
+            Next::Over => self.close(token),
+            Next::Close => self.leave(token),
+        }
+    }
+
+    /// Sees to it that those accepted in this round are told of. After a long round a client that asks once has often
+    /// taken its answer and closed: a look is cheaper than to be told.
+    fn watch_newcomers(&mut self, long: bool) {
+        let mut newcomers = std::mem::take(&mut self.newcomers);
+        for token in newcomers.drain(..) {
+            match long {
+                true => self.turn(token),
+                false => self.watch(token, Interest::Input),
             }
-        };
-        if timeout_at(deadline.into(), all_ended).await.is_err() {
-            tasks.running.shutdown().await;
         }
+        // None of them is new any more, so that nothing was added meanwhile.
+        self.newcomers = newcomers;
     }
 
-    /// A panic costs its connection, not the listener.
-    fn ended(&self, ended: Result<(), JoinError>, burst: &mut Burst) {
-        let Err(error) = ended else { return };
-        let Ok(panic) = error.try_into_panic() else { return };
-        self.service.counters.restarted();
-        if let Some(untold) = burst.note(Instant::now()) {
-            let reason = super::panic_text(panic.as_ref());
-            tracing::error!(address = %self.address, reason, untold, "TCP connection failed and is closed");
-        }
-    }
-}
-
-/// The connections of one listener.
-struct Tasks<'a> {
-    listener: &'a Listener,
-    running: JoinSet<()>,
-    /// One a core: connections take turns.
-    blocks: Vec<Arc<Block>>,
-    started: usize,
-}
-
-impl<'a> Tasks<'a> {
-    fn new(listener: &'a Listener) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let blocks = (0..cores).map(|_| listener.service.counters.block(Transport::Tcp)).collect();
-        Self { listener, running: JoinSet::new(), blocks, started: 0 }
-    }
-
-    fn start(&mut self, stream: TcpStream) {
-        let Listener { service, seats, readers, .. } = self.listener;
-        let block = self.blocks[self.started % self.blocks.len()].clone();
-        self.started += 1;
-        self.running.spawn(connection::serve(service.clone(), stream, readers.reader(), block, seats.take()));
-    }
-
-    /// Waits for a connection to end; for ever if there is none.
-    async fn next_ended(&mut self) -> Result<(), JoinError> {
-        match self.running.join_next().await {
-            Some(ended) => ended,
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// Whether a failure to accept is about one connection and the next may be tried at once: accept(2) passes errors of
-/// the network on the way to the new socket through.
-fn of_one_connection(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
-        || matches!(
-            error.raw_os_error(),
-            Some(
-                libc::EPROTO
-                    | libc::ENOPROTOOPT
-                    | libc::ENETDOWN
-                    | libc::ENETUNREACH
-                    | libc::EHOSTDOWN
-                    | libc::EHOSTUNREACH
-                    | libc::ENONET
-                    | libc::EOPNOTSUPP
-                    | libc::EPERM
-                    | libc::ETIMEDOUT
-            )
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_of_one_connection_are_told_from_those_that_last() {
-        for error in [libc::ECONNABORTED, libc::ECONNRESET, libc::EINTR, libc::EPROTO, libc::EHOSTUNREACH, libc::EPERM]
+    fn enqueue(&mut self, token: Token) {
+        if let Some(connection) = self.table.get_mut(token)
+            && !std::mem::replace(&mut connection.queued, true)
         {
-            assert!(of_one_connection(&io::Error::from_raw_os_error(error)), "{error}");
-        }
-        for error in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL] {
-            assert!(!of_one_connection(&io::Error::from_raw_os_error(error)), "{error}");
+            self.queue.push_back(token);
         }
     }
+
+    /// Has the epoll set tell of what the connection waits for.
+    fn watch(&mut self, token: Token, interest: Interest) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        if connection.interest == interest {
+            return;
+        }
+        let flags = match interest {
+            Interest::None => return,
+            Interest::Input => EventFlags::IN | EventFlags::RDHUP | EventFlags::ET,
+            Interest::Space => EventFlags::OUT | EventFlags::ET,
+        };
+        let data = EventData::new_u64(token.number());
+        let watched = match connection.interest {
+            Interest::None => epoll::add(&self.epoll, &*connection, data, flags),
+            Interest::Input | Interest::Space => epoll::modify(&self.epoll, &*connection, data, flags),
+        };
+        connection.interest = interest;
+        if let Err(error) = watched {
+            self.service.counters.accept_failed();
+            if let Some(untold) = self.burst.note(Instant::now()) {
+                tracing::warn!(%error, untold, "cannot watch a TCP connection, closing it");
+            }
+            self.close(token);
+        }
+    }
+
+    /// Closes a connection in order: the client has its answers, and a moment to take them.
+    fn leave(&mut self, token: Token) {
+        let Some(connection) = self.table.get_mut(token) else { return };
+        if connection.close() {
+            self.table.put(token, Order::Leaving, self.now);
+            self.enqueue(token);
+        } else {
+            self.close(token);
+        }
+    }
+
+    fn close(&mut self, token: Token) {
+        if self.table.remove(token).is_some() {
+            self.service.seats.left(self.index);
+        }
+    }
+
+    /// Closes those whose time is over.
+    fn close_overdue(&mut self) {
+        let over = |since: u64, time: Duration, now: u64| since.saturating_add(micros(time)) <= now;
+        while let Some((token, since)) = self.table.first(Order::Waiting)
+            && over(since, self.service.idle, self.now)
+        {
+            self.service.counters.connection_timed_out();
+            self.close(token);
+        }
+        while let Some((token, since)) = self.table.first(Order::Leaving)
+            && over(since, LINGER, self.now)
+        {
+            self.close(token);
+        }
+    }
+
+    /// The connection that is closed first when room is needed: one that is being closed, or else the one that has
+    /// completed no message for the longest time.
+    fn leaves_first(&self) -> Option<(Token, u64)> {
+        let leaving = self.table.first(Order::Leaving).map(|(token, _)| (token, 0));
+        leaving.or_else(|| self.table.first(Order::Waiting))
+    }
+
+    /// Sends away connections for the newcomers of other workers.
+    fn pay(&mut self) {
+        while self.service.seats.owes(self.index) {
+            match self.leaves_first().and_then(|(token, _)| self.table.remove(token)) {
+                Some(_) => self.service.seats.sent_away_for_another(self.index),
+                None => self.service.seats.has_none(self.index),
+            }
+        }
+    }
+
+    /// Accepts what waits at a listener, up to its quota.
+    fn accept(&mut self, door: u64) {
+        let mut accepted = 0;
+        while let Some(at) = self.doors.get_mut(&door) {
+            if accepted >= at.quota {
+                return at.reached_quota();
+            }
+            match at.listener.source.accept() {
+                Ok(socket) => {
+                    accepted += 1;
+                    at.pause = FIRST_PAUSE;
+                    self.admit(socket);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return at.missed_quota(accepted),
+                Err(error) if of_one_connection(&error) => accepted += 1,
+                Err(error) => return self.pause_accepting(door, &error),
+            }
+        }
+    }
+
+    /// Seats a newcomer, here or with a worker that has far fewer.
+    fn admit(&mut self, socket: OwnedFd) {
+        let seats = self.service.seats.clone();
+        if seats.take() {
+            // Twice where somebody who was asked had none.
+            for _ in 0..2 {
+                match seats.make_room(self.index, self.leaves_first().map(|(_, since)| since)) {
+                    Room::Made => break,
+                    Room::There(other) => self.posts[other].waker.wake(),
+                    Room::Here => {
+                        if self.leaves_first().and_then(|(token, _)| self.table.remove(token)).is_some() {
+                            seats.sent_away();
+                        }
+                    }
+                }
+            }
+        }
+        let letter = Letter::Connection(socket);
+        let back = match seats.emptier(self.index, self.table.len()) {
+            Some(other) => self.posts[other].send(letter),
+            None => Err(letter),
+        };
+        if let Err(Letter::Connection(socket)) = back {
+            self.serve_new(socket);
+        }
+    }
+
+    /// The query is often here already.
+    fn serve_new(&mut self, socket: OwnedFd) {
+        let token = self.table.insert(Connection::new(socket), self.now);
+        self.turn(token);
+    }
+
+    fn pause_accepting(&mut self, door: u64, error: &io::Error) {
+        self.service.counters.accept_failed();
+        let Some(door) = self.doors.get_mut(&door) else { return };
+        if let Some(untold) = self.burst.note(Instant::now()) {
+            let address = door.listener.address;
+            tracing::warn!(%address, %error, untold, "cannot accept over TCP, trying on");
+        }
+        // Not in the set if that is what failed.
+        let _ = epoll::delete(&self.epoll, &door.listener.source);
+        door.resumes = Some(self.now + micros(door.pause));
+        door.pause = LAST_PAUSE.min(door.pause * 2);
+    }
+
+    fn resume_accepting(&mut self) {
+        let is_due = |door: &Door| door.resumes.is_some_and(|resumes| resumes <= self.now);
+        let due: Vec<u64> = self.doors.iter().filter(|(_, door)| is_due(door)).map(|(number, _)| *number).collect();
+        for number in due {
+            self.watch_door(number);
+        }
+    }
+
+    fn watch_door(&mut self, number: u64) {
+        let Some(door) = self.doors.get_mut(&number) else { return };
+        let data = EventData::new_u64(number);
+        match epoll::add(&self.epoll, &door.listener.source, data, EventFlags::IN | EventFlags::EXCLUSIVE) {
+            Ok(()) => door.resumes = None,
+            Err(error) => self.pause_accepting(number, &error.into()),
+        }
+    }
+
+    fn read_letters(&mut self) {
+        for letter in self.posts[self.index].take() {
+            self.read(letter);
+        }
+    }
+
+    fn read(&mut self, letter: Letter) {
+        match letter {
+            Letter::Listener(listener) => {
+                let number = self.next_door;
+                // Below the waker's number, however often addresses come and go.
+                self.next_door = (number + 1) % WAKER;
+                self.doors.insert(number, Door::new(listener));
+                self.watch_door(number);
+            }
+            Letter::LetGo(address) => {
+                for (_, door) in self.doors.extract_if(.., |_, door| door.listener.address == address) {
+                    // Until the last worker lets go, it would go on telling this one.
+                    let _ = epoll::delete(&self.epoll, &door.listener.source);
+                }
+            }
+            Letter::Connection(socket) => self.serve_new(socket),
+        }
+    }
+
+    /// Accepts what is to be accepted, and nothing more; gives each connection the turn in which it is told what had
+    /// arrived.
+    fn begin_drain(&mut self, deadline: Instant) {
+        self.drain = Some(self.micros(deadline));
+        for letter in self.posts[self.index].close() {
+            self.read(letter);
+        }
+        for Door { listener, .. } in std::mem::take(&mut self.doors).into_values() {
+            for _ in 0..BACKLOG {
+                match listener.source.accept() {
+                    Ok(socket) => self.admit(socket),
+                    Err(error) if of_one_connection(&error) => {}
+                    Err(_) => break,
+                }
+            }
+            // The last worker to let go closes it; until then it would go on telling this one.
+            let _ = epoll::delete(&self.epoll, &listener.source);
+        }
+        let connections: Vec<Token> = self.table.iter_mut().map(|(token, _)| token).collect();
+        for token in connections {
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.begin_drain();
+            }
+            self.enqueue(token);
+        }
+    }
+
+    /// Whether the drain has ended. What is open at its deadline is closed.
+    fn is_drained(&mut self) -> bool {
+        let Some(deadline) = self.drain else { return false };
+        if !self.table.is_empty() && self.micros(Instant::now()) >= deadline {
+            let busy = self.table.iter_mut().filter(|(_, connection)| connection.is_busy()).count();
+            self.service.seats.note_cut(busy as u64);
+            while let Some((token, _)) = self.leaves_first() {
+                self.close(token);
+            }
+        }
+        self.table.is_empty()
+    }
+
+    fn panicked(&mut self, panic: &(dyn Any + Send), what: &str) {
+        self.service.counters.restarted();
+        if let Some(untold) = self.burst.note(Instant::now()) {
+            tracing::error!(reason = super::panic_text(panic), untold, "{what}");
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

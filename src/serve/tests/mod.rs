@@ -34,7 +34,8 @@ struct Server {
     serving: Option<Serving>,
     address: SocketAddr,
     counters: Arc<Counters>,
-    runtime: Runtime,
+    /// Kept for as long as the server runs: a drain waits on it.
+    _runtime: Runtime,
 }
 
 /// What may differ from server to server.
@@ -43,7 +44,7 @@ struct Setting {
     workers: u16,
     tcp_connections: u32,
     tcp_idle: Duration,
-    runtime_threads: usize,
+    tcp_workers: u16,
     busy_poll: Duration,
 }
 
@@ -54,7 +55,7 @@ impl Default for Setting {
             workers: 2,
             tcp_connections: 100,
             tcp_idle: PATIENCE,
-            runtime_threads: 2,
+            tcp_workers: 2,
             busy_poll: Duration::ZERO,
         }
     }
@@ -79,14 +80,13 @@ impl Setting {
         first: Snapshot,
         start: impl FnOnce(&Listen, &Limits, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
     ) -> Server {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(self.runtime_threads).enable_all().build();
-        let runtime = runtime.unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let publisher = Publisher::new(first).unwrap();
         let counters = Arc::new(Counters::default());
         let listen = Listen {
             dns: vec![SocketAddr::new(self.ip, 0)],
             workers: self.workers,
+            tcp_workers: self.tcp_workers,
             udp_receive_buffer: 1 << 20,
             udp_send_buffer: 1 << 20,
             busy_poll: self.busy_poll,
@@ -100,7 +100,7 @@ impl Setting {
         let handle = runtime.handle().clone();
         let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
         let address = serving.addresses()[0];
-        Server { publisher, serving: Some(serving), address, counters, runtime }
+        Server { publisher, serving: Some(serving), address, counters, _runtime: runtime }
     }
 }
 

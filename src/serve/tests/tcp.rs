@@ -5,11 +5,11 @@ use std::net::Shutdown;
 use std::sync::Mutex;
 use std::thread;
 
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::super::seats::Seats;
-use super::super::stop::Stop;
-use super::super::tcp::{Accept, Listener};
+use super::super::accept::Accept;
+use super::super::tcp::{Service, Workers};
 use super::*;
 
 /// A client that takes few octets before it has to read.
@@ -207,53 +207,214 @@ fn a_panic_costs_its_connection_alone() {
     assert_eq!(ask(&mut server.tcp(), 3).number, 3);
 }
 
-/// Fails as often as it is told to before each connection.
-struct Failing {
-    errors: Arc<Mutex<VecDeque<i32>>>,
-    listener: tokio::net::TcpListener,
+/// What an accept that is not the listener's own does.
+#[derive(Debug)]
+enum Misstep {
+    Fails(i32),
+    Panics,
 }
 
-impl Accept for Failing {
-    async fn accept(&mut self) -> io::Result<tokio::net::TcpStream> {
-        let error = self.errors.lock().unwrap().pop_front();
-        match error {
-            Some(error) => Err(io::Error::from_raw_os_error(error)),
-            None => Accept::accept(&mut self.listener).await,
+/// Does what it is told to, and then accepts.
+#[derive(Debug)]
+struct Misbehaving {
+    missteps: Arc<Mutex<VecDeque<Misstep>>>,
+    listener: std::net::TcpListener,
+}
+
+impl AsFd for Misbehaving {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.as_fd()
+    }
+}
+
+impl Accept for Misbehaving {
+    fn accept(&self) -> io::Result<OwnedFd> {
+        let misstep = self.missteps.lock().unwrap().pop_front();
+        match misstep {
+            Some(Misstep::Fails(error)) => Err(io::Error::from_raw_os_error(error)),
+            Some(Misstep::Panics) => panic!("a test asked for this panic"),
+            None => Accept::accept(&self.listener),
         }
     }
+}
 
-    fn close(self) -> Vec<tokio::net::TcpStream> {
-        self.listener.close()
+/// One TCP worker at a listener that misbehaves, without the rest of the server.
+struct Bare {
+    workers: Option<Workers>,
+    address: SocketAddr,
+    missteps: Arc<Mutex<VecDeque<Misstep>>>,
+    service: Arc<Service>,
+    _publisher: Publisher,
+}
+
+impl Bare {
+    fn start(missteps: impl IntoIterator<Item = Misstep>) -> Self {
+        let listener = std::net::TcpListener::bind((LOCALHOST, 0)).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let counters = Arc::new(Counters::default());
+        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
+        let seats = Seats::new(10, 1, counters.clone());
+        let service = Arc::new(Service { engine, idle: PATIENCE, counters, stop: Stop::new(), seats });
+        let publisher = Publisher::new(snapshot(1)).unwrap();
+        let workers = Workers::start(1, &service, &publisher.readers()).unwrap();
+        let missteps = Arc::new(Mutex::new(missteps.into_iter().collect()));
+        workers.listeners().listen(address, Misbehaving { missteps: missteps.clone(), listener });
+        Self { workers: Some(workers), address, missteps, service, _publisher: publisher }
+    }
+
+    fn tcp(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.service.stop.begin(Instant::now());
+        self.workers.take().unwrap().join();
     }
 }
 
 #[test]
 fn no_failure_to_accept_ends_the_listener() {
-    let server = Setting::default().start();
-    let listener = std::net::TcpListener::bind((LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let stop = Stop::new();
     let errors = [libc::EMFILE, libc::ECONNABORTED, libc::ENFILE, libc::ENOBUFS, libc::EINVAL, libc::EPROTO];
-    let counters = Arc::new(Counters::default());
-    let task = {
-        let _runtime = server.runtime.enter();
-        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
-        let service = Service { engine, idle: PATIENCE, counters: counters.clone(), stop: stop.clone() };
-        let seats = Seats::new(10, counters.clone());
-        let source = Failing { errors: Arc::new(Mutex::new(errors.into())), listener };
-        let readers = server.publisher.readers();
-        server.runtime.spawn(Listener { address, service: Arc::new(service), seats, readers }.run(source))
-    };
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let bare = Bare::start(errors.map(Misstep::Fails));
+    let mut stream = bare.tcp();
     assert_eq!(ask(&mut stream, 1).number, 1);
-    assert_eq!(counters.totals().connections.accept_failures, 4);
-    stop.begin(Instant::now() + PATIENCE);
+    assert_eq!(bare.service.counters.totals().connections.accept_failures, 4);
+    bare.service.stop.begin(Instant::now() + PATIENCE);
     assert!(is_closed(&mut stream));
-    drop(stream);
-    server.runtime.block_on(task).unwrap();
+}
+
+#[test]
+fn while_accepting_fails_connections_are_served() {
+    let bare = Bare::start([]);
+    let mut stream = bare.tcp();
+    ask(&mut stream, 1);
+    bare.missteps.lock().unwrap().extend((0..5).map(|_| Misstep::Fails(libc::EMFILE)));
+    let mut waits = bare.tcp();
+    for number in 0.. {
+        assert_eq!(ask(&mut stream, number).number, number);
+        if bare.missteps.lock().unwrap().is_empty() {
+            break;
+        }
+    }
+    assert_eq!(ask(&mut waits, 3).number, 3);
+    assert_eq!(bare.service.counters.totals().connections.accept_failures, 5);
+}
+
+#[test]
+fn a_worker_that_panics_starts_again_and_leaves_no_seat_taken() {
+    let bare = Bare::start([]);
+    let mut streams: Vec<TcpStream> = (0..5).map(|_| bare.tcp()).collect();
+    for (number, stream) in (0..).zip(&mut streams) {
+        ask(stream, number);
+    }
+    bare.missteps.lock().unwrap().push_back(Misstep::Panics);
+    let mut survives = bare.tcp();
+    assert_eq!(ask(&mut survives, 9).number, 9);
+    assert!(streams.iter_mut().all(is_closed));
+    let totals = bare.service.counters.totals();
+    assert_eq!((totals.restarts, totals.connections.open), (1, 1));
+    assert_eq!(bare.service.seats.taken(), 1);
+}
+
+#[test]
+fn connections_are_closed_in_the_order_of_their_last_message() {
+    let server = Setting { tcp_connections: 8, tcp_workers: 1, ..Setting::default() }.start();
+    let mut streams: Vec<TcpStream> = (0..8).map(|_| server.tcp()).collect();
+    // Two rounds, so that the order is that of the last message and not of the first.
+    for (number, order) in [(0, [0, 1, 2, 3, 4, 5, 6, 7]), (100, [3, 0, 7, 1, 6, 2, 5, 4])] {
+        for place in order {
+            ask(&mut streams[place], number);
+        }
+    }
+    let mut newcomers = Vec::new();
+    for (evicted, place) in (1..).zip([3, 0, 7, 1, 6, 2, 5, 4]) {
+        let mut newcomer = server.tcp();
+        ask(&mut newcomer, 200);
+        newcomers.push(newcomer);
+        assert!(is_closed(&mut streams[place]), "{place}");
+        let connections = server.counters.totals().connections;
+        assert_eq!((connections.evicted, connections.open), (evicted, 8));
+    }
+}
+
+#[test]
+fn the_limit_holds_for_all_workers_together() {
+    let server = Setting { tcp_connections: 6, tcp_workers: 3, ..Setting::default() }.start();
+    let mut streams: Vec<TcpStream> = (0..60)
+        .map(|number| {
+            let mut stream = server.tcp();
+            ask(&mut stream, number);
+            stream
+        })
+        .collect();
+    until(|| server.counters.totals().connections.open == 6);
+    let connections = server.counters.totals().connections;
+    assert_eq!((connections.accepted, connections.evicted), (60, 54));
+    // The last one is always among those that stay.
+    assert_eq!(ask(streams.last_mut().unwrap(), 99).number, 99);
+}
+
+#[test]
+fn connections_that_stay_are_spread_over_the_workers() {
+    let server = Setting { tcp_workers: 2, ..Setting::default() }.start();
+    let streams: Vec<TcpStream> = (0..40)
+        .map(|number| {
+            let mut stream = server.tcp();
+            ask(&mut stream, number);
+            stream
+        })
+        .collect();
+    let seats = &server.serving.as_ref().unwrap().seats;
+    until(|| (0..2).all(|worker| seats.open(worker) >= 15));
+    drop(streams);
+    until(|| seats.taken() == 0);
+}
+
+#[test]
+fn a_client_that_never_lets_go_leaves_turns_to_others() {
+    let server = Setting { tcp_workers: 1, ..Setting::default() }.start();
+    let mut greedy = server.tcp();
+    let mut reading = greedy.try_clone().unwrap();
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let writing = scope.spawn(|| {
+            let batch = framed(&query(kind::PLAIN, 0)).repeat(5000);
+            while !stop.load(Ordering::Relaxed) {
+                greedy.write_all(&batch).unwrap();
+            }
+            greedy.shutdown(Shutdown::Write).unwrap();
+        });
+        scope.spawn(move || while reading.read(&mut [0; 65_536]).unwrap() > 0 {});
+        let mut modest: Vec<TcpStream> = (0..10).map(|_| server.tcp()).collect();
+        until(|| server.counters.totals().tcp.queries > 10_000);
+        for number in 0..50 {
+            let before = server.counters.totals().tcp.queries;
+            for stream in &mut modest {
+                assert_eq!(ask(stream, number).number, number);
+            }
+            // It had its turns meanwhile.
+            until(|| server.counters.totals().tcp.queries > before + 1000);
+        }
+        stop.store(true, Ordering::Relaxed);
+        writing.join().unwrap();
+    });
+}
+
+#[test]
+fn ten_thousand_connections_leave_nothing_behind() {
+    let server = Setting::default().start();
+    for number in 0..10_000 {
+        assert_eq!(ask(&mut server.tcp(), number).number, number);
+    }
+    until(|| server.counters.totals().connections.open == 0);
+    let connections = server.counters.totals().connections;
+    assert_eq!((connections.accepted, connections.evicted, connections.timed_out), (10_000, 0, 0));
+    assert_eq!(server.serving.as_ref().unwrap().seats.taken(), 0);
 }
 
 #[test]
