@@ -123,30 +123,20 @@ impl Builder {
         self.nodes += 1;
     }
 
-    /// Appends the names of another part of the same zone: what was added there counts as added after what was added
-    /// here.
-    pub(crate) fn append(&mut self, part: &Builder) {
-        self.tree.octets.resize(self.tree.octets.len().next_multiple_of(UNIT), 0);
-        self.tree.octets.extend_from_slice(&part.tree.octets[UNIT..]);
-        self.tree.records += part.tree.records;
-        self.nodes += part.nodes;
-        self.too_large |= part.too_large || self.tree.octets.len() > u32::MAX as usize * UNIT;
-    }
-
-    /// Joins what was added for one owner, adds the names that exist without records, and indexes all.
+    /// [`Builder::finish_noting`] for who wants no notes.
     ///
     /// # Errors
-    /// When it needs more than 16 GiB.
+    /// As there.
     #[cfg(test)]
     pub(crate) fn finish(self) -> Result<Tree, TooLarge> {
         self.finish_noting(&mut |_, _| {})
     }
 
-    /// [`Builder::finish`] that tells `uneven` of the owner, in lower case, and the type of RRsets that came in several
-    /// parts of different TTLs.
+    /// Joins what was added for one owner, adds the names that exist without records, and indexes all. `uneven` is told
+    /// of the owner, in lower case, and the type of RRsets that came in several parts of different TTLs.
     ///
     /// # Errors
-    /// As [`Builder::finish`].
+    /// When it needs more than 16 GiB.
     pub(crate) fn finish_noting(self, uneven: &mut dyn FnMut(&[u8], Rtype)) -> Result<Tree, TooLarge> {
         let Self { mut tree, nodes, mut writer, mut too_large } = self;
         if too_large {

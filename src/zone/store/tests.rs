@@ -134,16 +134,15 @@ fn a_hub_takes_its_place_with_what_the_file_says_there() {
 }
 
 #[test]
-fn parts_are_appended_in_order() {
+fn parts_of_an_owner_are_joined_in_order() {
     let apex = name("example.");
     let entry = |rdata| Entry { rtype: Rtype::A, ttl: 5, rdata };
-    let (mut first, mut second) = (Builder::new(&apex), Builder::new(&apex));
-    first.add(name("b.example.").wire(), &[entry(A)]);
-    first.add(name("ccc.example.").wire(), &[entry(A)]);
-    second.add(name("b.example.").wire(), &[entry(B)]);
-    second.add(name("Cc.example.").wire(), &[entry(B)]);
-    first.append(&second);
-    let tree = first.finish().unwrap();
+    let mut builder = Builder::new(&apex);
+    builder.add(name("b.example.").wire(), &[entry(A)]);
+    builder.add(name("ccc.example.").wire(), &[entry(A)]);
+    builder.add(name("b.example.").wire(), &[entry(B)]);
+    builder.add(name("Cc.example.").wire(), &[entry(B)]);
+    let tree = builder.finish().unwrap();
     assert_eq!(shown(&tree), ["example. []", "b.example. [A 5 2]", "Cc.example. [A 5 1]", "ccc.example. [A 5 1]"]);
     let b = tree.node(tree.find(name("b.example.").wire()).unwrap());
     assert_eq!(b.of_type(Rtype::A).unwrap().rdatas(&b.name(), &apex), [A.into(), Box::from(B)]);
