@@ -20,7 +20,7 @@ use crate::zone::store::Tree;
 ///
 /// # Errors
 /// Every zone and every hub that must not be answered from; see [`Refused`].
-pub fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<Refused>> {
+pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<Refused>> {
     let mut compiler = Compiler::new(zones);
     for hub in policy.hubs.values() {
         hubs::compile_hub(&mut compiler, hub);

@@ -59,7 +59,8 @@ impl Index {
     }
 
     /// The number that was inserted with this hash and of which `is` says that it is meant.
-    pub(crate) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+    #[cfg(test)]
+    fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
         self.candidates(hash).find(|number| is(*number))
     }
 
@@ -202,7 +203,7 @@ mod tests {
     fn same_is_equal() {
         let a: Vec<u8> = (0..40).collect();
         for length in 0..=40 {
-            assert!(same(&a[..length], &a[..length].to_vec()));
+            assert!(same(&a[..length], &a.clone()[..length]));
             assert!(!same(&a[..length], &[&a[..length], &[0][..]].concat()));
             for at in 0..length {
                 let mut b = a[..length].to_vec();

@@ -171,6 +171,12 @@ impl Writer {
     fn write(&mut self, owner: &[u8], apex: &[u8], records: &[Entry<'_>]) -> usize {
         let Self { encoder, order, rrsets } = self;
         rrsets.clear();
+        if let [only] = records {
+            put_number(1, rrsets);
+            let encoded = encoder.encode(only.rtype, only.ttl, [only.rdata], owner, apex, rrsets);
+            debug_assert!(encoded.is_ok(), "RDATA has at most 65,535 octets");
+            return 1;
+        }
         order.clear();
         order.extend(0..records.len() as u32);
         let record = |position: &u32| &records[*position as usize];
@@ -234,6 +240,7 @@ impl Tree {
 
     /// The node with this key, whose name has this hash.
     #[inline(always)]
+    #[expect(clippy::manual_find, reason = "the query path: the loop is inlined, the adapter is not")]
     pub(crate) fn find_key(&self, hash: u64, key: &[u8]) -> Option<NodeId> {
         for id in self.index.candidates(hash) {
             if same(self.key_at(id), key) {
@@ -635,7 +642,8 @@ fn labels(wire: &[u8]) -> usize {
 }
 
 fn full_hash(key: &[u8], apex: &[u8]) -> u64 {
-    let mut name = [0; 512];
+    // No name has more.
+    let mut name = [0; 255];
     name[..key.len()].copy_from_slice(key);
     let end = key.len() + apex.len();
     name[key.len()..end].copy_from_slice(apex);

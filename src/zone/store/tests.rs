@@ -8,8 +8,14 @@ fn name(text: &str) -> Name {
     Name::parse(text, Some(&Name::root())).unwrap()
 }
 
+/// A record of a run.
+type Given<'a> = (Rtype, u32, &'a [u8]);
+
+/// A zone as a map.
+type Names = BTreeMap<Name, BTreeMap<Rtype, Vec<Box<[u8]>>>>;
+
 /// A zone of runs: each an owner and its records as `type ttl text`.
-fn tree(apex: &str, runs: &[(&str, &[(Rtype, u32, &[u8])])]) -> Tree {
+fn tree(apex: &str, runs: &[(&str, &[Given<'_>])]) -> Tree {
     let mut builder = Builder::new(&name(apex));
     for (owner, records) in runs {
         let owner = Name::parse(owner, Some(&name(apex))).unwrap();
@@ -177,7 +183,7 @@ proptest! {
     fn a_tree_is_what_a_map_of_its_records_is(records in prop::collection::vec((owner(), 0..3_u8, 0..3_u8), 0..40)) {
         let apex = name("z.");
         let mut builder = Builder::new(&apex);
-        let mut expected: BTreeMap<Name, BTreeMap<Rtype, Vec<Box<[u8]>>>> = BTreeMap::new();
+        let mut expected: Names = BTreeMap::new();
         for (owner, rtype, octet) in records {
             let owner = if owner.is_empty() { apex.clone() } else { Name::parse(&owner, Some(&apex)).unwrap() };
             let rtype = [Rtype::A, Rtype::NS, Rtype::TXT][usize::from(rtype)];
@@ -198,7 +204,7 @@ proptest! {
             }
         }
         let tree = builder.finish().unwrap();
-        let found: BTreeMap<Name, BTreeMap<Rtype, Vec<Box<[u8]>>>> = tree.nodes().map(|node| {
+        let found: Names = tree.nodes().map(|node| {
             let name = node.name();
             // A pointer to the owner takes the case that the owner has.
             let lower = |rdata: Box<[u8]>| rdata.to_ascii_lowercase().into_boxed_slice();
