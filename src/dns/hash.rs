@@ -40,6 +40,13 @@ fn mix(state: u64, word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
+/// Slots of a large index.
+const LARGE: usize = 1 << 18;
+
+/// Slots that a large index asks for first, before it gives back what it does not need: above what the C library keeps in
+/// a heap.
+const MAPPED: usize = 10 << 20;
+
 /// Numbers from 1 by the hashes of what they stand for: linear probing, half of the places taken when it is made and at
 /// most three of four later.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +61,11 @@ pub(crate) struct Index {
 impl Index {
     /// An index with room for so many numbers, none above `largest`.
     pub(crate) fn with_capacity(count: usize, largest: u32) -> Self {
-        let slots = vec![0; 2 * count + 2].into_boxed_slice();
+        let length = 2 * count + 2;
+        // As the octets of a large zone: mapped by itself, and given back whole.
+        let mut slots = Vec::with_capacity(if length > LARGE { length.max(MAPPED) } else { length });
+        slots.resize(length, 0);
+        let slots = slots.into_boxed_slice();
         Self { slots, used: 0, mask: u32::MAX.checked_shr(largest.leading_zeros()).unwrap_or(0) }
     }
 

@@ -37,6 +37,14 @@ const BELOW: u8 = 32;
 /// Another node took its place.
 const GONE: u8 = 64;
 
+/// A store that has come to this many octets is a large one.
+const LARGE: usize = 1 << 20;
+
+/// Octets that a large store has room for at least, which costs nothing before they are used. The C library maps an
+/// allocation above 32 MiB by itself, so that it grows without a copy, and gives it back whole when it is freed; lesser
+/// ones share a heap that would stay as large as two loads at once have made it.
+const MAPPED: usize = 40 << 20;
+
 /// Octets that a [`NodeId`] counts in.
 const UNIT: usize = 4;
 
@@ -374,6 +382,9 @@ impl Tree {
     fn append(&mut self, written: &[u8], hub: Option<u32>, rrsets: &[u8]) -> Option<NodeId> {
         let at = self.octets.len().next_multiple_of(UNIT);
         let id = NodeId::try_from(at / UNIT).ok()?;
+        if at > LARGE && self.octets.capacity() < MAPPED {
+            self.octets.reserve_exact(MAPPED - at);
+        }
         self.octets.resize(at, 0);
         let mut flags = 0;
         for rrset in Rrsets::read(rrsets).iter() {
