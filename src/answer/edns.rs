@@ -51,11 +51,17 @@ fn are_options(rdata: &[u8]) -> bool {
 
 /// Appends the OPT record of a response: our size, version 0, DO as it came (RFC 3225 3), no option.
 pub(super) fn append(asked: Opt, rcode: Rcode, max_udp_bytes: u16, message: &mut Vec<u8>) {
+    message.extend_from_slice(&record(asked, rcode, max_udp_bytes));
+}
+
+/// What [`append`] appends.
+#[inline(always)]
+pub(super) fn record(asked: Opt, rcode: Rcode, max_udp_bytes: u16) -> [u8; OCTETS] {
     let [[type_high, type_low], [size_high, size_low]] = [Rtype::OPT.0, max_udp_bytes].map(u16::to_be_bytes);
     let dnssec_ok = if asked.dnssec_ok { 0x80 } else { 0 };
     // RFC 6891 6.1.3: the upper eight of the response code's twelve bits, then the version.
     let extended = (rcode.0 >> 4) as u8;
-    message.extend_from_slice(&[0, type_high, type_low, size_high, size_low, extended, 0, dnssec_ok, 0, 0, 0]);
+    [0, type_high, type_low, size_high, size_low, extended, 0, dnssec_ok, 0, 0, 0]
 }
 
 #[cfg(test)]

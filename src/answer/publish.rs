@@ -70,6 +70,8 @@ impl Publisher {
     pub fn new(first: Snapshot) -> std::io::Result<Self> {
         let (reaper, retired) = mpsc::channel::<Arc<Snapshot>>();
         std::thread::Builder::new().name("snapshot-reaper".into()).spawn(move || {
+            // Giving back the memory of a million names takes the kernel milliseconds, and nobody waits for it.
+            let _ = rustix::process::nice(10);
             for mut snapshot in retired {
                 // Guards are short: wait until this thread holds the last reference, so that a worker never frees it.
                 while let Err(shared) = Arc::try_unwrap(snapshot) {

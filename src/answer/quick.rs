@@ -122,21 +122,25 @@ pub(super) fn respond(
         positive = false;
         zone.negative()?
     };
-    let opt_octets = if opt.is_some() { edns::OCTETS } else { 0 };
-    if end + rrset.wire.len() + opt_octets > limit {
+    let opt_at = end + rrset.wire.len();
+    let length = opt_at + if opt.is_some() { edns::OCTETS } else { 0 };
+    if length > limit {
         return None;
     }
     let apex_at = HEADER + usize::from(*name.offsets.get(skipped)?);
-    response.extend_from_slice(&query[..end]);
-    response.extend_from_slice(rrset.wire);
+    response.resize(length, 0);
+    let (question, records) = response.split_at_mut(end);
+    question.copy_from_slice(&query[..end]);
+    let (records, last) = records.split_at_mut(rrset.wire.len());
+    records.copy_from_slice(rrset.wire);
     if !positive || rrset.has_pointers() {
-        point(&mut response[end..], rrset, !positive, apex_at)?;
+        point(records, rrset, !positive, apex_at)?;
     }
-    if let Some(opt) = opt {
-        edns::append(opt, rcode, ours, response);
+    if let (Some(opt), Some(place)) = (opt, last.first_chunk_mut()) {
+        *place = edns::record(opt, rcode, ours);
     }
     // QR and AA. The identifier, RD and the other counts are those of the query.
-    let head: &mut [u8; HEADER] = response.first_chunk_mut()?;
+    let head: &mut [u8; HEADER] = question.first_chunk_mut()?;
     head[2] |= 0x84;
     head[3] = rcode.0 as u8;
     let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };

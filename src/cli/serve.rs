@@ -92,5 +92,10 @@ pub(super) fn start_log(log: &Log) -> Result<(), Failed> {
 
 /// The runtime of everything but UDP and the control loop.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("shell").build()?)
+    let ahead = || {
+        // Operators and probes take little and are waited for: they go before the workers where there is the right to it
+        // (CAP_SYS_NICE).
+        let _ = rustix::process::nice(-10);
+    };
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("shell").on_thread_start(ahead).build()?)
 }

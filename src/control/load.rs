@@ -115,13 +115,15 @@ fn apex_of(path: &Path) -> Result<Name, Box<Diagnostic>> {
     })
 }
 
-/// How much nicer a reload is to the threads that answer queries on the same cores.
-const NICER: i32 = 10;
+/// How nice a reload is to the threads that answer queries on the same cores, whatever its parent is.
+const NICE: i32 = 10;
 
 /// Lets the calling thread step back behind the others, for as long as it lasts: for a reload, which has time.
 pub(super) fn step_back() {
-    // One that is as nice as can be stays so. On Linux this is a thread's own.
-    let _ = rustix::process::nice(NICER);
+    // One that is nicer stays so. On Linux this is a thread's own.
+    if rustix::process::getpriority_process(None).is_ok_and(|nice| nice < NICE) {
+        let _ = rustix::process::setpriority_process(None, NICE);
+    }
 }
 
 /// Reads, checks and compiles the folder: the content, unless anything was refused, and every problem of every file.
@@ -178,7 +180,7 @@ mod tests {
             step_back();
             niceness()
         });
-        assert_eq!(stepped_back.join().unwrap(), (before + NICER).min(19));
+        assert_eq!(stepped_back.join().unwrap(), before.max(NICE));
         assert_eq!(niceness(), before);
     }
 

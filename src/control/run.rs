@@ -32,6 +32,8 @@ use crate::policy::{Probe, ProbeTarget};
 const QUEUED_MESSAGES: usize = 256;
 /// Observations that may wait for the loop.
 const QUEUED_OBSERVATIONS: usize = 4096;
+/// How far the loop goes ahead of the workers where they want the same core, in steps of nice(2).
+const AHEAD: i32 = 10;
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -257,7 +259,12 @@ pub fn start(
         loading: None,
         restarts: 0,
     };
-    let thread = std::thread::Builder::new().name("control".into()).spawn(move || runtime.block_on(looping.run()))?;
+    let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
+        // A switch is short, and whoever answers the queries it is about can wait for it. Without the right to it
+        // (CAP_SYS_NICE) the thread stays what the others are.
+        let _ = rustix::process::nice(-AHEAD);
+        runtime.block_on(looping.run())
+    })?;
     Ok((control, Running { thread, messages: sender }))
 }
 

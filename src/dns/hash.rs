@@ -63,8 +63,8 @@ impl Index {
     pub(crate) fn with_capacity(count: usize, largest: u32) -> Self {
         let length = 2 * count + 2;
         // As the octets of a large zone: mapped by itself, and given back whole.
-        let mut slots = Vec::with_capacity(if length > LARGE { length.max(MAPPED) } else { length });
-        slots.resize(length, 0);
+        let mut slots = vec![0; if length > LARGE { length.max(MAPPED) } else { length }];
+        slots.truncate(length);
         let slots = slots.into_boxed_slice();
         Self { slots, used: 0, mask: u32::MAX.checked_shr(largest.leading_zeros()).unwrap_or(0) }
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::collect::Uneven;
 use super::report::MAX_SHOWN;
 use super::rrset::{FIXED, Rrset};
-use super::store::{Node, NodeId, Tree};
+use super::store::{Node, NodeId, Pace, Tree};
 use crate::diagnostic::Severity;
 use crate::dns::{HEADER, MAX_MESSAGE, Name, Rtype};
 
@@ -90,7 +90,9 @@ pub(super) fn check(tree: &Tree, hubs: &BTreeSet<Name>, files: Files, uneven: &U
         }
     }
     let mut delegated = Vec::new();
+    let mut pace = Pace::default();
     for node in tree.nodes() {
+        pace.step();
         check.check_node(node);
         if !node.is_plain() {
             delegated.push(node.id());

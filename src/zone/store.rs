@@ -11,11 +11,15 @@
 //! What a search needs of the names above a node is worked out once and kept in its flags. Of a node only its flags are
 //! ever changed: one that gets other records is written anew behind all others, and the index leads there.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+mod builder;
 
-use super::rdata;
-use super::rrset::{Encoder, Rrset, Rrsets, ends_in, put_number};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+pub(super) use self::builder::Pace;
+use self::builder::Writer;
+pub(crate) use self::builder::{Builder, Entry};
+use super::rrset::{Rrset, Rrsets, put_number};
 use crate::dns::hash::{Index, hash, same};
 use crate::dns::{Name, Rtype};
 
@@ -48,16 +52,6 @@ const MAPPED: usize = 40 << 20;
 /// Octets that a [`NodeId`] counts in.
 const UNIT: usize = 4;
 
-/// One record of a run.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) rtype: Rtype,
-    /// Seconds.
-    pub(crate) ttl: u32,
-    /// Uncompressed, at most 65,535 octets.
-    pub(crate) rdata: &'a [u8],
-}
-
 /// The zone needs more than there can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the zone needs more than 16 GiB of memory, the most that one can have")]
@@ -83,134 +77,6 @@ pub(crate) struct Node<'a> {
     id: NodeId,
     /// From the node to the end of all.
     octets: &'a [u8],
-}
-
-/// Takes in the records of a zone and makes the tree of them.
-#[derive(Debug)]
-pub(crate) struct Builder {
-    tree: Tree,
-    nodes: usize,
-    writer: Writer,
-    too_large: bool,
-}
-
-/// Writes the RRsets of a node; its buffers are used again.
-#[derive(Debug, Default)]
-struct Writer {
-    encoder: Encoder,
-    order: Vec<u32>,
-    rrsets: Vec<u8>,
-}
-
-impl Builder {
-    /// An empty zone.
-    pub(crate) fn new(apex: &Name) -> Self {
-        let tree = Tree {
-            apex: apex.clone(),
-            apex_key: apex.key(),
-            // No node is at 0, which stands for none.
-            octets: vec![0; UNIT],
-            index: Index::default(),
-            records: 0,
-            max_labels: 0,
-        };
-        Self { tree, nodes: 0, writer: Writer::default(), too_large: false }
-    }
-
-    /// Adds records of one owner, in the order of the file; an owner may come several times.
-    ///
-    /// `owner` is its uncompressed wire form as written, at or below the apex.
-    pub(crate) fn add(&mut self, owner: &[u8], records: &[Entry<'_>]) {
-        debug_assert!(ends_in(owner, &self.tree.apex_key), "the owner is in the zone");
-        if records.is_empty() {
-            return;
-        }
-        self.tree.records += self.writer.write(owner, self.tree.apex.wire(), records);
-        let key = &owner[..owner.len() - self.tree.apex_key.len()];
-        self.too_large |= self.tree.append(key, None, &self.writer.rrsets).is_none();
-        self.nodes += 1;
-    }
-
-    /// [`Builder::finish_noting`] for who wants no notes.
-    ///
-    /// # Errors
-    /// As there.
-    #[cfg(test)]
-    pub(crate) fn finish(self) -> Result<Tree, TooLarge> {
-        self.finish_noting(&mut |_, _| {})
-    }
-
-    /// Joins what was added for one owner, adds the names that exist without records, and indexes all. `uneven` is told
-    /// of the owner, in lower case, and the type of RRsets that came in several parts of different TTLs.
-    ///
-    /// # Errors
-    /// When it needs more than 16 GiB.
-    pub(crate) fn finish_noting(self, uneven: &mut dyn FnMut(&[u8], Rtype)) -> Result<Tree, TooLarge> {
-        let Self { mut tree, nodes, mut writer, mut too_large } = self;
-        if too_large {
-            return Err(TooLarge);
-        }
-        tree.index = Index::with_capacity(nodes + 1, tree.end() + tree.end() / 8);
-        // Added several times: by the first node.
-        let mut split: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
-        let mut next = 1;
-        while next < tree.end() {
-            let node = tree.node(next);
-            let (hash, after) = (node.hash(), node.after());
-            match tree.find_key(hash, node.key()) {
-                Some(first) => split.entry(first).or_default().push(next),
-                None => tree.index.insert(hash, next, |id| rehash(&tree.apex_key, &tree.octets, id)),
-            }
-            next = after;
-        }
-        for (first, others) in split {
-            let nodes: Vec<NodeId> = [first].into_iter().chain(others).collect();
-            too_large |= tree.join(&nodes, &mut writer, uneven).is_none();
-        }
-        too_large |= tree.link_all().is_none();
-        tree.octets.shrink_to_fit();
-        if too_large { Err(TooLarge) } else { Ok(tree) }
-    }
-}
-
-impl Writer {
-    /// Writes the RRsets of one owner in order of their types, without duplicates (RFC 2181 5) and with the lowest TTL
-    /// of each (RFC 2181 5.2), and returns how many records are left.
-    fn write(&mut self, owner: &[u8], apex: &[u8], records: &[Entry<'_>]) -> usize {
-        let Self { encoder, order, rrsets } = self;
-        rrsets.clear();
-        if let [only] = records {
-            put_number(1, rrsets);
-            let encoded = encoder.encode(only.rtype, only.ttl, [only.rdata], owner, apex, rrsets);
-            debug_assert!(encoded.is_ok(), "RDATA has at most 65,535 octets");
-            return 1;
-        }
-        order.clear();
-        order.extend(0..records.len() as u32);
-        let record = |position: &u32| &records[*position as usize];
-        // Stable: records of one type stay in the order of the file.
-        order.sort_by_key(|position| record(position).rtype);
-        let sets = || order.chunk_by(|a, b| record(a).rtype == record(b).rtype);
-        put_number(sets().count(), rrsets);
-        let mut kept = 0;
-        for set in sets() {
-            let first = record(&set[0]);
-            let encoded = if let [_] = set {
-                kept += 1;
-                encoder.encode(first.rtype, first.ttl, [first.rdata], owner, apex, rrsets)
-            } else {
-                let mut seen = BTreeSet::new();
-                let records = set.iter().map(record);
-                let records: Vec<&Entry<'_>> =
-                    records.filter(|entry| seen.insert(rdata::comparable(first.rtype, entry.rdata))).collect();
-                kept += records.len();
-                let ttl = records.iter().map(|record| record.ttl).min().unwrap_or_default();
-                encoder.encode(first.rtype, ttl, records.iter().map(|record| record.rdata), owner, apex, rrsets)
-            };
-            debug_assert!(encoded.is_ok(), "RDATA has at most 65,535 octets");
-        }
-        kept
-    }
 }
 
 impl Tree {
@@ -440,7 +306,7 @@ impl Tree {
         Some(())
     }
 
-    fn link_all(&mut self) -> Option<()> {
+    fn link_all(&mut self, pace: &mut Pace) -> Option<()> {
         let end = self.end();
         let mut above = Above::default();
         let mut next = 1;
@@ -450,6 +316,7 @@ impl Tree {
             if !gone {
                 self.link(next, &mut above)?;
             }
+            pace.step();
             next = after;
         }
         Some(())

@@ -1,7 +1,8 @@
 //! The real process over real sockets, with other people's servers as peers and oracles.
 //!
 //! Every test has loopback addresses of its own (`127.x.y.0/24`), so that all of them can run at once with fixed ports.
-//! Nothing is skipped: a peer that is not installed fails its test and names its Debian package.
+//! Nothing is skipped: a peer that is not installed fails its test and names its Debian package. The one exception is the
+//! test of interfaces that come and go, which says so where it may not make a network namespace.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod command_line;
