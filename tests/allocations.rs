@@ -34,9 +34,9 @@ const FIRST: u32 = 500;
 /// Queries on their way at once, so that batches form.
 const AT_ONCE: u32 = 20;
 
-/// Allocations of as many queries over TCP: a few for all that is read at once, and none for a single query. How much
-/// that is, is up to the network.
-const TCP_AT_MOST: u32 = COUNTED / 2;
+/// Allocations of as many queries over TCP. A message that comes in two parts leaves the first with its connection, and
+/// how what is sent is cut is up to the network.
+const TCP_AT_MOST: u32 = COUNTED / 100;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
