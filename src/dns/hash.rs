@@ -1,4 +1,4 @@
-//! An index of names: a hash of lower-cased wire form, and an open table of four octets a name.
+//! An index of names: a hash of lower-cased wire form, and an open table of eight octets a name, half of them empty.
 //!
 //! The names themselves stand in the store that the index belongs to, and so do their hashes: the table holds numbers
 //! and compares through the store. The upper bits of a number that are free hold bits of the hash, so that a probe for a

@@ -1,4 +1,4 @@
-//! The names of a zone in wire form, without a pointer: one run of octets, and an index of four octets a name.
+//! The names of a zone in wire form, without a pointer: one run of octets, and an index of eight octets a name, half of them empty.
 //!
 //! ```text
 //! node:   flags | length of the key | key | [key as written] | [hub] | number of RRsets | RRsets in order of their types
