@@ -20,7 +20,7 @@ const LONGEST: usize = 64;
 /// Labels of the deepest name that is answered here, the root label included.
 const DEEPEST: usize = 16;
 
-/// Octets of type and class behind the name, and of a query with the shortest name.
+/// Octets of type and class behind the name.
 const FIELDS: usize = 4;
 
 /// The name of the question, in lower case, with the places of its labels.

@@ -54,6 +54,7 @@ pub fn respond(
     limits: &ResponseLimits,
     response: &mut Vec<u8>,
 ) -> Outcome {
+    // The quick way finds it empty, and the general one clears what that has begun.
     response.clear();
     match quick::respond(snapshot, query, transport, limits, response) {
         Some(outcome) => outcome,
@@ -61,7 +62,7 @@ pub fn respond(
     }
 }
 
-/// The general way, which answers every message; `response` is empty before.
+/// The general way, which answers every message into `response`, cleared first.
 #[inline(never)]
 pub(super) fn respond_in_full(
     snapshot: &Snapshot,

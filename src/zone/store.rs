@@ -476,7 +476,7 @@ impl<'a> Node<'a> {
         self.key().starts_with(b"\x01*") || self.key().is_empty() && self.tree.apex.is_wildcard()
     }
 
-    /// Whether it is in the way of a search: a cut, the owner of a DNAME, or below one.
+    /// Whether nothing is in the way of a search here: it is no cut, owns no DNAME, and is below neither.
     #[inline(always)]
     pub(crate) fn is_plain(&self) -> bool {
         self.flags() & (CUT | DNAME | BELOW) == 0
