@@ -12,7 +12,8 @@ pub use decide::{
     Waiting, decide, judge_move, preferred,
 };
 pub use model::{
-    Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
-    ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
+    Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Expectation, Failback, Fence, Gate, GateKind,
+    GateName, GateUse, Hook, HttpGate, HttpProbe, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeKind, ProbeName,
+    ProbeTarget, Region, RegionName, Rrset, RuleName, SafetyRule, Target, TcpProbe, WhenAllDown,
 };
 pub use read::{hub_names, read, read_beside_refused};
