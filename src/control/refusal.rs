@@ -94,6 +94,7 @@ mod tests {
             reason: "".into(),
             last_automatic: None,
             all,
+            recent: [].into(),
         }
     }
 
