@@ -218,6 +218,7 @@ impl Bench {
             standings: self.state.standings().to_vec(),
             marks: self.state.marks().clone(),
             health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
+            facts: BTreeMap::new(),
         }
     }
 }
