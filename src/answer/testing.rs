@@ -79,6 +79,10 @@ pub(super) fn hub(owner: &str, lines: &str) -> Hub {
     Hub {
         name: name(owner),
         ttl: Duration::from_secs(30),
+        ttl_min: Duration::from_secs(30),
+        ttl_restore: Duration::from_mins(5),
+        ttl_spread: 0,
+        txt: false,
         dwell: Duration::from_secs(60),
         failback: Failback::Manual,
         when_all_down: WhenAllDown::Keep,
@@ -96,7 +100,7 @@ pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
 pub(super) fn snapshot(zones: &[Tree], hubs: Vec<Hub>) -> Snapshot {
     let policy = policy(hubs);
     let content = compile(zones.to_vec(), &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
-    Snapshot::new(1, Arc::new(content), vec![Choice::Endpoint(0); policy.hubs.len()].into()).unwrap()
+    Snapshot::new(1, Arc::new(content), vec![Choice::endpoint(0); policy.hubs.len()].into()).unwrap()
 }
 
 /// A query that is built field by field.

@@ -71,6 +71,10 @@ mod tests {
         Hub {
             name: Name::parse("hub.x.", None).unwrap(),
             ttl: Duration::from_secs(30),
+            ttl_min: Duration::from_secs(30),
+            ttl_restore: Duration::from_mins(5),
+            ttl_spread: 0,
+            txt: false,
             dwell: Duration::ZERO,
             failback: Failback::Manual,
             when_all_down,

@@ -18,6 +18,10 @@ fn hub(failback: Failback, when_all_down: WhenAllDown) -> Hub {
     Hub {
         name: Name::parse("hub.example.net.", None).unwrap(),
         ttl: Duration::from_secs(30),
+        ttl_min: Duration::from_secs(30),
+        ttl_restore: Duration::from_mins(5),
+        ttl_spread: 0,
+        txt: false,
         dwell: Duration::from_secs(60),
         failback,
         when_all_down,

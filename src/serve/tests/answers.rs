@@ -50,6 +50,10 @@ fn policy() -> Policy {
     let hub = Hub {
         name: name("hub.example."),
         ttl: Duration::from_secs(30),
+        ttl_min: Duration::from_secs(30),
+        ttl_restore: Duration::from_mins(5),
+        ttl_spread: 0,
+        txt: false,
         dwell: Duration::ZERO,
         failback: Failback::Manual,
         when_all_down: WhenAllDown::Keep,
@@ -68,7 +72,7 @@ fn server() -> (Server, Arc<Content>) {
 
 /// The snapshot of a generation answers the endpoint of its number.
 fn choosing(content: &Arc<Content>, generation: u64) -> Snapshot {
-    let endpoint = Choice::Endpoint(u16::try_from(generation).unwrap());
+    let endpoint = Choice::endpoint(u16::try_from(generation).unwrap());
     Snapshot::new(generation, content.clone(), Box::new([endpoint])).unwrap()
 }
 
