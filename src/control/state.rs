@@ -21,7 +21,7 @@ use super::mark::{MarkTarget, Marks};
 use super::report::{Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
 use super::turn::{Pending, Turn};
-use crate::answer::snapshot::{Choice, Content};
+use crate::answer::snapshot::{Choice, Content, What};
 use crate::dns::Name;
 use crate::health::Health;
 use crate::health::machine::Machine;
@@ -124,7 +124,7 @@ impl Stands {
         standing: Option<Standing>,
         active: Option<usize>,
     ) -> bool {
-        let all = standing.as_ref().is_some_and(|standing| standing.all);
+        let said = standing.as_ref().map(|standing| (standing.all, standing.epoch, standing.since));
         if self.by_id.len() <= id.index() {
             self.by_id.resize(id.index() + 1, None);
         }
@@ -133,19 +133,24 @@ impl Stands {
         // A hub has at most 256 endpoints.
         let active = active.and_then(|active| u16::try_from(active).ok());
         self.active[position] = active;
-        let choice = match (all, active) {
-            (_, None) => return false,
-            (true, _) => Choice::All,
-            (false, Some(active)) => Choice::Endpoint(active),
-        };
+        let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
+        let what = if all { What::All } else { What::Endpoint(active) };
         let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        let choice = Choice { what, epoch, since, ..*published };
         std::mem::replace(published, choice) != choice
+    }
+
+    /// Sets whether a hub answers with its `ttl_min`, and says whether that has changed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no decision lowers a TTL yet"))]
+    pub(super) fn set_low_ttl(&mut self, at: &HubAt, low_ttl: bool) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
     }
 
     /// The same standings under another policy.
     pub(super) fn laid_out(&mut self, layout: &Layout) {
         self.active = vec![None; layout.hubs.len()];
-        self.choices = vec![Choice::Endpoint(0); layout.hubs.len()];
+        self.choices = vec![Choice::endpoint(0); layout.hubs.len()];
         for (position, at) in layout.hubs.iter().enumerate() {
             if let Some(standing) = self.of(at.id).cloned() {
                 self.set(at.id, Some((position, at)), Some(standing));
