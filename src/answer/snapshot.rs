@@ -135,6 +135,15 @@ pub struct ServedZone {
 #[derive(Debug)]
 pub(super) struct HubAnswers {
     pub(super) name: Name,
+    /// With the hub's `ttl`.
+    pub(super) full: Variants,
+    /// With its `ttl_min`, where that is lower.
+    pub(super) low: Option<Box<Variants>>,
+}
+
+/// What a hub answers for everything that may be chosen, with one TTL.
+#[derive(Debug)]
+pub(super) struct Variants {
     /// By endpoint: the hub's RRsets and the static ones beside them, in order of their types.
     pub(super) endpoints: Box<[Box<[u8]>]>,
     /// The same for [`What::All`], where the policy may choose it.
@@ -153,16 +162,20 @@ impl HubAnswers {
     /// What stands at the name under this choice.
     #[inline]
     pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {
+        let variants = match &self.low {
+            Some(low) if choice.low_ttl => low,
+            _ => &self.full,
+        };
         let octets = match choice.what {
-            What::Endpoint(position) => self.endpoints.get(usize::from(position))?,
-            What::All => self.all.as_ref()?,
+            What::Endpoint(position) => variants.endpoints.get(usize::from(position))?,
+            What::All => variants.all.as_ref()?,
         };
         Some(Rrsets::read(octets))
     }
 
-    /// What may stand at the name.
+    /// What may stand at the name, whatever the TTL is.
     pub(super) fn variants(&self) -> impl Iterator<Item = Rrsets<'_>> {
-        self.endpoints.iter().chain(&self.all).map(|octets| Rrsets::read(octets))
+        self.full.endpoints.iter().chain(&self.full.all).map(|octets| Rrsets::read(octets))
     }
 }
 
