@@ -4,6 +4,7 @@ mod delegations;
 mod hubs;
 mod messages;
 mod names;
+mod spread;
 
 use super::respond::Transport;
 use super::snapshot::Snapshot;

@@ -11,6 +11,7 @@ use super::compile::{Compiler, response_octets};
 use super::cursor::Cursor;
 use super::refusal::{Refused, rule};
 use super::snapshot::{Content, HubAnswers, Variants};
+use crate::dns::hash::hash;
 use crate::dns::{Name, Rtype};
 use crate::policy::{self, Hub, WhenAllDown};
 use crate::zone::rrset::{Encoder, Rrset, Rrsets, Unencodable, put_number};
@@ -63,10 +64,11 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
         endpoints: endpoints.iter().map(|rrsets| check.prepare(rrsets, ttl)).collect(),
         all: all.as_ref().map(|rrsets| check.prepare(rrsets, ttl)),
     };
+    let key = (hash(&name.key()) >> 32) as u32;
     let full = with_ttl(hub.ttl);
     let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
     if refused.len() == before {
-        content.hubs.push(HubAnswers { name: name.clone(), full, low });
+        content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low });
     }
 }
 
@@ -154,9 +156,10 @@ impl Check<'_> {
         let is_served =
             |target: &[u8]| Cursor::read(target).is_none_or(|name| self.content.zone_at(&name, 0).is_some());
         self.encoder.leaves = rrset.rtype == Rtype::CNAME && !rrset.rdatas.iter().any(|target| is_served(target));
+        self.encoder.own = true;
         let ttl = u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX);
         let result = self.encoder.encode(rrset.rtype, ttl, rdatas, self.hub.name.wire(), self.apex.wire(), out);
-        self.encoder.leaves = false;
+        (self.encoder.leaves, self.encoder.own) = (false, false);
         result
     }
 

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use super::cursor::Cursor;
 use super::refusal::Refused;
 use crate::dns::Name;
@@ -135,6 +136,10 @@ pub struct ServedZone {
 #[derive(Debug)]
 pub(super) struct HubAnswers {
     pub(super) name: Name,
+    /// A number for its name, the same in every process.
+    pub(super) key: u32,
+    /// By how much its TTL is lower for some clients than for others, percent.
+    pub(super) spread: u8,
     /// With the hub's `ttl`.
     pub(super) full: Variants,
     /// With its `ttl_min`, where that is lower.
@@ -159,6 +164,15 @@ impl ServedZone {
 }
 
 impl HubAnswers {
+    /// The TTL of one of its own RRsets for a client, seconds.
+    #[inline(always)]
+    pub(super) fn ttl(&self, rrset: Rrset<'_>, client: Client) -> u32 {
+        match self.spread {
+            0 => rrset.ttl(),
+            percent => client.ttl(rrset.ttl(), percent, self.key),
+        }
+    }
+
     /// What stands at the name under this choice.
     #[inline]
     pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {

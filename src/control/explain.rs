@@ -61,6 +61,16 @@ impl State {
             let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
             let why = why.unwrap_or_default();
             steps.push(format!("it is a hub and answers {region}{why}"));
+            steps.extend(at.filter(|hub| choice.low_ttl && hub.ttl_min < hub.ttl).map(|hub| {
+                let (low, full) = (crate::time::human(hub.ttl_min), crate::time::human(hub.ttl));
+                format!("its TTL is lowered to {low} (ttl_min), instead of {full}")
+            }));
+            steps.extend(at.filter(|hub| hub.ttl_spread > 0).map(|hub| {
+                let spread = hub.ttl_spread;
+                format!(
+                    "each resolver is given a TTL of its own, lower by up to {spread} % (ttl_spread) and at least 5 s"
+                )
+            }));
         }
         steps.push(match result {
             StepResult::Answer(answered) => format!("its {} RRset is the answer", answered.rtype),

@@ -176,3 +176,11 @@ fn rrsets_stand_in_order_of_their_types_whatever_is_merged() {
     let types: Vec<Rtype> = rrsets.iter().map(|rrset| rrset.rtype()).collect();
     assert_eq!(types, [Rtype::A, Rtype::MX, Rtype::AAAA, Rtype::URI]);
 }
+
+/// What a client's share of the spread depends on beside its address: servers and versions have to agree on it.
+#[test]
+fn a_hub_has_the_same_number_in_every_process() {
+    let hubs = vec![hub("Hub.example.", "weu 192.0.2.9"), hub("hub2.example.", "weu 192.0.2.9")];
+    let content = compile(vec![zone("example.", ZONE)], &policy(hubs)).unwrap();
+    assert_eq!(content.hubs.iter().map(|hub| hub.key).collect::<Vec<_>>(), [4_080_740_513, 4_127_946_939]);
+}
