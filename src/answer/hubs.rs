@@ -19,22 +19,22 @@ use crate::zone::rrset::{Encoder, Rrset, Rrsets, Unencodable, put_number};
 /// Smallest UDP response that every client takes, octets (RFC 1035 2.3.4).
 const SMALLEST_RESPONSE: usize = 512;
 
-/// Adds a hub to the zone that its name is in.
+/// Adds a hub to the zone that its name is in, and says whether nothing was refused.
 ///
 /// A refused hub leaves its place in the order to none: the content is then not made.
-pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
+pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) -> bool {
     let name = &hub.name;
     let Some(position) = compiler.zone_of(name) else {
         let refused = Refused::new(rule::HUB_IN_ZONE, name, format!("hub {name} is in no zone that is loaded"));
         compiler.refused.push(refused.at(&hub.place).hint("add a zone file, or correct the hub's name"));
-        return;
+        return false;
     };
     let Compiler { content, refused, encoder } = compiler;
     let number = content.hubs.len() as u32;
     let Ok(node) = content.zones[position].tree.place_hub(name, number) else {
         let sentence = format!("hub {name} makes its zone need more than 16 GiB of memory, the most that one can have");
         refused.push(Refused::new(rule::HUB_IN_ZONE, name, sentence).at(&hub.place));
-        return;
+        return false;
     };
     let served = &*content;
     let zone = &served.zones[position];
@@ -67,9 +67,11 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) {
     let key = (hash(&name.key()) >> 32) as u32;
     let full = with_ttl(hub.ttl);
     let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
-    if refused.len() == before {
+    let made = refused.len() == before;
+    if made {
         content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low });
     }
+    made
 }
 
 struct Check<'c> {

@@ -28,6 +28,7 @@ pub mod respond;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+mod text;
 mod walk;
 
 pub use refusal::Refused;

@@ -28,10 +28,11 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
         hubs.push(hub("x.s.", "weu cname m.n.o.s."));
         for (at, hub) in (1..).zip(&mut hubs) {
             (hub.ttl, hub.ttl_spread) = (std::time::Duration::from_secs(60 * at), 50);
+            hub.txt = true;
         }
         hubs
     };
-    let beside = format!("{lines}\nb.e.k TXT beside\n*.y CNAME a.m\nu NS b.e.k\nv NS m.n.o");
+    let beside = format!("{lines}\nb.e.k TXT beside\n*.y CNAME a.m\nu NS b.e.k\nv NS m.n.o\nt CNAME _concierge.m");
     vec![
         snapshot(&[], vec![]),
         snapshot(&[zone("s.", &format!("{lines}\n{many}"))], hubs()),
@@ -127,9 +128,40 @@ fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: 
 /// Names and types that make most queries plain ones, answered in one pass.
 fn plain() -> impl Strategy<Value = Ask> {
     let owner = prop::sample::select(vec![
-        "a.s.", "A.S.", "b.s.", "x.c.s.", "c.s.", "nx.a.s.", "nx.s.", "m.s.", "M.S.", "m.n.o.s.", "n.o.s.", "x.l.s.",
-        "s.", "f.s.", "b.a.f.s.", "e.s.", "ns.e.s.", "x.d.s.", "many.s.", "a.f.s.", "x.a.f.s.", "g.s.", "b.a.g.s.",
-        "x.y.s.", "a.m.s.", "b.e.k.s.", "x.s.", "a.y.s.", "w.u.s.", "v.s.",
+        "a.s.",
+        "A.S.",
+        "b.s.",
+        "x.c.s.",
+        "c.s.",
+        "nx.a.s.",
+        "nx.s.",
+        "m.s.",
+        "M.S.",
+        "m.n.o.s.",
+        "n.o.s.",
+        "x.l.s.",
+        "s.",
+        "f.s.",
+        "b.a.f.s.",
+        "e.s.",
+        "ns.e.s.",
+        "x.d.s.",
+        "many.s.",
+        "a.f.s.",
+        "x.a.f.s.",
+        "g.s.",
+        "b.a.g.s.",
+        "x.y.s.",
+        "a.m.s.",
+        "b.e.k.s.",
+        "x.s.",
+        "a.y.s.",
+        "w.u.s.",
+        "v.s.",
+        "_concierge.m.s.",
+        "_Concierge.b.e.k.s.",
+        "x._concierge.m.s.",
+        "t.s.",
     ]);
     let rtype = prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME", "NS", "SOA", "DS", "ANY", "TYPE65400"]);
     let option = prop::sample::select(vec![

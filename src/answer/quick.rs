@@ -106,7 +106,7 @@ pub(super) fn respond(
     let content = &*snapshot.content;
     let (zone, skipped) = zone_of(content, &name)?;
     let found = find(zone, &name)?;
-    let rrsets = content.rrsets(found.node, &snapshot.choices)?;
+    let rrsets = snapshot.rrsets(found.node)?;
     let mut rcode = Rcode::NOERROR;
     let mut positive = true;
     let rrset = if !found.exists {

@@ -284,7 +284,7 @@ impl<'a> Render<'a> {
     fn glue(&mut self, server: &Cursor, at: Option<usize>, in_domain: bool, zone: Zone<'_>) -> ControlFlow<()> {
         let content = &*self.snapshot.content;
         let Some(node) = content.address_node(zone.zone, server) else { return ControlFlow::Continue(()) };
-        let Some(rrsets) = content.rrsets(node, &self.snapshot.choices) else { return ControlFlow::Continue(()) };
+        let Some(rrsets) = self.snapshot.rrsets(node) else { return ControlFlow::Continue(()) };
         self.hub_here = node.hub();
         for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| rrsets.of_type(rtype)) {
             if self.push(Section::Additional, rrset, at, server.wire(), zone).is_none() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::client::Client;
 use super::cursor::Cursor;
 use super::refusal::Refused;
+use super::text::{About, Texts};
 use crate::dns::Name;
 use crate::dns::hash::{Index, same};
 use crate::time::Timestamp;
@@ -25,6 +26,8 @@ pub struct Snapshot {
     pub content: Arc<Content>,
     /// What each hub answers with, by the hub's position in the policy's order: small, replaced by a switch.
     pub choices: Box<[Choice]>,
+    /// What is told of the choices.
+    texts: Texts,
 }
 
 impl Snapshot {
@@ -34,6 +37,24 @@ impl Snapshot {
     /// # Errors
     /// Every hub whose name would be empty.
     pub fn new(generation: u64, content: Arc<Content>, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
+        Self::make(generation, content, choices, None)
+    }
+
+    /// The snapshot after this one: other content, other choices, or both.
+    ///
+    /// # Errors
+    /// As [`Snapshot::new`].
+    pub fn next(&self, content: Arc<Content>, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
+        let known = Arc::ptr_eq(&content, &self.content).then_some((&self.texts, &*self.choices));
+        Self::make(self.generation + 1, content, choices, known)
+    }
+
+    fn make(
+        generation: u64,
+        content: Arc<Content>,
+        choices: Box<[Choice]>,
+        known: Option<(&Texts, &[Choice])>,
+    ) -> Result<Self, Vec<Refused>> {
         let refused: Vec<Refused> = content
             .hubs
             .iter()
@@ -41,7 +62,11 @@ impl Snapshot {
             .filter(|(position, hub)| choices.get(*position).is_none_or(|choice| hub.rrsets(*choice).is_none()))
             .map(|(position, hub)| Refused::unprepared(&hub.name, choices.get(position).copied()))
             .collect();
-        if refused.is_empty() { Ok(Self { generation, content, choices }) } else { Err(refused) }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let texts = Texts::of(&content, &choices, known);
+        Ok(Self { generation, content, choices, texts })
     }
 
     /// The same content with other choices: a switch.
@@ -49,7 +74,24 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::new`].
     pub fn switch(&self, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
-        Self::new(self.generation + 1, self.content.clone(), choices)
+        self.next(self.content.clone(), choices)
+    }
+
+    /// The texts, by their numbers.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> &[Arc<[u8]>] {
+        self.texts.octets()
+    }
+
+    /// The RRsets of a node; `None` for a hub that has no answer for its choice, which [`Snapshot::new`] keeps from being
+    /// published.
+    #[inline(always)]
+    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>) -> Option<Rrsets<'a>> {
+        let Some(position) = node.hub() else { return Some(node.rrsets()) };
+        match self.content.hubs.get(position as usize) {
+            Some(hub) => hub.rrsets(*self.choices.get(position as usize)?),
+            None => self.texts.rrsets(position),
+        }
     }
 }
 
@@ -102,6 +144,8 @@ pub struct Content {
     pub(super) depths: Vec<u8>,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
+    /// The hubs that are told of at a name of their own, by the number of that text.
+    pub(super) texts: Vec<About>,
     pub(super) counts: Counts,
 }
 
@@ -245,15 +289,5 @@ impl Content {
             }
         }
         None
-    }
-
-    /// The RRsets of a node under these choices; `None` for a hub that has no answer for its choice, which
-    /// [`Snapshot::new`] keeps from being published.
-    #[inline(always)]
-    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>, choices: &[Choice]) -> Option<Rrsets<'a>> {
-        match node.hub() {
-            None => Some(node.rrsets()),
-            Some(position) => self.hubs.get(position as usize)?.rrsets(*choices.get(position as usize)?),
-        }
     }
 }

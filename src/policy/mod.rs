@@ -13,6 +13,6 @@ pub use decide::{
 };
 pub use model::{
     Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
-    ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
+    ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown, text_name,
 };
 pub use read::{hub_names, read, read_beside_refused};

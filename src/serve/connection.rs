@@ -433,7 +433,7 @@ mod tests {
         let (client, server) = UnixStream::pair().unwrap();
         client.set_nonblocking(true).unwrap();
         server.set_nonblocking(true).unwrap();
-        let first = Snapshot { generation: 1, content: Arc::new(Content::default()), choices: Box::new([]) };
+        let first = Snapshot::new(1, Arc::new(Content::default()), Box::new([])).unwrap();
         let publisher = Publisher::new(first).unwrap();
         let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 } };
         let desk = Desk::new(engine, publisher.readers().reader());

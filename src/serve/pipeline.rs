@@ -146,7 +146,7 @@ mod tests {
     use crate::answer::snapshot::Content;
 
     fn snapshot(generation: u8) -> Snapshot {
-        Snapshot { generation: generation.into(), content: Arc::new(Content::default()), choices: Box::new([]) }
+        Snapshot::new(generation.into(), Arc::new(Content::default()), Box::new([])).unwrap()
     }
 
     /// Answers with the query's first octet and the generation; an odd first octet gets no response.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::cursor::Cursor;
 use super::super::refusal::{Refused, rule};
-use super::super::snapshot::Content;
+use super::super::snapshot::{Content, HubAnswers};
 use super::super::walk::{Located, MAX_STEPS};
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Policy};
@@ -83,7 +83,10 @@ impl Chain<'_> {
         let owner = node.name();
         let variants: Vec<Rrsets<'_>> = match node.hub() {
             None => vec![node.rrsets()],
-            Some(position) => self.content.hubs[position as usize].variants().collect(),
+            // A text leads nowhere.
+            Some(position) => {
+                self.content.hubs.get(position as usize).into_iter().flat_map(HubAnswers::variants).collect()
+            }
         };
         let targets = |rtype| {
             let targets = variants.iter().filter_map(move |rrsets| rrsets.of_type(rtype));

@@ -134,7 +134,7 @@ impl Server {
 }
 
 fn snapshot(generation: u64) -> Snapshot {
-    Snapshot { generation, content: Arc::new(Content::default()), choices: Box::new([]) }
+    Snapshot::new(generation, Arc::new(Content::default()), Box::new([])).unwrap()
 }
 
 /// What [`stamp`] does with a query, by the octet after its header.

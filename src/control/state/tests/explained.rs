@@ -42,3 +42,23 @@ fn ttls_that_are_not_the_usual_one_are_told() {
     );
     assert!(answer[0].starts_with("a.example.net. 30 IN "), "{answer:?}");
 }
+
+#[test]
+fn what_tells_of_a_hub_is_explained_as_it_is_answered() {
+    let (steps, answer) = explained(|hub| hub.txt = true, false, "_concierge.a.example.net.", None);
+    assert_eq!(
+        steps,
+        [
+            "a query for _concierge.a.example.net. TXT",
+            "_concierge.a.example.net. exists in the zone example.net.",
+            "it tells of the hub a.example.net. (txt = true), from the same snapshot that answers it",
+            "its TXT RRset is the answer",
+        ]
+    );
+    assert_eq!(answer, ["_concierge.a.example.net. 5 IN TXT \"region=weu epoch=1 since=1970-01-01T00:16:40Z\""]);
+    let (steps, answer) = explained(|hub| hub.txt = true, false, "_concierge.a.example.net.", Some(Rtype::A));
+    assert!(steps.last().unwrap().starts_with("it has no such type"), "{steps:?}");
+    assert_eq!(answer, [""; 0]);
+    let (steps, _) = explained(|_| {}, false, "_concierge.a.example.net.", None);
+    assert!(steps[0].ends_with("net. A") && steps[1].contains("does not exist"), "{steps:?}");
+}
