@@ -1,7 +1,6 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
 
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
@@ -12,7 +11,7 @@ use super::respond::{Outcome, ResponseLimits, Transport, respond};
 use super::snapshot::{Choice, Snapshot};
 use crate::diagnostic::Source;
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Endpoint, Failback, Hub, Policy, RegionName, WhenAllDown};
+use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName};
 use crate::zone::store::{Tree, tree_of};
 
 pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
@@ -81,23 +80,10 @@ pub(super) fn hub(owner: &str, lines: &str) -> Hub {
                 ["cname", target] => Answer::Cname(name(target)),
                 addresses => Answer::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect()),
             };
-            Endpoint { region, answer, probe: None }
+            Endpoint::new(region, answer)
         })
         .collect();
-    Hub {
-        name: name(owner),
-        ttl: Duration::from_secs(30),
-        ttl_min: Duration::from_secs(30),
-        ttl_restore: Duration::from_mins(5),
-        ttl_spread: 0,
-        txt: false,
-        dwell: Duration::from_secs(60),
-        failback: Failback::Manual,
-        when_all_down: WhenAllDown::Keep,
-        rto: None,
-        endpoints,
-        place: Source::new("zones/hubs.toml", "[hubs]").place(1..5),
-    }
+    Hub::new(name(owner), endpoints, Source::new("zones/hubs.toml", "[hubs]").place(1..5))
 }
 
 pub(super) fn policy(hubs: Vec<Hub>) -> Policy {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::change::{ChangeKind, Switch};
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Loaded};
+use super::fact::Facts;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{Moved, ReloadStatus, Switched, Totals};
@@ -24,7 +25,7 @@ use crate::answer::snapshot::{Choice, Content, What};
 use crate::dns::Name;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
+use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -41,6 +42,8 @@ pub struct Persisted {
     pub marks: Marks,
     /// The health when it last changed, by [`health_key`].
     pub health: BTreeMap<String, Health>,
+    /// What else is durable.
+    pub facts: Facts,
 }
 
 impl Persisted {
@@ -214,7 +217,7 @@ impl State {
     /// The state at the start: what the store holds, and the files. The effects make what is decided here durable and
     /// publish it; nothing is answered before.
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
-        let Persisted { roster, standings, marks, health } = persisted;
+        let Persisted { roster, standings, marks, health, facts: _ } = persisted;
         // A clock that was set back must not make a dwell of years.
         let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
@@ -414,7 +417,11 @@ pub fn health_key(target: &ProbeTarget) -> String {
 
 fn not_after(standing: Standing, now: Timestamp) -> Standing {
     let last_automatic = standing.last_automatic.map(|at| at.min(now));
-    Standing { since: standing.since.min(now), last_automatic, ..standing }
+    let recent = match standing.recent.iter().any(|switch| switch.at > now) {
+        true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
+        false => standing.recent,
+    };
+    Standing { since: standing.since.min(now), last_automatic, recent, ..standing }
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ fn probe() -> Probe {
         confirm: Duration::from_secs(1),
         fall: 3.try_into().unwrap(),
         rise: 5.try_into().unwrap(),
+        shadow: false,
     }
 }
 
@@ -66,24 +67,10 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
     let place = Place { path: Path::new("t.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
     let hub = |owner: &str| {
         let endpoints = regions.iter().map(|region| Endpoint {
-            region: RegionName::new(region),
-            answer: Answer::Cname(name(&format!("{region}.example.org."))),
             probe: Some(target(region)),
+            ..Endpoint::new(RegionName::new(region), Answer::Cname(name(&format!("{region}.example.org."))))
         });
-        let mut hub = Hub {
-            name: name(owner),
-            ttl: Duration::from_secs(30),
-            ttl_min: Duration::from_secs(30),
-            ttl_restore: Duration::from_mins(5),
-            ttl_spread: 0,
-            txt: false,
-            dwell: Duration::from_secs(60),
-            failback: Failback::Manual,
-            when_all_down: WhenAllDown::Keep,
-            rto: None,
-            endpoints: endpoints.collect(),
-            place: place.clone(),
-        };
+        let mut hub = Hub::new(name(owner), endpoints.collect(), place.clone());
         change(&mut hub);
         (name(owner), Arc::new(hub))
     };
@@ -91,6 +78,7 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
         regions: regions.iter().map(|region| (RegionName::new(region), Region::default())).collect(),
         probes: [(ProbeName::new("p"), Arc::new(probe()))].into(),
         hubs: hubs.iter().copied().map(hub).collect(),
+        ..Policy::default()
     };
     let content = compile(vec![zone()], &policy).unwrap();
     Loaded {
@@ -240,6 +228,7 @@ impl Bench {
             standings: self.state.standings().to_vec(),
             marks: self.state.marks().clone(),
             health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
+            facts: BTreeMap::new(),
         }
     }
 }
