@@ -16,6 +16,7 @@ mod hubs;
 mod names;
 mod placement;
 mod probes;
+mod texts;
 mod together;
 
 const FILE: &str = "zones/example.net.toml";
