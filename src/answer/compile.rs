@@ -27,7 +27,7 @@ pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<
         let made = hubs::compile_hub(&mut compiler, hub);
         if made && hub.txt {
             let refused = text::compile(&mut compiler, hub, policy).err();
-            compiler.refused.extend(refused);
+            compiler.refused.extend(refused.map(|refused| *refused));
         }
     }
     if compiler.refused.is_empty() {

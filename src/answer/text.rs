@@ -90,11 +90,11 @@ fn write(about: &About, choice: Option<Choice>, encoder: &mut Encoder) -> Arc<[u
 ///
 /// # Errors
 /// A rule that it would break.
-pub(super) fn compile(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -> Result<(), Refused> {
+pub(super) fn compile(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -> Result<(), Box<Refused>> {
     let name = &hub.name;
     let refused = |sentence: String, hint: &str| {
         let sentence = format!("hub {name} has `txt = true`, {sentence}");
-        Refused::new(rule::TEXT_ALONE, name, sentence).at(&hub.place).hint(hint)
+        Box::new(Refused::new(rule::TEXT_ALONE, name, sentence).at(&hub.place).hint(hint))
     };
     let content = &mut compiler.content;
     let number = content.texts.len() as u32;
