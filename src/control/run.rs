@@ -463,8 +463,7 @@ impl Loop {
                 _ if failed.is_some() => {}
                 Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
                 Effect::Publish(content, choices) => {
-                    let generation = self.parts.publisher.current().generation + 1;
-                    match Snapshot::new(generation, content, choices) {
+                    match self.parts.publisher.current().next(content, choices) {
                         Ok(snapshot) => self.parts.publisher.publish(snapshot),
                         // The content has an answer for every choice that the policy allows, and `refusal` looks at
                         // each one before: this is a defect. What is answered stays.
