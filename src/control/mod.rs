@@ -14,11 +14,13 @@
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
+//! | [`chain`] | the hashes over the audit trail | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `told` | what is said of many hubs at once | pure |
 //! | `explain` | why a name is answered as it is | pure |
+//! | [`past`] | why a hub answered what it did at a past time | pure |
 //! | [`view`] | the state as operators see it | pure |
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
@@ -29,6 +31,7 @@
 //! | [`run`] | the loop | shell |
 
 mod batch;
+pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
@@ -39,6 +42,7 @@ mod layout;
 pub mod load;
 pub mod mark;
 mod observe;
+pub mod past;
 pub mod reason;
 pub mod refusal;
 mod reload;

@@ -296,6 +296,8 @@ pub enum AuditKind {
     MarkExpired,
     /// Zones and policy were loaded anew.
     Reload,
+    /// Hubs got numbers, by which rows of the store mean them.
+    Hubs,
 }
 
 impl AuditKind {
@@ -308,6 +310,7 @@ impl AuditKind {
             Self::Unmark => "unmark",
             Self::MarkExpired => "mark-expired",
             Self::Reload => "reload",
+            Self::Hubs => "hubs",
         }
     }
 }
