@@ -12,6 +12,9 @@
 //! | [`fact`] | what else is durable: acknowledgements, planned moves, windows, notices | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
+//! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | [`moves`], `advance` | planned moves, and what drives them | pure |
+//! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
@@ -28,6 +31,7 @@
 //! | [`store`] | the embedded database | shell |
 //! | [`run`] | the loop | shell |
 
+mod advance;
 mod batch;
 pub mod change;
 pub mod clock;
@@ -35,9 +39,12 @@ pub(crate) mod commands;
 pub mod event;
 mod explain;
 pub mod fact;
+mod gates;
+pub mod known;
 mod layout;
 pub mod load;
 pub mod mark;
+pub mod moves;
 mod observe;
 pub mod reason;
 pub mod refusal;
@@ -45,12 +52,15 @@ mod reload;
 pub mod report;
 pub mod roster;
 pub mod run;
+mod safety;
 mod settle;
+mod sight;
 pub mod state;
 pub mod store;
 mod told;
 mod turn;
 pub mod view;
+mod window;
 
 pub use event::{Command, Effect, Event};
 pub use state::State;

@@ -226,6 +226,7 @@ pub fn first(
                 publisher = Some(Publisher::new(snapshot)?);
             }
             Effect::Probe { wanted, remembered } => probes = FirstProbes { wanted, remembered },
+            Effect::Gates(_) | Effect::Fence(_) => {}
             Effect::Log(line) => write(&line),
             Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
             Effect::Reply(..) => {}
@@ -471,6 +472,7 @@ impl Loop {
                     }
                 }
                 Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
+                Effect::Gates(_) | Effect::Fence(_) => {}
             }
         }
         failed.map_or(Ok(()), Err)
