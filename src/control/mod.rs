@@ -17,11 +17,13 @@
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
+//! | [`chain`] | the hashes over the audit trail | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `told` | what is said of many hubs at once | pure |
 //! | `explain` | why a name is answered as it is | pure |
+//! | [`past`] | why a hub answered what it did at a past time | pure |
 //! | [`view`] | the state as operators see it | pure |
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
@@ -33,6 +35,7 @@
 
 mod advance;
 mod batch;
+pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
@@ -46,6 +49,7 @@ pub mod load;
 pub mod mark;
 pub mod moves;
 mod observe;
+pub mod past;
 pub mod reason;
 pub mod refusal;
 mod reload;
