@@ -12,6 +12,9 @@
 //! | [`fact`] | what else is durable: acknowledgements, planned moves, windows, notices | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
+//! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | [`moves`], `advance` | planned moves, and what drives them | pure |
+//! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
@@ -31,6 +34,7 @@
 //! | [`store`] | the embedded database | shell |
 //! | [`run`] | the loop | shell |
 
+mod advance;
 mod batch;
 pub mod chain;
 pub mod change;
@@ -40,9 +44,12 @@ pub mod event;
 mod explain;
 pub mod export;
 pub mod fact;
+mod gates;
+pub mod known;
 mod layout;
 pub mod load;
 pub mod mark;
+pub mod moves;
 mod observe;
 pub mod past;
 pub mod reason;
@@ -51,12 +58,15 @@ mod reload;
 pub mod report;
 pub mod roster;
 pub mod run;
+mod safety;
 mod settle;
+mod sight;
 pub mod state;
 pub mod store;
 mod told;
 mod turn;
 pub mod view;
+mod window;
 
 pub use event::{Command, Effect, Event};
 pub use state::State;

@@ -252,7 +252,7 @@ fn a_commit_that_failed_is_not_found_later() {
             facts: vec![
                 (fact_key(), Some(Fact::of(&7).unwrap()), Some(Fact::of(&8).unwrap())),
                 (fact_key(), Some(Fact::of(&8).unwrap()), None),
-                ("move/1".parse().unwrap(), None, Some(Fact::of(&"new").unwrap())),
+                ("window/1".parse().unwrap(), None, Some(Fact::of(&"new").unwrap())),
             ],
             switch: Some(switch(Some(standing(7)), standing(8)).into()),
             named: vec![(HubId(1), Name::parse("new.x.", None).unwrap())],
@@ -271,7 +271,7 @@ fn a_commit_that_failed_is_not_found_later() {
             }
             false => {
                 assert_eq!((after.standing(&hub()).unwrap().epoch, after.marks.len(), records), (8, 0, 6));
-                assert_eq!(after.facts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["move/1"]);
+                assert_eq!(after.facts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["window/1"]);
             }
         }
     }
