@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
 use crate::config::{self, Config};
+use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Running, Senses};
@@ -83,7 +84,9 @@ impl Daemon {
         let signals = Signals::watch()?;
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
-        let (state, effects) = State::new(loaded, store.read()?, clock.now());
+        let persisted = store.read()?;
+        tell_head(&store);
+        let (state, effects) = State::new(loaded, persisted, clock.now());
         let (publisher, probes) = run::first(effects, &store)?;
         let readers = publisher.readers();
         let counters = Arc::new(Counters::default());
@@ -97,7 +100,8 @@ impl Daemon {
             false => config.health.resolvers.clone(),
         };
         let senses = Senses::start(&resolvers, probes, &clock);
-        let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
+        let (zones, keep) = (config.zones.clone(), config.audit.keep);
+        let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
         let socket = config.admin.socket.display();
@@ -154,7 +158,7 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, api, running, drain, .. } = self;
+        let Self { serving, api, running, control, drain, .. } = self;
         let (_, drained) = tokio::join!(api.stop(drain), serving.drain(drain));
         if drained.is_complete() {
             tracing::info!(event = "stop", "{drained}");
@@ -162,7 +166,19 @@ impl Daemon {
             tracing::warn!(event = "stop", "{drained}");
         }
         running.stop().await;
+        tell_head(control.store());
         tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// Says how far the audit trail has come, in a place that whoever can write the store need not be able to write.
+fn tell_head(store: &Store) {
+    match store.head() {
+        Ok((records, head)) => {
+            let told = chain::counted(records);
+            tracing::info!(event = "audit", records, %head, "the audit trail has {told}, head {head}");
+        }
+        Err(error) => tracing::warn!(event = "audit", "{error}"),
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
+//! | [`export`] | the audit trail as JSON Lines | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
@@ -42,6 +43,7 @@ pub mod clock;
 pub(crate) mod commands;
 pub mod event;
 mod explain;
+pub mod export;
 pub mod fact;
 mod gates;
 pub mod known;
