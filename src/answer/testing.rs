@@ -86,7 +86,7 @@ pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
 pub(super) fn snapshot(zones: &[Tree], hubs: Vec<Hub>) -> Snapshot {
     let policy = policy(hubs);
     let content = compile(zones.to_vec(), &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
-    Snapshot::new(1, Arc::new(content), vec![Choice::Endpoint(0); policy.hubs.len()].into()).unwrap()
+    Snapshot::new(1, Arc::new(content), vec![Choice::endpoint(0); policy.hubs.len()].into()).unwrap()
 }
 
 /// A query that is built field by field.

@@ -82,6 +82,7 @@ mod tests {
             reason: "".into(),
             last_automatic: None,
             all,
+            recent: [].into(),
         }
     }
 

@@ -9,7 +9,7 @@ mod read;
 
 pub use decide::{
     Cause, Decision, EndpointView, Hold, MarkKind, MoveRefused, Moved, Previous, Resort, Rule, Rules, Standing,
-    Waiting, decide, judge_move, preferred,
+    SwitchTime, Waiting, decide, judge_move, preferred,
 };
 pub use model::{
     Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Expectation, Failback, Fence, Gate, GateKind,

@@ -98,6 +98,14 @@ pub struct Hub {
     pub name: Name,
     /// TTL of the hub's own RRsets. Default 30 s, range 5 s to 1 d.
     pub ttl: Duration,
+    /// TTL of the hub's own RRsets while it may soon switch, or has just done so. Default `ttl`, range 5 s to `ttl`.
+    pub ttl_min: Duration,
+    /// How long the TTL stays low after the last reason for it. Default 5 min, range 0 to 1 d.
+    pub ttl_restore: Duration,
+    /// By how much of it the TTL is lower for some resolvers than for others, percent. Default 0, range 0 to 50.
+    pub ttl_spread: u8,
+    /// Whether `_concierge.NAME` has a TXT record of active region, epoch and since. Default false.
+    pub txt: bool,
     /// Least time between two automatic switches of this hub. Default 1 min, range 0 to 7 d.
     pub dwell: Duration,
     /// When a better region that comes back takes over. Default manual.
@@ -132,6 +140,10 @@ impl Hub {
         Self {
             name,
             ttl: Duration::from_secs(30),
+            ttl_min: Duration::from_secs(30),
+            ttl_restore: Duration::from_mins(5),
+            ttl_spread: 0,
+            txt: false,
             dwell: Duration::from_mins(1),
             failback: Failback::Manual,
             when_all_down: WhenAllDown::Keep,

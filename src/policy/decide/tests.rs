@@ -63,6 +63,7 @@ fn standing(active: &str, cause: Cause) -> Standing {
         reason: "".into(),
         last_automatic: None,
         all: false,
+        recent: Arc::default(),
     }
 }
 

@@ -68,9 +68,11 @@ pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problem
     check_budget(&draft.endpoints, &ttl, &rto, problems);
     draft.hub = draft.name.clone().filter(|_| name_is_good).and_then(|name| {
         policy.or(())?;
+        let ttl = ttl.or(DEFAULT_TTL)?;
         let endpoints: Vec<_> = draft.endpoints.iter().map(EndpointDraft::finish).collect();
         Some(Arc::new(Hub {
-            ttl: ttl.or(DEFAULT_TTL)?,
+            ttl,
+            ttl_min: ttl,
             dwell: dwell.or(Duration::from_mins(1))?,
             failback: failback.or(Failback::Manual)?,
             when_all_down: when_all_down.or(WhenAllDown::Keep)?,

@@ -56,7 +56,7 @@ fn server() -> (Server, Arc<Content>) {
 
 /// The snapshot of a generation answers the endpoint of its number.
 fn choosing(content: &Arc<Content>, generation: u64) -> Snapshot {
-    let endpoint = Choice::Endpoint(u16::try_from(generation).unwrap());
+    let endpoint = Choice::endpoint(u16::try_from(generation).unwrap());
     Snapshot::new(generation, content.clone(), Box::new([endpoint])).unwrap()
 }
 
