@@ -14,15 +14,17 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Public};
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Running};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::Source;
+use crate::evidence::{self, Listener};
 use crate::health::run::Probers;
 use crate::serve::Counters;
+use crate::serve::descriptors::beside;
 use crate::serve::{self, Serving};
 
 /// Why the daemon could not start, or failed.
@@ -32,6 +34,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Daemon {
     serving: Serving,
+    listener: Option<Listener>,
     api: Api,
     running: Running,
     control: Control,
@@ -97,16 +100,30 @@ impl Daemon {
             true => serving.addresses().to_vec(),
             false => config.health.resolvers.clone(),
         };
+        let public = Arc::new(evidence::Counters::default());
+        let listener = (!config.public.listen.is_empty())
+            .then(|| {
+                let connections = beside(config.limits.tcp_connections, config.public.connections);
+                let listen = config.public.listen.clone();
+                let (clock, public) = (clock.clone(), public.clone());
+                Listener::start(&Public { listen, connections }, &config.state, readers.clone(), public, move || {
+                    clock.now()
+                })
+            })
+            .transpose()?;
+        for address in listener.iter().flat_map(Listener::addresses) {
+            tracing::info!(event = "listen", %address, "public HTTP on {address}");
+        }
         let (observed, observations) = run::observations();
         let now = clock.clone();
         let mut probers = Probers::start(&resolvers, observed, move || now.now());
         probers.update(probes.wanted, probes.remembered);
         let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
         let (control, running) = run::start(parts, probers, observations)?;
-        let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
+        let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, api, running, control, readers, drain: config.limits.drain, signals })
+        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals })
     }
 
     /// The addresses that are answered on, port 0 resolved.
@@ -158,8 +175,13 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, api, running, drain, .. } = self;
-        let (_, drained) = tokio::join!(api.stop(drain), serving.drain(drain));
+        let Self { serving, listener, api, running, drain, .. } = self;
+        let public = async {
+            if let Some(listener) = listener {
+                listener.stop(drain).await;
+            }
+        };
+        let (_, (), drained) = tokio::join!(api.stop(drain), public, serving.drain(drain));
         if drained.is_complete() {
             tracing::info!(event = "stop", "{drained}");
         } else {
