@@ -17,12 +17,11 @@ use crate::answer::publish::Readers;
 use crate::config::{self, Config, Public};
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
-use crate::control::run::{self, Control, Parts, Running};
+use crate::control::run::{self, Control, Parts, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::Source;
 use crate::evidence::{self, Listener};
-use crate::health::run::Probers;
 use crate::serve::Counters;
 use crate::serve::descriptors::beside;
 use crate::serve::{self, Serving};
@@ -101,25 +100,10 @@ impl Daemon {
             false => config.health.resolvers.clone(),
         };
         let public = Arc::new(evidence::Counters::default());
-        let listener = (!config.public.listen.is_empty())
-            .then(|| {
-                let connections = beside(config.limits.tcp_connections, config.public.connections);
-                let listen = config.public.listen.clone();
-                let (clock, public) = (clock.clone(), public.clone());
-                Listener::start(&Public { listen, connections }, &config.state, readers.clone(), public, move || {
-                    clock.now()
-                })
-            })
-            .transpose()?;
-        for address in listener.iter().flat_map(Listener::addresses) {
-            tracing::info!(event = "listen", %address, "public HTTP on {address}");
-        }
-        let (observed, observations) = run::observations();
-        let now = clock.clone();
-        let mut probers = Probers::start(&resolvers, observed, move || now.now());
-        probers.update(probes.wanted, probes.remembered);
+        let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
+        let senses = Senses::start(&resolvers, probes, &clock);
         let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
-        let (control, running) = run::start(parts, probers, observations)?;
+        let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
@@ -190,6 +174,26 @@ impl Daemon {
         running.stop().await;
         tracing::info!(event = "stop", "stopped");
     }
+}
+
+/// Starts the public listener, if it has an address.
+fn listen_publicly(
+    config: &Config,
+    readers: Readers,
+    clock: &Clock,
+    counters: &Arc<evidence::Counters>,
+) -> std::io::Result<Option<Listener>> {
+    if config.public.listen.is_empty() {
+        return Ok(None);
+    }
+    let connections = beside(config.limits.tcp_connections, config.public.connections);
+    let public = Public { connections, ..config.public.clone() };
+    let clock = clock.clone();
+    let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
+    for address in listener.addresses() {
+        tracing::info!(event = "listen", %address, "public HTTP on {address}");
+    }
+    Ok(Some(listener))
 }
 
 /// Reads and checks a configuration file.
