@@ -337,7 +337,9 @@ async fn reload(
 
 async fn metrics(State(shared): State<Shared>) -> Answer {
     let counters = shared.counters.clone();
-    let text = look(&shared, move |view| Ok(metrics::render(view.status(), counters.totals()))).await?;
+    let store = shared.control.store().clone();
+    let page = move |view: View| Ok(metrics::render(view.status(), counters.totals(), store.reach().ok()));
+    let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
