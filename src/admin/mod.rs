@@ -61,6 +61,7 @@ use crate::control::mark::MarkTarget;
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::dns::{Name, Rtype};
+use crate::evidence;
 use crate::serve::Counters;
 
 /// No request needs a longer body.
@@ -73,6 +74,7 @@ const LONGEST_TEXT: usize = 500;
 struct Shared {
     control: Control,
     counters: Arc<Counters>,
+    public: Arc<evidence::Counters>,
     /// Held while a status or a page of metrics is made: one at a time, for each takes a processor and much memory where
     /// there are many hubs. The next one waits, commands do not.
     looking: Arc<tokio::sync::Mutex<()>>,
@@ -106,10 +108,16 @@ impl Api {
 ///
 /// # Errors
 /// Names the socket, and says when another daemon listens on it.
-pub async fn start(path: &Path, control: Control, counters: Arc<Counters>, more: Router) -> std::io::Result<Api> {
+pub async fn start(
+    path: &Path,
+    control: Control,
+    counters: Arc<Counters>,
+    public: Arc<evidence::Counters>,
+    more: Router,
+) -> std::io::Result<Api> {
     let listener = bind(path).await?;
     let (looking, verifying) = (Arc::default(), Arc::default());
-    let app = router(Shared { control, counters, looking, verifying }).merge(more);
+    let app = router(Shared { control, counters, public, looking, verifying }).merge(more);
     let app = app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json));
     let app = app.into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -336,9 +344,12 @@ async fn reload(
 }
 
 async fn metrics(State(shared): State<Shared>) -> Answer {
-    let counters = shared.counters.clone();
+    let (counters, public) = (shared.counters.clone(), shared.public.clone());
     let store = shared.control.store().clone();
-    let page = move |view: View| Ok(metrics::render(view.status(), counters.totals(), store.reach().ok()));
+    let page = move |view: View| {
+        let audit = store.reach().ok();
+        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit))
+    };
     let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())

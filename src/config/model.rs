@@ -17,6 +17,8 @@ pub struct Config {
     pub limits: Limits,
     /// The operators' API.
     pub admin: Admin,
+    /// What devices and back ends may ask over HTTP.
+    pub public: Public,
     /// What the probers need to know of this machine.
     pub health: HealthConfig,
     /// The audit trail.
@@ -61,6 +63,16 @@ pub struct Limits {
 pub struct Admin {
     /// The Unix socket; only its owner may connect (mode 0600). Default `admin.sock` in the state folder.
     pub socket: PathBuf,
+}
+
+/// What devices, back ends and traffic managers may ask over HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Public {
+    /// Addresses of the read-only listener. Default none, which is off. Port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Connections open at once, all addresses together. Default 10,000, range 16 to 1,000,000; fewer where the process
+    /// may not open as many files. Nine tenths of them may wait for a switch.
+    pub connections: u32,
 }
 
 /// What the probers need to know of this machine.

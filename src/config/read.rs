@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::units::{micros, octets};
-use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat};
+use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -66,6 +66,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let listen = section(&mut root, "listen", problems, read_listen);
     let limits = section(&mut root, "limits", problems, read_limits);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
+    let public = section(&mut root, "public", problems, read_public);
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
     let log = section(&mut root, "log", problems, read_log);
@@ -76,6 +77,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         listen: listen?,
         limits: limits?,
         admin: admin?,
+        public: public?,
         health: health?,
         audit: audit?,
         log: log?,
@@ -150,6 +152,12 @@ fn read_admin(table: &mut Table<'_>, state: Option<&Path>, problems: &mut Vec<Di
         Some(path)
     });
     Some(Admin { socket: socket.optional()?.or_else(|| Some(state?.join(SOCKET)))? })
+}
+
+fn read_public(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Public> {
+    let listen = table.setting("listen", problems, |value, problems| socket_addresses(value, None, problems));
+    let connections = table.setting("connections", problems, |value, problems| value.integer(16..=1_000_000, problems));
+    Some(Public { listen: listen.or(Vec::new())?, connections: narrow(connections.or(10_000))? })
 }
 
 fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<HealthConfig> {

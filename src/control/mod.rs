@@ -13,7 +13,7 @@
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
-//! | [`moves`], `advance` | planned moves, and what drives them | pure |
+//! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
@@ -35,6 +35,7 @@
 //! | [`run`] | the loop | shell |
 
 mod advance;
+mod asks;
 mod batch;
 pub mod chain;
 pub mod change;

@@ -149,10 +149,8 @@ impl State {
                 HoldStatus { wanted: wanted.clone(), waiting, since: hold.since, until: hold.until, reason }
             }),
             gates: hub.gates.iter().zip(&at.gates).map(|(used, gate)| self.gate_status(at, used, *gate, now)).collect(),
-            planned: planned.map(|planned| MoveStatus {
-                sentence: self.move_sentence(hub, planned, now),
-                planned: planned.clone(),
-            }),
+            planned: planned
+                .map(|planned| MoveStatus { sentence: planned.sentence(hub, now), planned: planned.clone() }),
             pinned: self.is_pinned(at),
             budget: standing.and_then(|standing| budget_status(at, standing, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
