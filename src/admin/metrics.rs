@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::control::chain::Reach;
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
 use crate::evidence;
 use crate::health::Health;
@@ -19,9 +20,9 @@ use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: Status, totals: Totals, public: evidence::Totals) -> String {
+pub fn render(status: Status, totals: Totals, public: evidence::Totals, audit: Option<Reach>) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status, totals, public }));
+    registry.register_collector(Box::new(Page { status, totals, public, audit }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -33,6 +34,8 @@ struct Page {
     status: Status,
     totals: Totals,
     public: evidence::Totals,
+    /// `None` when the store could not be read.
+    audit: Option<Reach>,
 }
 
 /// One sample: its labels and its value.
@@ -232,6 +235,11 @@ impl Page {
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
         writer.gauge("snapshot_generation", "Publications so far", self.status.generation as f64)?;
         writer.gauge("start_timestamp_seconds", "When the daemon started", seconds(self.status.started))?;
+        if let Some(Reach { first, records, .. }) = self.audit {
+            writer.counter("audit_records", "Audit records ever written", records)?;
+            let first = first.map_or(1.0, |first| first.sequence as f64);
+            writer.gauge("audit_first_record", "First audit record that was not removed for its age", first)?;
+        }
         writer.gauge("marks", "Marks that hold", self.status.marks.len() as f64)?;
         writer.gauge("probers", "Probers that run", probers.running as f64)?;
         writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;

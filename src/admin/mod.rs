@@ -345,8 +345,12 @@ async fn reload(
 
 async fn metrics(State(shared): State<Shared>) -> Answer {
     let (counters, public) = (shared.counters.clone(), shared.public.clone());
-    let text =
-        look(&shared, move |view| Ok(metrics::render(view.status(), counters.totals(), public.totals()))).await?;
+    let store = shared.control.store().clone();
+    let page = move |view: View| {
+        let audit = store.reach().ok();
+        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit))
+    };
+    let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
