@@ -15,6 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
 use crate::config::{self, Config, Public};
+use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Running, Senses};
@@ -86,7 +87,9 @@ impl Daemon {
         let signals = Signals::watch()?;
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
-        let (state, effects) = State::new(loaded, store.read()?, clock.now());
+        let persisted = store.read()?;
+        tell_head(&store);
+        let (state, effects) = State::new(loaded, persisted, clock.now());
         let (publisher, probes) = run::first(effects, &store)?;
         let readers = publisher.readers();
         let counters = Arc::new(Counters::default());
@@ -102,7 +105,8 @@ impl Daemon {
         let public = Arc::new(evidence::Counters::default());
         let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
         let senses = Senses::start(&resolvers, probes, &clock);
-        let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
+        let (zones, keep) = (config.zones.clone(), config.audit.keep);
+        let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
         let socket = config.admin.socket.display();
@@ -159,7 +163,7 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, listener, api, running, drain, .. } = self;
+        let Self { serving, listener, api, running, control, drain, .. } = self;
         let public = async {
             if let Some(listener) = listener {
                 listener.stop(drain).await;
@@ -172,7 +176,19 @@ impl Daemon {
             tracing::warn!(event = "stop", "{drained}");
         }
         running.stop().await;
+        tell_head(control.store());
         tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// Says how far the audit trail has come, in a place that whoever can write the store need not be able to write.
+fn tell_head(store: &Store) {
+    match store.head() {
+        Ok((records, head)) => {
+            let told = chain::counted(records);
+            tracing::info!(event = "audit", records, %head, "the audit trail has {told}, head {head}");
+        }
+        Err(error) => tracing::warn!(event = "audit", "{error}"),
     }
 }
 

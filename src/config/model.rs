@@ -21,6 +21,8 @@ pub struct Config {
     pub public: Public,
     /// What the probers need to know of this machine.
     pub health: HealthConfig,
+    /// The audit trail.
+    pub audit: Audit,
     /// What is logged and how.
     pub log: Log,
 }
@@ -78,6 +80,13 @@ pub struct Public {
 pub struct HealthConfig {
     /// Recursive resolvers asked for the addresses of CNAME targets. Default none: those of `/etc/resolv.conf`.
     pub resolvers: Vec<SocketAddr>,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// How long its records are kept. Default for ever; range 1 d to 100 years of 365 days.
+    pub keep: Option<Duration>,
 }
 
 /// What is logged and how; always to standard error.

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -26,7 +27,7 @@ fn check(text: &str, expected: &[&str]) {
 /// Every key of the reader, found by asking each table for a key that there is not.
 fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for table in ["", "listen", "limits", "admin", "public", "health", "log"] {
+    for table in ["", "listen", "limits", "admin", "public", "health", "audit", "log"] {
         let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
         let (_, problems) = read_text(&text);
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
@@ -79,6 +80,7 @@ fn every_line_of_the_reference_that_is_commented_out_loads() {
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
     assert_eq!((config.health.resolvers.len(), config.public.listen.len()), (2, 1));
+    assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
 }
 
 #[test]
@@ -125,7 +127,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `admin`, `public`, `health`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `admin`, `public`, `health`, `audit`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(
@@ -232,6 +234,10 @@ fn mistakes_are_named() {
     check(
         "limits.tcp_idle = \"11m\"",
         &["1:19: error: `tcp_idle` is \"11m\", expected 1s to 10m (hint: write at most \"10m\")"],
+    );
+    check(
+        "audit.keep = \"12h\"",
+        &["1:14: error: `keep` is \"12h\", expected 1d to 36500d (hint: write at least \"1d\")"],
     );
     check(
         "limits.drain = \"5 s\"",
