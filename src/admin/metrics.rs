@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
 use crate::health::Health;
+use crate::serve::resolvers::{BOUNDS, Comebacks};
 use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
@@ -75,6 +76,7 @@ impl Collector for Page {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.queries(&mut writer)?;
+        self.resolvers(&mut writer)?;
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.daemon(&mut writer)
@@ -127,6 +129,18 @@ impl Page {
             self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    fn resolvers(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Comebacks { returned, late_tenths, displaced } = self.totals.comebacks;
+        let on_time = [(0.0, returned.on_time)];
+        // The encoder's word for no bound.
+        let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+        let buckets: Vec<(f64, u64)> = on_time.into_iter().chain(bounds.zip(returned.late)).collect();
+        let help = "How long after the end of their TTL sampled resolvers came back after a switch";
+        let mut encoder = writer.0.encode_descriptor("resolver_overrun_seconds", help, None, MetricType::Histogram)?;
+        encoder.encode_histogram::<[(&str, &str); 0]>(late_tenths as f64 / 10.0, returned.total(), &buckets, None)?;
+        writer.counter("resolvers_displaced", "Sampled resolvers that there was no place for, or no longer", displaced)
     }
 
     fn hubs(&self, writer: &mut Writer<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@
 //! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
 //! | `POST /v1/hubs/HUB/failover` | makes a region active |
 //! | `POST /v1/hubs/HUB/failback` | makes the preferred region active |
+//! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `GET /v1/history?subject=&limit=` | the audit trail, newest first |
 //! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
 //! | `GET /metrics` | OpenMetrics text |
@@ -25,6 +26,7 @@
 
 pub mod metrics;
 pub mod request;
+pub mod resolvers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -145,6 +147,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .route("/v1/hubs/{hub}/failover", post(failover))
         .route("/v1/hubs/{hub}/failback", post(failback))
+        .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
         .route("/v1/history", get(history))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))

@@ -19,6 +19,8 @@ pub struct Config {
     pub admin: Admin,
     /// What the probers need to know of this machine.
     pub health: HealthConfig,
+    /// What is noted of those who ask.
+    pub statistics: Statistics,
     /// What is logged and how.
     pub log: Log,
 }
@@ -66,6 +68,13 @@ pub struct Admin {
 pub struct HealthConfig {
     /// Recursive resolvers asked for the addresses of CNAME targets. Default none: those of `/etc/resolv.conf`.
     pub resolvers: Vec<SocketAddr>,
+}
+
+/// What is noted of those who ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
+    pub resolvers: u32,
 }
 
 /// What is logged and how; always to standard error.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::units::{micros, octets};
-use super::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
+use super::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat, Statistics};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -66,6 +66,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let limits = section(&mut root, "limits", problems, read_limits);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
     let health = section(&mut root, "health", problems, read_health);
+    let statistics = section(&mut root, "statistics", problems, read_statistics);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
     Some(Config {
@@ -75,6 +76,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         limits: limits?,
         admin: admin?,
         health: health?,
+        statistics: statistics?,
         log: log?,
     })
 }
@@ -153,6 +155,11 @@ fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let resolvers =
         table.setting("resolvers", problems, |value, problems| socket_addresses(value, Some(DNS_PORT), problems));
     Some(HealthConfig { resolvers: resolvers.or(Vec::new())? })
+}
+
+fn read_statistics(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Statistics> {
+    let resolvers = table.setting("resolvers", problems, |value, problems| value.integer(0..=1024, problems));
+    Some(Statistics { resolvers: narrow(resolvers.or(8))? })
 }
 
 fn read_log(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Log> {
