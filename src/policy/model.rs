@@ -251,8 +251,16 @@ impl GateKind {
 /// A program and its arguments; no shell is between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
-    /// The program, an absolute path or relative to the policy file's folder, and its arguments; at least one.
+    /// The program and its arguments; at least one. The program is a path with a `/` in it: absolute, or seen from where
+    /// the daemon was started.
     pub command: Vec<String>,
+}
+
+impl Exec {
+    /// The path of the program.
+    pub fn program(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
+    }
 }
 
 /// An HTTP request, and what its response has to be.
