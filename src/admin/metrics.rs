@@ -134,8 +134,7 @@ impl Page {
     fn resolvers(&self, writer: &mut Writer<'_>) -> fmt::Result {
         let Comebacks { returned, late_tenths, displaced } = self.totals.comebacks;
         let on_time = [(0.0, returned.on_time)];
-        // The encoder's word for no bound.
-        let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::MAX]);
+        let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = on_time.into_iter().chain(bounds.zip(returned.late)).collect();
         let help = "How long after the end of their TTL sampled resolvers came back after a switch";
         let mut encoder = writer.0.encode_descriptor("resolver_overrun_seconds", help, None, MetricType::Histogram)?;
