@@ -110,7 +110,7 @@ impl Workers {
                 table: Table::default(),
                 queue: VecDeque::new(),
                 newcomers: Vec::new(),
-                desk: Desk::new(service.engine, readers.reader()),
+                desk: Desk::new(service.engine, readers.reader(), service.counters.clone()),
                 burst: Burst::default(),
                 drain: None,
             };
