@@ -125,6 +125,7 @@ impl State {
                         started: turn.now,
                         last: None,
                         failing: None,
+                        confirmed: false,
                         last_good: None,
                         stalled: false,
                     }

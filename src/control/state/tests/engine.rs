@@ -288,7 +288,40 @@ fn a_failure_is_believed_once_a_reference_was_reached_after_it() {
         bench.status().hubs[0].hold.as_ref().unwrap().reason
     );
     bench.pass(1).see("ref", true);
+    assert_eq!(bench.active(), "weu 1, weu 1", "weu may be well again, as the network is");
+    bench.pass(1).see("weu", false);
     assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+/// A cut that ends before it was noticed as one.
+#[test]
+fn a_short_cut_of_this_node_moves_nothing() {
+    let mut bench = with_reference();
+    bench.see("ref", true).pass(1);
+    bench.see("weu", false).pass(1).see("weu", false).pass(1).see("weu", false).pass(1);
+    bench.see("weu", true).see("ref", true);
+    assert_eq!(bench.active(), "weu 1, weu 1", "it was good when it was last asked");
+    bench.see("weu", false).see("ref", true).see("weu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2", "and now it is not");
+}
+
+/// Regions were found down in the cut before it was known for one; what rises first afterwards does not take over.
+#[test]
+fn a_cut_of_this_node_moves_nothing_when_it_is_over() {
+    let mut bench = with_reference();
+    bench.see("ref", true).pass(1).verdict("weu", false).pass(1).see("ref", false).pass(1).see("neu", false).pass(60);
+    assert!(bench.status().sight.blind);
+    bench.see("ref", true);
+    assert_eq!(bench.active(), "weu 1, weu 1", "nothing was seen of weu since the cut");
+    bench.see("neu", true).verdict("weu", true);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+
+    let mut bench = with_reference();
+    bench.see("ref", true).pass(1).verdict("weu", false).verdict("neu", false).pass(1).see("ref", false).pass(60);
+    bench.see("ref", true).verdict("neu", true);
+    assert_eq!(bench.active(), "weu 1, weu 1", "weu is only asked later");
+    bench.see("weu", false).pass(1).see("ref", true).see("weu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2", "it was not only the cut");
 }
 
 #[test]
