@@ -2,24 +2,50 @@
 
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path as UrlPath, Query, State};
-use axum::routing::{delete, post};
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 
-use super::request::{AckRequest, ApproveRequest, AuthorAndReason, MoveRequest, ReasonRequest};
-use super::{Answer, Body, Peer, Shared, bad, command, owner, who, why};
+use super::request::{
+    AckRequest, ApproveRequest, AuthorAndReason, ForeseeQuery, MoveRequest, PlanQuery, ReasonRequest,
+};
+use super::{Answer, Body, Peer, Shared, bad, command, look, marked, owner, who, why};
 use crate::control::event::Command;
 use crate::control::moves::MoveOptions;
 use crate::policy::GateName;
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
+        .route("/v1/hubs/{hub}/plan", get(plan))
         .route("/v1/hubs/{hub}/failover", post(failover))
         .route("/v1/hubs/{hub}/failback", post(failback))
         .route("/v1/hubs/{hub}/approve", post(approve))
-        .route("/v1/hubs/{hub}/move", delete(cancel))
+        .route("/v1/hubs/{hub}/move", get(progress).delete(cancel))
         .route("/v1/hubs/{hub}/gates/{gate}", post(ack))
         .route("/v1/hubs/{hub}/acknowledge", post(acknowledge))
         .route("/v1/windows/{id}", delete(close))
+        .route("/v1/foresee/{*target}", get(foresee))
+}
+
+async fn plan(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>, Query(query): Query<PlanQuery>) -> Answer {
+    let PlanQuery { to, epoch, at, until, now, force, break_glass } = query;
+    let options = MoveOptions { epoch, at, until, now, force, break_glass: break_glass.map(why).transpose()? };
+    let hub = owner(&hub)?;
+    look(&shared, move |view| Ok(Json(view.plan(&hub, to.as_ref(), &options, None)?).into_response())).await
+}
+
+async fn progress(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>) -> Answer {
+    let hub = owner(&hub)?;
+    look(&shared, move |view| Ok(Json(view.progress(&hub)?).into_response())).await
+}
+
+async fn foresee(
+    State(shared): State<Shared>,
+    UrlPath(target): UrlPath<String>,
+    Query(ForeseeQuery { kind }): Query<ForeseeQuery>,
+) -> Answer {
+    let target = marked(&target)?;
+    look(&shared, move |view| Ok(Json(view.foresee(&target, kind)?).into_response())).await
 }
 
 fn options(request: &MoveRequest) -> Result<MoveOptions, super::Problem> {

@@ -116,7 +116,7 @@ impl State {
         Ok(Pending::Moved { summary, changed: true })
     }
 
-    fn check_times(&self, hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
+    pub(super) fn check_times(&self, hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
         let (earliest, until) = (earliest(hub, options, now), options.until);
         if let Some(until) = until.filter(|until| *until < earliest) {
             let sentence = format!("it cannot switch before {earliest}, and is to be given up at {until}");
@@ -535,7 +535,7 @@ impl State {
 }
 
 /// Whether the operator has said to go on all the same.
-fn overridden(objection: &Objection, options: &MoveOptions) -> bool {
+pub(super) fn overridden(objection: &Objection, options: &MoveOptions) -> bool {
     match objection.is_safety() {
         true => options.break_glass.is_some(),
         false => options.force,

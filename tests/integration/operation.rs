@@ -494,7 +494,7 @@ fn metrics_show_hubs_endpoints_switches_and_loads() {
     assert_eq!(first["concierge_zone_serial{zone=\"example.net.\"}"], 1.0);
     assert_eq!(first["concierge_load_ok"], 1.0);
 
-    up.site.ok(&["failover", HUB, "--to", "northeurope", "--reason", "drill"]);
+    up.site.ok(&["failover", HUB, "--to", "northeurope", "--now", "--yes", "--detach", "--reason", "drill"]);
     up.site.ok(&["mark", "northeurope", "drain", "--reason", "and back"]);
     up.neu = None;
     assert!(up.measures("northeurope", "down"));

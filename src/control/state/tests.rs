@@ -511,5 +511,6 @@ fn a_reload_keeps_health_epochs_and_answers() {
 mod engine;
 mod faults;
 mod many;
+mod plan;
 mod random;
 mod words;

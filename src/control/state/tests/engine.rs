@@ -19,32 +19,32 @@ fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
     loaded
 }
 
-fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
+pub(super) fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
     let mut bench = Bench::started(policy(change, hub), Persisted::default(), START);
     bench.verdict("weu", true).verdict("neu", true);
     bench
 }
 
-fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
+pub(super) fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
     let (interval, timeout, max_age) = (Duration::from_secs(30), Duration::from_secs(5), Duration::from_secs(120));
     let name = GateName::new(name);
     (name.clone(), Arc::new(Gate { name, kind, interval, timeout, max_age }))
 }
 
-fn used(gate: &str, on_shut: OnShut) -> GateUse {
+pub(super) fn used(gate: &str, on_shut: OnShut) -> GateUse {
     GateUse { gate: GateName::new(gate), on_failover: true, on_failback: false, to: None, on_shut }
 }
 
-fn exec() -> GateKind {
+pub(super) fn exec() -> GateKind {
     GateKind::Exec(Exec { command: vec!["check".into()] })
 }
 
-fn failover(to: &str, options: MoveOptions) -> Command {
+pub(super) fn failover(to: &str, options: MoveOptions) -> Command {
     Command::Failover { hub: name(A), to: RegionName::new(to), options, reason: "drill".into() }
 }
 
 impl Bench {
-    fn evidence(&mut self, gate: &str, open: bool) {
+    pub(super) fn evidence(&mut self, gate: &str, open: bool) {
         let sentence = if open { "in step" } else { "412 identities are missing" };
         let evidence = Evidence { gate: GateName::new(gate), at: self.now, open, sentence: sentence.into() };
         self.event(Event::Gate(evidence));
@@ -62,7 +62,7 @@ impl Bench {
         hold.map(|hold| format!("{}: {}", hold.waiting, hold.reason)).unwrap_or_default()
     }
 
-    fn stage(&self) -> &'static str {
+    pub(super) fn stage(&self) -> &'static str {
         let id = self.state.roster.id(&name(A)).unwrap();
         self.state.known.moves.get(&id).map_or("none", |planned| planned.stage.word())
     }
@@ -304,7 +304,7 @@ fn marks_work_while_no_reference_is_reached() {
     assert!(bench.log.iter().any(|line| line.starts_with("this node sees again")), "{:?}", bench.log);
 }
 
-fn adaptive(hub: &mut Hub) {
+pub(super) fn adaptive(hub: &mut Hub) {
     hub.ttl_min = Duration::from_secs(5);
     hub.ttl_restore = Duration::from_secs(300);
 }
