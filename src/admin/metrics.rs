@@ -13,15 +13,16 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
+use crate::evidence;
 use crate::health::Health;
 use crate::policy::Waiting;
 use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: Status, totals: Totals) -> String {
+pub fn render(status: Status, totals: Totals, public: evidence::Totals) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status, totals }));
+    registry.register_collector(Box::new(Page { status, totals, public }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -32,6 +33,7 @@ pub fn render(status: Status, totals: Totals) -> String {
 struct Page {
     status: Status,
     totals: Totals,
+    public: evidence::Totals,
 }
 
 /// One sample: its labels and its value.
@@ -76,6 +78,7 @@ impl Collector for Page {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.queries(&mut writer)?;
+        self.public(&mut writer)?;
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.gates(&mut writer)?;
@@ -129,6 +132,21 @@ impl Page {
             self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    fn public(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let responses: Vec<Sample<'_>> = self
+            .public
+            .responses
+            .iter()
+            .map(|(route, class, count)| (vec![("route", *route), ("status", *class)], *count as f64))
+            .collect();
+        writer.counters("public_responses", "Responses of the public listener, by class of status", &responses)?;
+        let public = &self.public;
+        writer.counter("public_accepted", "Connections that the public listener accepted", public.accepted)?;
+        writer.counter("public_refused", "Connections closed at the limit of the public listener", public.refused)?;
+        writer.gauge("public_connections", "Connections open at the public listener", public.connections as f64)?;
+        writer.gauge("public_waiting", "Requests and streams that wait for a switch", public.waiting as f64)
     }
 
     fn hubs(&self, writer: &mut Writer<'_>) -> fmt::Result {

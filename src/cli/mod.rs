@@ -157,6 +157,8 @@ pub fn run() -> ExitCode {
         Subcommands::Cancel(cancel) => asked(&common, async |client| cancel.run(client, &common).await),
         Subcommands::Gate(gate) => asked(&common, async |client| gate.run(client, &common).await),
         Subcommands::Acknowledge(acknowledge) => asked(&common, async |client| acknowledge.run(client, &common).await),
+        // An export is verified without a daemon.
+        Subcommands::History(history) if history.of_file() => history.verify_file(&common),
         Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
         Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),
     };

@@ -8,7 +8,7 @@ use super::change::Switch;
 use super::fact::{Fact, FactKey};
 use super::mark::{Mark, MarkTarget};
 use super::moves::MoveOptions;
-use super::report::{AuditRecord, Moved};
+use super::report::{AuditKind, AuditRecord, Moved};
 use super::roster::HubId;
 use crate::answer::snapshot::{Choice, Content};
 use crate::dns::Name;
@@ -229,7 +229,41 @@ impl Commit {
 
     /// Everything that the audit trail says of it; the store gives the numbers.
     pub fn records(&self) -> impl Iterator<Item = AuditRecord> {
-        self.audit.iter().cloned().chain(self.switch.iter().flat_map(|switch| switch.records()))
+        let switched = self.switch.iter().flat_map(|switch| switch.records());
+        self.naming().into_iter().chain(self.audit.iter().cloned()).chain(switched)
+    }
+
+    /// What the audit trail says of the hubs that are seen for the first time, before it says anything else of them. It
+    /// was when they got their first region, and whoever brought that about.
+    pub fn naming(&self) -> Option<AuditRecord> {
+        let (first, more) = self.named.split_first()?;
+        let at = self.switch.as_ref().map(|switch| switch.at).or(self.audit.first().map(|record| record.at));
+        let author = self.switch.as_ref().map_or_else(Author::daemon, |switch| switch.author.clone());
+        Some(naming(at.unwrap_or_default(), author, &first.1, more.len()))
+    }
+}
+
+/// An audit record of hubs that get a number: `first` and so many `others`.
+pub(super) fn naming(at: Timestamp, author: Author, first: &Name, others: usize) -> AuditRecord {
+    let subject = match others {
+        0 => first.to_string(),
+        _ => super::reason::many(others + 1, "hub"),
+    };
+    let reason = match others {
+        0 => "every record from here on may mean it by its number".into(),
+        _ => format!("{first} and {others} others: every record from here on may mean them by their numbers"),
+    };
+    AuditRecord {
+        sequence: 0,
+        at,
+        kind: AuditKind::Hubs,
+        subject,
+        author: author.name,
+        origin: author.origin,
+        epoch: None,
+        before: None,
+        after: None,
+        reason,
     }
 }
 

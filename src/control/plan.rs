@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::advance::{APPROVAL, earliest, overridden, ramp};
+use super::asks::{APPROVAL, check_times};
 use super::event::{Author, Command, CommandError, Effect, Event, ReplyTo};
 use super::layout::HubAt;
 use super::mark::MarkTarget;
-use super::moves::MoveOptions;
+use super::moves::{MoveOptions, earliest, overridden, ramp};
 use super::report::{BudgetStatus, EndpointStatus, GateStatus, HubStatus, MoveStatus, Switched};
 use super::state::State;
 use super::turn::Turn;
@@ -298,7 +298,7 @@ impl State {
             Ok(Moved::To(_)) => match open {
                 Some(open) if open.planned.to != region => Err(format!("{}; cancel it first", open.sentence)),
                 Some(_) => Ok(Outcome::Begins),
-                None => self.check_times(hub, options, now).map_err(|error| error.to_string()).and_then(|()| {
+                None => check_times(hub, options, now).map_err(|error| error.to_string()).and_then(|()| {
                     let later = options.at.is_some_and(|at| at > now);
                     let left: Vec<_> = objections.iter().filter(|objection| !objection.overridden).collect();
                     let waits = options.until.is_some() && found.iter().all(|objection| !objection.is_safety());

@@ -152,14 +152,19 @@ impl State {
         self.holds = Arc::new(holds.collect());
         self.all_down = Arc::new(self.all_down.iter().filter_map(position).collect::<BTreeSet<u32>>());
         let mut good_since = vec![None; layout.endpoints.len()];
+        let mut shadow_falls = BTreeMap::new();
         for (was, (_, at)) in (0..before.hubs.len() as u32).filter_map(|known| hub(&known)) {
             for (endpoint, known) in before.endpoints_of(was).iter().zip(was.endpoints()) {
                 let region = &before.regions[endpoint.region as usize];
                 if let Some(now) = at.hub.position(region) {
                     good_since[at.endpoints().start + now] = self.good_since[known];
+                    if let Some(falls) = self.shadow_falls.get(&(known as u32)) {
+                        shadow_falls.insert((at.endpoints().start + now) as u32, falls.clone());
+                    }
                 }
             }
         }
         self.good_since = Arc::new(good_since);
+        self.shadow_falls = Arc::new(shadow_falls);
     }
 }

@@ -448,6 +448,8 @@ pub enum AuditKind {
     Health,
     /// A region was told that it is no longer active, or could not be.
     Fence,
+    /// Hubs got numbers, by which rows of the store mean them.
+    Hubs,
 }
 
 impl AuditKind {
@@ -468,6 +470,7 @@ impl AuditKind {
             Self::Blind => "blind",
             Self::Health => "health",
             Self::Fence => "fence",
+            Self::Hubs => "hubs",
         }
     }
 }

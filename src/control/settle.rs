@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::advance::budget_sentence;
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
 use super::layout::{EndpointAt, HubAt};
@@ -346,7 +345,7 @@ impl State {
                 format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
             }),
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
-            Waiting::Budget => Some(budget_sentence(&at.hub)),
+            Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
             _ => None,
         };

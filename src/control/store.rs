@@ -13,31 +13,50 @@
 //! failed while it was being made durable may have reached the disk all the same; its caller was told that nothing was
 //! changed, so it is taken back before anything else is written.
 
+mod export;
 mod history;
 mod migrate;
+mod retain;
 mod sheets;
+mod snapshot;
 mod tables;
+mod trail;
+mod verify;
+
+pub use self::export::Export;
+pub use self::retain::Retained;
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
-use redb::{Database, DatabaseError};
+use redb::{Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
+use self::history::Search;
+use self::retain::Plan;
 use self::sheets::{MOST_RECORDS, Sheets};
+use self::snapshot::Snapshot;
 use self::tables::Cause;
-use super::event::Commit;
+use super::chain::{Hash, Kept, Reach, Verification};
+use super::event::{Author, Commit, naming};
+use super::past::{Before, Need, Past, PastExplanation};
 use super::report::AuditRecord;
 use super::state::Persisted;
-use crate::policy::Standing;
+use crate::dns::Name;
+use crate::policy::{RegionName, Standing};
+use crate::time::Timestamp;
 
 /// The embedded database.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     opener: Opener,
-    /// `None` after a failure, until it is opened anew. Whoever reads or writes holds the lock for reading.
+    /// `None` after a failure, until it is opened anew. Whoever writes, or begins to read, holds the lock for reading.
     database: RwLock<Option<Database>>,
+    /// How often it was closed: whoever reads what it was before stops then, for it cannot be opened anew meanwhile.
+    closings: AtomicU64,
     /// The commit that failed at its end, and the last sequence number of the audit trail before it.
     doubtful: Mutex<Option<(Commit, u64)>>,
     /// What the sheets take in. Taken by the control loop alone, for as long as it looks.
@@ -93,6 +112,7 @@ impl Store {
             path: path.clone(),
             opener,
             database,
+            closings: AtomicU64::new(0),
             doubtful,
             sheets: Mutex::default(),
             most_records: MOST_RECORDS,
@@ -124,14 +144,20 @@ impl Store {
 
     fn write(&self, commit: &Commit) -> Result<(), Cause> {
         self.with(|database| {
-            let (write, sequence, last) = tables::begin(database, commit)?;
-            write.commit().map_err(|error| {
-                *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
-                Cause::from(error)
-            })?;
-            self.sheets().committed(commit, last);
-            Ok(())
+            let begun = tables::begin(database, commit)?;
+            self.end(begun, commit)
         })
+    }
+
+    /// Makes durable what has been begun. What fails here may have reached the disk all the same.
+    fn end(&self, begun: (WriteTransaction, u64, u64), commit: &Commit) -> Result<(), Cause> {
+        let (write, sequence, last) = begun;
+        write.commit().map_err(|error| {
+            *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
+            Cause::from(error)
+        })?;
+        self.sheets().committed(commit, last);
+        Ok(())
     }
 
     /// Writes one sheet, if so much has been committed since the sheets were written that a start would take long. To be
@@ -140,11 +166,46 @@ impl Store {
     /// # Errors
     /// When it could not be written, which loses nothing.
     pub fn keep_up(&self, standings: &[Option<Standing>]) -> Result<(), StoreError> {
-        let Some(due) = self.sheets().due(self.most_records) else { return Ok(()) };
+        self.write_sheet(self.most_records, standings)
+    }
+
+    fn write_sheet(&self, most_records: u64, standings: &[Option<Standing>]) -> Result<(), StoreError> {
+        let Some(due) = self.sheets().due(most_records) else { return Ok(()) };
         let written = self.with(|database| sheets::write(database, &due, standings));
         written.map_err(|cause| self.fail("cannot write what stands to", cause))?;
         self.sheets().written(&due);
         Ok(())
+    }
+
+    /// Removes a portion of the records that are older than `keep`, or writes one sheet that has to be written before. To
+    /// be called as [`Store::keep_up`] is, until nothing is old enough.
+    ///
+    /// # Errors
+    /// When it could not be done, or the chain of what would go is broken. Nothing is lost that is not told of then.
+    pub fn retain(
+        &self,
+        keep: Duration,
+        now: Timestamp,
+        standings: &[Option<Standing>],
+    ) -> Result<Retained, StoreError> {
+        let fail = |cause| self.fail("cannot remove old audit records from", cause);
+        let kept = self.sheets().kept();
+        let portion = match self.look(|snapshot| retain::plan(snapshot, keep, now, kept)).map_err(fail)? {
+            Plan::Young => return Ok(Retained::Young),
+            Plan::Behind => {
+                self.write_sheet(1, standings)?;
+                return Ok(Retained::Prepared);
+            }
+            Plan::Remove(portion) => portion,
+        };
+        if let Some((_, first)) = portion.hubs.first() {
+            let record = naming(now, Author::daemon(), first, portion.hubs.len() - 1);
+            let begin = |database: &Database| tables::begin_naming(database, record, &portion.hubs);
+            let named = self.with(|database| self.end(begin(database)?, &Commit::default()));
+            named.map_err(fail)?;
+        }
+        self.with(|database| retain::remove(database, &portion)).map_err(fail)?;
+        Ok(Retained::Removed { through: portion.through, records: portion.records, hash: portion.hash })
     }
 
     fn sheets(&self) -> std::sync::MutexGuard<'_, Sheets> {
@@ -156,8 +217,100 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        let read = |database: &Database| history::read(database, subject, limit);
-        self.with(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+        self.records(subject.map(ToOwned::to_owned).as_slice(), None, None, limit)
+    }
+
+    /// The newest `limit` audit records about any of the subjects, or about anything where none is given, that are not
+    /// older than `from` and not newer than `to`; newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records(
+        &self,
+        subjects: &[String],
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        let search = Search { subjects, all_others: false, from, to };
+        let read = |snapshot: &Snapshot<'_>| history::newest(snapshot, &search, limit);
+        self.look(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// What stood for a hub at a past time, with the number of the record that made it so.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn before(&self, hub: &Name, at: Timestamp) -> Result<Before, StoreError> {
+        let stood = self.look(|snapshot| {
+            let mut past = Past::new(hub.clone(), [], at);
+            let subjects = [hub.to_string()];
+            let search = Search { subjects: &subjects, ..Search::default() };
+            history::search(snapshot, &search, |record| match past.take(record) {
+                Need::OlderNoSwitch => Need::Nothing,
+                other => other,
+            })?;
+            Ok(past.standing(history::oldest(snapshot)?))
+        });
+        stood.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// Why a hub, with endpoints in these regions, answered what it did at a past time.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn past(&self, hub: &Name, regions: Vec<RegionName>, at: Timestamp) -> Result<PastExplanation, StoreError> {
+        let explained = self.look(|snapshot| {
+            let mut past = Past::new(hub.clone(), regions, at);
+            let subjects = [hub.to_string()];
+            let search = Search { subjects: &subjects, all_others: true, ..Search::default() };
+            history::search(snapshot, &search, |record| past.take(record))?;
+            Ok(past.finish(history::oldest(snapshot)?))
+        });
+        explained.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// From where to where the audit trail reaches: its first record that is there, if any is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reach(&self) -> Result<Reach, StoreError> {
+        let reach = self.look(|snapshot| {
+            let (records, head) = verify::head(snapshot)?;
+            Ok(Reach { first: history::oldest(snapshot)?, records, head })
+        });
+        reach.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// The number of the last audit record, and the hash of the trail up to it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self) -> Result<(u64, Hash), StoreError> {
+        self.look(verify::head).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// Goes through the whole audit trail and says where it is not what was written, if anywhere; and where in it the
+    /// head is that was `sought`. Takes a processor for about a second a gigabyte of it, and holds up nobody.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn verify(&self, sought: Option<Kept>) -> Result<Verification, StoreError> {
+        let verified = self.look(|snapshot| verify::verify(snapshot, sought));
+        verified.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// The next lines of an export, a few at a time so that neither side ever has all of it; `None` when the last one has
+    /// been given.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what is to be exported was removed for its age meanwhile.
+    pub fn export(&self, export: &mut Export) -> Result<Option<Vec<u8>>, StoreError> {
+        if export::is_over(export) {
+            return Ok(None);
+        }
+        let portion = self.look(|snapshot| export::portion(snapshot, export));
+        portion.map(Some).map_err(|cause| self.fail("cannot export the audit trail in", cause))
     }
 
     /// Reads or writes. After a failure the database is opened anew first, and after this one the next time.
@@ -166,9 +319,25 @@ impl Store {
         let done = opened.as_ref().map_or_else(|| Err(Cause::new("it was closed")), work);
         drop(opened);
         if done.is_err() {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.close();
         }
         done
+    }
+
+    /// Reads what the store holds at this moment, for as long as it takes: the lock is not held meanwhile.
+    fn look<T>(&self, work: impl FnOnce(&Snapshot<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+        let closings = self.closings.load(Ordering::Acquire);
+        let snapshot = self.with(|database| Ok(Snapshot::new(database.begin_read()?, &self.closings, closings)))?;
+        let done = work(&snapshot);
+        if done.is_err() && snapshot.check().is_ok() {
+            self.close();
+        }
+        done
+    }
+
+    fn close(&self) {
+        self.closings.fetch_add(1, Ordering::AcqRel);
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The database, with nothing in it of a commit that failed.

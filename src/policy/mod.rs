@@ -15,7 +15,7 @@ pub use judge::{MoveRefused, Moved, Objection, judge_move, objections, preferred
 pub use model::{
     Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Expectation, Failback, Fence, Gate, GateKind,
     GateName, GateUse, Hook, HttpGate, HttpProbe, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeKind, ProbeName,
-    ProbeTarget, Region, RegionName, Rrset, RuleName, SafetyRule, Target, TcpProbe, WhenAllDown,
+    ProbeTarget, Region, RegionName, Rrset, RuleName, SafetyRule, Target, TcpProbe, WhenAllDown, text_name,
 };
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};

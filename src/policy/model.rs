@@ -166,6 +166,11 @@ impl Hub {
     }
 }
 
+/// Where a hub with [`txt`](Hub::txt) says what it answers: `_concierge.HUB`. `None` where that is longer than a name may be.
+pub fn text_name(hub: &Name) -> Option<Name> {
+    hub.child(b"_concierge").ok()
+}
+
 /// When a better region that comes back takes over from the active one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failback {

@@ -18,6 +18,7 @@ mod load;
 mod marks;
 mod operation;
 mod overload;
+mod public;
 mod reload;
 mod timing;
 mod unbound;

@@ -509,6 +509,7 @@ fn a_reload_keeps_health_epochs_and_answers() {
 }
 
 mod engine;
+mod explained;
 mod faults;
 mod many;
 mod plan;

@@ -57,7 +57,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Policy, RuleName};
+use super::{Policy, RuleName, text_name};
 use crate::diagnostic::{Diagnostic, Source, has_errors};
 use crate::dns::Name;
 use crate::document::{Document, Entry};
@@ -120,11 +120,20 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
     (policy, problems)
 }
 
-/// The names of the hubs that policy files define, as far as they can be read; their mistakes are not reported here.
+/// The names of the hubs that policy files define, and of their texts, as far as they can be read; their mistakes are not
+/// reported here.
 pub fn hub_names(sources: &[Source]) -> BTreeSet<Name> {
     let documents = sources.iter().map(Document::parse).collect::<Vec<_>>();
-    let files = documents.iter().map(|document| File::open(document, &mut Vec::new()));
-    files.flat_map(|file| file.hubs).filter_map(|entry| Name::parse(entry.key, None).ok()).collect()
+    let mut names = BTreeSet::new();
+    let unreported = &mut Vec::new();
+    for entry in documents.iter().flat_map(|document| File::open(document, &mut Vec::new()).hubs) {
+        let Ok(name) = Name::parse(entry.key, None) else { continue };
+        let txt = entry.value.table("", "", unreported).and_then(|mut table| table.value("txt"));
+        let text = text_name(&name).filter(|_| txt.and_then(|txt| txt.flag(unreported)) == Some(true));
+        names.extend(text);
+        names.insert(name);
+    }
+    names
 }
 
 /// The tables of one file.

@@ -26,6 +26,7 @@ mod probes;
 mod references;
 mod rules;
 mod shadows;
+mod texts;
 mod together;
 
 const FILE: &str = "zones/example.net.toml";
