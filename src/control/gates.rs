@@ -63,9 +63,9 @@ impl State {
                     let fresh = age <= gate.max_age;
                     let sentence = match fresh {
                         true => sentence.to_string(),
-                        // A moment and no age: what waits for the gate says this sentence, and it is news when it changes.
                         false => format!(
-                            "{sentence}; that was at {at}, and evidence older than {} counts as shut",
+                            "{sentence}; that was {} ago, and evidence older than {} counts as shut",
+                            human(age),
                             human(gate.max_age)
                         ),
                     };

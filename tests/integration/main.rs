@@ -16,6 +16,7 @@ mod grace;
 mod interfaces;
 mod load;
 mod marks;
+mod moves;
 mod operation;
 mod overload;
 mod public;
