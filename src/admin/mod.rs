@@ -16,6 +16,7 @@
 //! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
 //! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
+//! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
 //! | `GET /v1/history?subject=&limit=&from=&to=` | the audit trail, newest first |
 //! | `GET /v1/history/reach` | the first record that is there, the number of the last, and the hash up to it |
@@ -39,6 +40,7 @@ mod history;
 pub mod metrics;
 mod moves;
 pub mod request;
+pub mod resolvers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -168,6 +170,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/explain/{name}", get(explain))
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .merge(moves::router())
+        .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
         .route("/v1/history", get(history::history))
         .route("/v1/history/reach", get(history::reach))
         .route("/v1/history/verify", get(history::verify))
@@ -348,8 +351,12 @@ async fn reload(
 
 async fn metrics(State(shared): State<Shared>) -> Answer {
     let (counters, public) = (shared.counters.clone(), shared.public.clone());
-    let text =
-        look(&shared, move |view| Ok(metrics::render(view.status(), counters.totals(), public.totals()))).await?;
+    let store = shared.control.store().clone();
+    let page = move |view: View| {
+        let audit = store.reach().ok();
+        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit))
+    };
+    let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

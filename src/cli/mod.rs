@@ -18,6 +18,7 @@ mod plan;
 mod print;
 mod reload;
 pub mod render;
+mod resolvers;
 mod serve;
 mod status;
 mod table;
@@ -104,6 +105,8 @@ enum Subcommands {
     Gate(gate::GateArgs),
     /// Let a pinned hub move by itself again, and confirm that overrides were seen
     Acknowledge(operators::Acknowledge),
+    /// Show how a hub's resolvers came back after a switch, and who still asks late
+    Resolvers(resolvers::ResolversArgs),
     /// Show the audit trail: who changed what, when and why
     History(history::History),
     /// Read zones and policy anew, all or nothing (as SIGHUP does)
@@ -159,6 +162,7 @@ pub fn run() -> ExitCode {
         Subcommands::Acknowledge(acknowledge) => asked(&common, async |client| acknowledge.run(client, &common).await),
         // An export is verified without a daemon.
         Subcommands::History(history) if history.of_file() => history.verify_file(&common),
+        Subcommands::Resolvers(resolvers) => asked(&common, async |client| resolvers.run(client, &common).await),
         Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
         Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),
     };
