@@ -1,5 +1,7 @@
 //! Planned moves, gates, acknowledgements and windows.
 
+use std::time::Duration;
+
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::response::IntoResponse;
@@ -10,9 +12,14 @@ use super::request::{
     AckRequest, ApproveRequest, AuthorAndReason, ForeseeQuery, MoveRequest, PlanQuery, ReasonRequest,
 };
 use super::{Answer, Body, Peer, Shared, bad, command, look, marked, owner, who, why};
+use crate::answer::snapshot::hub_key;
 use crate::control::event::Command;
 use crate::control::moves::MoveOptions;
+use crate::control::view::View;
+use crate::dns::Name;
 use crate::policy::GateName;
+use crate::serve::Counters;
+use crate::serve::resolvers::{Histogram, SWITCHES, SwitchOf, overrun};
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
@@ -30,8 +37,23 @@ pub(super) fn router() -> Router<Shared> {
 async fn plan(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>, Query(query): Query<PlanQuery>) -> Answer {
     let PlanQuery { to, epoch, at, until, now, force, break_glass } = query;
     let options = MoveOptions { epoch, at, until, now, force, break_glass: break_glass.map(why).transpose()? };
-    let hub = owner(&hub)?;
-    look(&shared, move |view| Ok(Json(view.plan(&hub, to.as_ref(), &options, None)?).into_response())).await
+    let (hub, counters) = (owner(&hub)?, shared.counters.clone());
+    look(&shared, move |view| {
+        let overrun = measured_overrun(&view, &counters, &hub);
+        Ok(Json(view.plan(&hub, to.as_ref(), &options, overrun)?).into_response())
+    })
+    .await
+}
+
+/// How much later than their TTL said 99 of 100 sampled resolvers came back after the last switches of a hub, at most.
+fn measured_overrun(view: &View, counters: &Counters, hub: &Name) -> Option<Duration> {
+    /// Fewer say nothing of the 99th of a hundred.
+    const ENOUGH: u64 = 100;
+    let switches = view.switches(hub, SWITCHES).into_iter().map(|(epoch, since)| SwitchOf { epoch, since });
+    let switches: Vec<_> = switches.collect();
+    let mut all = Histogram::default();
+    counters.resolvers().returns(hub_key(hub), &switches).iter().for_each(|returns| all.add(&returns.returned));
+    overrun(&all).filter(|_| all.total() >= ENOUGH).map(|overrun| overrun.p99)
 }
 
 async fn progress(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>) -> Answer {

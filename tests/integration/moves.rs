@@ -421,6 +421,20 @@ fn a_plan_shows_gates_objections_and_times_and_does_nothing() {
     check(&site.run(&over(&["--now", "--detach", "--break-glass", "fire"])), 0, &["epoch 4"]);
     assert_eq!(site.hub(HUB)["overrides"][0]["why"], "fire");
 
+    let (_, metrics) = request(&site.socket(), "GET", "/metrics", "").unwrap();
+    for line in [
+        "concierge_gate_open{gate=\"registry\"} 1.0",
+        "concierge_gate_evidence_timestamp_seconds{gate=\"registry\"} 1",
+        "concierge_hub_budget_left{hub=\"hub.example.net.\"} 0.0",
+        "concierge_hub_overrides{hub=\"hub.example.net.\"} 1.0",
+        "concierge_hub_low_ttl{hub=\"hub.example.net.\"} 1.0",
+        "concierge_hub_move_stage{hub=\"hub.example.net.\",stage=\"drain\"} 1.0",
+        "concierge_hub_hold{hub=\"hub.example.net.\",waiting=\"none\"} 0.0",
+        "concierge_references 0.0",
+        "concierge_windows 0.0",
+    ] {
+        assert!(metrics.as_str().unwrap().contains(line), "{line}: {metrics}");
+    }
     let config = site.path("config/concierge.toml");
     for arguments in [&["plan", HUB, "--failback"][..], &["gate", "list"], &["status"], &["status", HUB]] {
         let output = concierge().env("COLUMNS", "80").arg("--config").arg(&config).args(arguments).output();
