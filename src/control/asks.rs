@@ -241,7 +241,7 @@ impl State {
     }
 }
 
-fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
+pub(super) fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
     let (earliest, until) = (earliest(hub, options, now), options.until);
     if let Some(until) = until.filter(|until| *until < earliest) {
         let sentence = format!("it cannot switch before {earliest}, and is to be given up at {until}");

@@ -448,7 +448,7 @@ impl State {
         effects
     }
 
-    fn switched(&self, change: &super::change::Change) -> Option<Switched> {
+    pub(super) fn switched(&self, change: &super::change::Change) -> Option<Switched> {
         Some(Switched {
             hub: self.roster.name(change.hub)?.clone(),
             from: change.before.as_ref().map(|before| before.active.clone()),

@@ -536,5 +536,6 @@ mod engine;
 mod explained;
 mod faults;
 mod many;
+mod plan;
 mod random;
 mod words;

@@ -19,32 +19,32 @@ fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
     loaded
 }
 
-fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
+pub(super) fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
     let mut bench = Bench::started(policy(change, hub), Persisted::default(), START);
     bench.verdict("weu", true).verdict("neu", true);
     bench
 }
 
-fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
+pub(super) fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
     let (interval, timeout, max_age) = (Duration::from_secs(30), Duration::from_secs(5), Duration::from_secs(120));
     let name = GateName::new(name);
     (name.clone(), Arc::new(Gate { name, kind, interval, timeout, max_age }))
 }
 
-fn used(gate: &str, on_shut: OnShut) -> GateUse {
+pub(super) fn used(gate: &str, on_shut: OnShut) -> GateUse {
     GateUse { gate: GateName::new(gate), on_failover: true, on_failback: false, to: None, on_shut }
 }
 
-fn exec() -> GateKind {
+pub(super) fn exec() -> GateKind {
     GateKind::Exec(Exec { command: vec!["check".into()] })
 }
 
-fn failover(to: &str, options: MoveOptions) -> Command {
+pub(super) fn failover(to: &str, options: MoveOptions) -> Command {
     Command::Failover { hub: name(A), to: RegionName::new(to), options, reason: "drill".into() }
 }
 
 impl Bench {
-    fn evidence(&mut self, gate: &str, open: bool) {
+    pub(super) fn evidence(&mut self, gate: &str, open: bool) {
         let sentence = if open { "in step" } else { "412 identities are missing" };
         let evidence = Evidence { gate: GateName::new(gate), at: self.now, open, sentence: sentence.into() };
         self.event(Event::Gate(evidence));
@@ -62,7 +62,7 @@ impl Bench {
         hold.map(|hold| format!("{}: {}", hold.waiting, hold.reason)).unwrap_or_default()
     }
 
-    fn stage(&self) -> &'static str {
+    pub(super) fn stage(&self) -> &'static str {
         let id = self.state.roster.id(&name(A)).unwrap();
         self.state.known.moves.get(&id).map_or("none", |planned| planned.stage.word())
     }
@@ -372,7 +372,7 @@ fn marks_work_while_no_reference_is_reached() {
     assert!(bench.log.iter().any(|line| line.starts_with("this node sees again")), "{:?}", bench.log);
 }
 
-fn adaptive(hub: &mut Hub) {
+pub(super) fn adaptive(hub: &mut Hub) {
     hub.ttl_min = Duration::from_secs(5);
     hub.ttl_restore = Duration::from_secs(300);
 }
@@ -490,6 +490,18 @@ fn a_gate_that_stays_shut_stops_a_move_when_it_is_to_be_given_up() {
     bench.evidence("registry", true);
     bench.pass(1);
     assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn a_move_that_waits_for_old_evidence_says_so_once() {
+    let mut bench = gated(OnShut::Hold);
+    bench.evidence("registry", false);
+    let until = Some(bench.now.after(Duration::from_secs(600)));
+    bench.moved(failover("neu", MoveOptions { until, ..at_once(None) }));
+    bench.pass(121);
+    let commits = bench.commits.len();
+    bench.pass(400);
+    assert_eq!((bench.stage(), bench.commits.len()), ("ready", commits), "time alone is no news");
 }
 
 #[test]
