@@ -2,7 +2,7 @@
 //!
 //! The order of the start is the order of the promises: files are checked before the store is touched, what the first
 //! decision says is durable before a socket is bound, and probers and the admin socket come once queries are answered.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file")]
+#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file, makes the key of hashes")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,7 @@ use crate::diagnostic::Source;
 use crate::evidence::{self, Listener};
 use crate::serve::Counters;
 use crate::serve::descriptors::beside;
+use crate::serve::resolvers::Resolvers;
 use crate::serve::{self, Serving};
 
 /// Why the daemon could not start, or failed.
@@ -92,7 +93,9 @@ impl Daemon {
         let (state, effects) = State::new(loaded, persisted, clock.now());
         let (publisher, probes) = run::first(effects, &store)?;
         let readers = publisher.readers();
-        let counters = Arc::new(Counters::default());
+        let glance = clock.clone();
+        let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
+        let counters = Arc::new(Counters::with(watched));
         let runtime = tokio::runtime::Handle::current();
         let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {

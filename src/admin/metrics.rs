@@ -16,6 +16,7 @@ use crate::control::chain::Reach;
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
 use crate::evidence;
 use crate::health::Health;
+use crate::serve::resolvers::{BOUNDS, Comebacks};
 use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
@@ -81,6 +82,7 @@ impl Collector for Page {
         let mut writer = Writer(encoder);
         self.queries(&mut writer)?;
         self.public(&mut writer)?;
+        self.resolvers(&mut writer)?;
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.daemon(&mut writer)
@@ -148,6 +150,17 @@ impl Page {
         writer.counter("public_refused", "Connections closed at the limit of the public listener", public.refused)?;
         writer.gauge("public_connections", "Connections open at the public listener", public.connections as f64)?;
         writer.gauge("public_waiting", "Requests and streams that wait for a switch", public.waiting as f64)
+    }
+
+    fn resolvers(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Comebacks { returned, late_tenths, displaced } = self.totals.comebacks;
+        let on_time = [(0.0, returned.on_time)];
+        let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = on_time.into_iter().chain(bounds.zip(returned.late)).collect();
+        let help = "How long after the end of their TTL sampled resolvers came back after a switch";
+        let mut encoder = writer.0.encode_descriptor("resolver_overrun_seconds", help, None, MetricType::Histogram)?;
+        encoder.encode_histogram::<[(&str, &str); 0]>(late_tenths as f64 / 10.0, returned.total(), &buckets, None)?;
+        writer.counter("resolvers_displaced", "Sampled resolvers that there was no place for, or no longer", displaced)
     }
 
     fn hubs(&self, writer: &mut Writer<'_>) -> fmt::Result {

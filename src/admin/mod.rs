@@ -13,6 +13,7 @@
 //! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
 //! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
+//! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
 //! | `GET /v1/history?subject=&limit=&from=&to=` | the audit trail, newest first |
 //! | `GET /v1/history/reach` | the first record that is there, the number of the last, and the hash up to it |
@@ -36,6 +37,7 @@ mod history;
 pub mod metrics;
 mod moves;
 pub mod request;
+pub mod resolvers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -165,6 +167,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/explain/{name}", get(explain))
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .merge(moves::router())
+        .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
         .route("/v1/history", get(history::history))
         .route("/v1/history/reach", get(history::reach))
         .route("/v1/history/verify", get(history::verify))

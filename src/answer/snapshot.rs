@@ -12,7 +12,7 @@ use super::cursor::Cursor;
 use super::refusal::Refused;
 use super::text::{About, Texts};
 use crate::dns::Name;
-use crate::dns::hash::{Index, same};
+use crate::dns::hash::{Index, hash, same};
 use crate::policy::Hub;
 use crate::time::Timestamp;
 use crate::zone::rrset::{Rrset, Rrsets};
@@ -183,7 +183,7 @@ pub struct ServedZone {
 #[derive(Debug)]
 pub(super) struct HubAnswers {
     pub(super) name: Name,
-    /// A number for its name, the same in every process.
+    /// Its [`hub_key`].
     pub(super) key: u32,
     /// By how much its TTL is lower for some clients than for others, percent.
     pub(super) spread: u8,
@@ -200,6 +200,11 @@ pub(super) struct Variants {
     pub(super) endpoints: Box<[Box<[u8]>]>,
     /// The same for [`What::All`], where the policy may choose it.
     pub(super) all: Option<Box<[u8]>>,
+}
+
+/// A number for a hub's name, the same in every process and whatever other hubs there are.
+pub fn hub_key(name: &Name) -> u32 {
+    (hash(&name.key()) >> 32) as u32
 }
 
 impl ServedZone {
@@ -244,6 +249,11 @@ impl Content {
     /// The position of a hub: where its choice stands in [`Snapshot::choices`].
     pub fn hub(&self, name: &Name) -> Option<usize> {
         self.hubs.binary_search_by(|hub| hub.name.cmp(name)).ok()
+    }
+
+    /// The [`hub_key`] of the hub at a position.
+    pub fn hub_key(&self, position: usize) -> Option<u32> {
+        self.hubs.get(position).map(|hub| hub.key)
     }
 
     /// The names of the hubs, by position.

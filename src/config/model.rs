@@ -23,6 +23,8 @@ pub struct Config {
     pub health: HealthConfig,
     /// The audit trail.
     pub audit: Audit,
+    /// What is noted of those who ask.
+    pub statistics: Statistics,
     /// What is logged and how.
     pub log: Log,
 }
@@ -87,6 +89,13 @@ pub struct HealthConfig {
 pub struct Audit {
     /// How long its records are kept. Default for ever; range 1 d to 100 years of 365 days.
     pub keep: Option<Duration>,
+}
+
+/// What is noted of those who ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
+    pub resolvers: u32,
 }
 
 /// What is logged and how; always to standard error.

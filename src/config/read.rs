@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::units::{micros, octets};
-use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public};
+use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public, Statistics};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -69,6 +69,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let public = section(&mut root, "public", problems, read_public);
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
+    let statistics = section(&mut root, "statistics", problems, read_statistics);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
     Some(Config {
@@ -80,6 +81,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         public: public?,
         health: health?,
         audit: audit?,
+        statistics: statistics?,
         log: log?,
     })
 }
@@ -169,6 +171,11 @@ fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
 fn read_audit(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Audit> {
     let keep = table.setting("keep", problems, |value, problems| value.duration(KEEP, problems));
     Some(Audit { keep: keep.optional()? })
+}
+
+fn read_statistics(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Statistics> {
+    let resolvers = table.setting("resolvers", problems, |value, problems| value.integer(0..=1024, problems));
+    Some(Statistics { resolvers: narrow(resolvers.or(8))? })
 }
 
 fn read_log(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Log> {

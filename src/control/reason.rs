@@ -132,7 +132,8 @@ pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timesta
         }
         Waiting::Sight => {
             format!(
-                "the move to {wanted} waits until a reference is reached, to be sure that it is not this node that fails"
+                "the move to {wanted} waits until a reference is reached and the active region still fails, to be sure that it \
+                 is not this node that does"
             )
         }
         Waiting::Pinned => format!(

@@ -88,14 +88,16 @@ impl State {
         turn.touched.extend(0..layout.hubs.len() as u32);
         turn.probes = true;
         turn.publish = true;
-        self.policy = policy;
+        let before = std::mem::replace(&mut self.policy, policy);
         self.content = content;
         self.layout = layout;
         // Every hub is decided anew, and a region that was told is told again.
         self.told = Arc::default();
         self.ttl_ends = Arc::default();
-        let gates = &self.layout;
-        Arc::make_mut(&mut self.evidence).retain(|gate, _| gates.gate(gate).is_some());
+        // What was seen of a gate by another definition is not evidence of this one.
+        let (before, gates) = (&before.gates, &self.policy.gates);
+        Arc::make_mut(&mut self.evidence)
+            .retain(|name, _| gates.contains_key(name) && gates.get(name) == before.get(name));
         self.lay_marks();
         self.look_anew(turn);
     }
@@ -125,6 +127,7 @@ impl State {
                         started: turn.now,
                         last: None,
                         failing: None,
+                        confirmed: false,
                         last_good: None,
                         stalled: false,
                     }

@@ -14,7 +14,8 @@ use super::state::{State, Watch};
 use super::turn::Turn;
 use crate::health::Health;
 use crate::policy::{
-    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Waiting, decide, is_pinned,
+    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Sight, Waiting, decide,
+    is_pinned,
 };
 use crate::time::Timestamp;
 
@@ -96,7 +97,7 @@ impl State {
         let breaks = |to: usize| broken.get(to).copied().flatten();
         work(&Scene {
             views,
-            sight: self.look.sight,
+            sight: Sight { unconfirmed: self.is_unconfirmed(position, at), ..self.look.sight },
             gates,
             breaks: &breaks,
             fence: self.fence_view(position, at),

@@ -44,6 +44,21 @@ impl View {
         Some(hub.endpoints.iter().map(|endpoint| endpoint.region.clone()).collect())
     }
 
+    /// The state of one hub.
+    pub fn hub(&self, name: &Name) -> Option<HubStatus> {
+        let position = self.state.layout.position(name)?;
+        Some(self.state.hub_status(position, &self.state.layout.hubs[position], self.now))
+    }
+
+    /// The last switches of a hub, newest first, at most so many: the epochs that began with them, and when.
+    pub fn switches(&self, hub: &Name, most: usize) -> Vec<(u64, Timestamp)> {
+        let Some(standing) = self.state.standing(hub) else { return Vec::new() };
+        let epochs = (0..).map_while(|ago| standing.epoch.checked_sub(ago));
+        // The first epoch began with a choice and no switch.
+        let switches = epochs.take_while(|epoch| *epoch > 1).zip(standing.recent.iter().rev());
+        switches.map(|(epoch, switch)| (epoch, switch.at)).take(most).collect()
+    }
+
     /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
     /// every other name for A.
     ///

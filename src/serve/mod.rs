@@ -36,6 +36,7 @@ mod interfaces;
 mod pipeline;
 mod places;
 mod post;
+pub mod resolvers;
 mod seats;
 mod sockets;
 mod stop;

@@ -36,13 +36,19 @@ fn those_who_wait_leave_connections_to_the_others() {
 #[test]
 fn a_head_that_is_too_large_is_refused() {
     let server = Server::start();
-    let long = format!("X-Long: {}", "x".repeat(9_000));
-    assert_eq!(server.get("/healthz", &[&long]).status, 431);
     let many: Vec<String> = (0..100).map(|n| format!("X-{n}: 1")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(server.get("/healthz", &many).status, 431);
-    let target = format!("/v1/hubs/{}", "x".repeat(9_000));
-    assert!((400..500).contains(&server.get(&target, &[]).status));
+    // What is not read when the connection is closed resets it, and may take the response along.
+    let refused = |target: &str, field: &str| {
+        let mut client = server.connect();
+        client.send("GET", target, &[field]);
+        let said = client.closed();
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    };
+    refused("/healthz", &format!("X-Long: {}", "x".repeat(9_000)));
+    refused(&format!("/v1/hubs/{}", "x".repeat(9_000)), "X-Short: 1");
+    assert!(server.counters.totals().responses.iter().all(|(_, class, count)| *class != "2xx" || *count == 0));
 }
 
 #[test]
