@@ -13,6 +13,7 @@ use super::refusal::Refused;
 use super::text::{About, Texts};
 use crate::dns::Name;
 use crate::dns::hash::{Index, hash, same};
+use crate::policy::Hub;
 use crate::time::Timestamp;
 use crate::zone::rrset::{Rrset, Rrsets};
 use crate::zone::store::{Node, Tree};
@@ -157,6 +158,8 @@ pub struct Content {
     pub(super) depths: Vec<u8>,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
+    /// The hubs as the policy has them, by position: what an answer says of itself comes from the snapshot that answers.
+    pub(super) policy: Vec<Arc<Hub>>,
     /// The hubs that are told of at a name of their own, by the number of that text.
     pub(super) texts: Vec<About>,
     pub(super) counts: Counts,
@@ -269,6 +272,11 @@ impl Content {
     /// The names of the hubs, by position.
     pub fn hubs(&self) -> impl ExactSizeIterator<Item = &Name> {
         self.hubs.iter().map(|hub| &hub.name)
+    }
+
+    /// A hub as the policy has it, by position.
+    pub fn policy_of(&self, position: usize) -> Option<&Arc<Hub>> {
+        self.policy.get(position)
     }
 
     /// The zones, in canonical order of their apexes.

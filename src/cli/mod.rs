@@ -138,6 +138,8 @@ pub fn run() -> ExitCode {
         Subcommands::Unmark(unmark) => asked(&common, async |client| unmark.run(client, &common).await),
         Subcommands::Failover(failover) => asked(&common, async |client| failover.run(client, &common).await),
         Subcommands::Failback(failback) => asked(&common, async |client| failback.run(client, &common).await),
+        // An export is verified without a daemon.
+        Subcommands::History(history) if history.of_file() => history.verify_file(&common),
         Subcommands::Resolvers(resolvers) => asked(&common, async |client| resolvers.run(client, &common).await),
         Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
         Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),

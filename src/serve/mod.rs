@@ -31,7 +31,7 @@ mod bind;
 mod burst;
 mod connection;
 mod counters;
-mod descriptors;
+pub(crate) mod descriptors;
 mod engine;
 mod interfaces;
 mod pipeline;

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod answers;
+mod audit;
 mod command_line;
 mod crash;
 mod demo;
@@ -19,6 +20,7 @@ mod load;
 mod marks;
 mod operation;
 mod overload;
+mod public;
 mod reload;
 mod timing;
 mod unbound;
