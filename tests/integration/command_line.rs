@@ -61,7 +61,7 @@ fn help_tells_what_there_is() {
     help(&["demo", "fail"], &["<REGION>"]);
     help(&["check"], &["--zones <FOLDER>", "every mistake of every file"]);
     help(&["status"], &["[HUB]", "CONCIERGE_SOCKET"]);
-    help(&["explain"], &["<NAME>", "-t, --type <TYPE>"]);
+    help(&["explain"], &["<NAME>", "--at <TIME>", "-t, --type <TYPE>"]);
     help(&["mark"], &["drain", "--until <TIME>", "RFC 3339", "HUB/REGION", "--reason <REASON>", "--author"]);
     help(&["mark"], &["--at <TIME>", "--dry-run", "Windows and marks that meet", "--at 02:00 --until 04:00"]);
     help(&["unmark"], &["HUB/REGION", "--reason", "--window <ID>", "unmark --window 3"]);
@@ -75,7 +75,8 @@ fn help_tells_what_there_is() {
     help(&["failover"], &["--now", "--until <TIME>", "--force", "--break-glass <WHY>", "--yes", "--detach", "Ctrl-C"]);
     help(&["failover"], &["--to <REGION>", "--epoch <EPOCH>", "Refused when the region is down", "mark REGION up"]);
     help(&["failback"], &["first of its endpoints", "--epoch"]);
-    help(&["history"], &["[SUBJECT]", "--limit", "[default: 50]"]);
+    help(&["history"], &["[SUBJECT]", "--limit", "[default: 50]", "--from <TIME>", "--to <TIME>", "2h ago"]);
+    help(&["history"], &["--verify", "--head <HASH>", "--file <FILE>", "--export", "JSON Lines"]);
     help(&["reload"], &["all or nothing", "SIGHUP"]);
     check(&ran(&concierge().arg("--version").output().unwrap()), 0, &["concierge 0."], &[]);
 }
@@ -104,6 +105,10 @@ fn wrong_usage_ends_with_2() {
     wrong(&["unmark"], "<TARGET>");
     wrong(&["unmark", "westeurope", "--window", "1"], "cannot be used with");
     wrong(&["history", "--limit", "many"], "invalid value 'many'");
+    wrong(&["history", "--head", "abc"], "no hash, expected 64 hexadecimal digits or at least the first 16");
+    wrong(&["history", "--file", "export.jsonl"], "--verify");
+    wrong(&["history", "--verify", "--export"], "cannot be used with");
+    wrong(&["explain", HUB, "--at", "1h", "--type", "A"], "cannot be used with");
     wrong(&["status", "--output", "yaml"], "possible values: text, json");
     wrong(&["demo", "--listen", "5300"], "invalid value '5300'");
 }
