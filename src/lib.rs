@@ -50,5 +50,6 @@ mod document;
 pub mod health;
 pub mod policy;
 pub mod serve;
+pub mod simulate;
 pub mod time;
 pub mod zone;

@@ -46,7 +46,7 @@ pub mod run;
 mod settle;
 pub mod state;
 pub mod store;
-mod told;
+pub(crate) mod told;
 mod turn;
 pub mod view;
 
