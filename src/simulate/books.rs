@@ -49,6 +49,8 @@ pub(super) struct Book {
     /// Counted from the changes of the active region.
     pub(super) epoch: u64,
     pub(super) last_automatic: Option<Wall>,
+    /// The same as it was written down: a clock that was set back is behind it.
+    pub(super) written_automatic: Option<Wall>,
     /// Whether an operator's failover chose the active region.
     pub(super) chosen: bool,
     pub(super) all: bool,
@@ -339,7 +341,7 @@ impl Books {
         for book in self.hubs.values_mut() {
             book.good.clear();
             // A clock that was set back must not make a dwell of years.
-            book.last_automatic = book.last_automatic.map(|at| at.min(now));
+            book.last_automatic = book.written_automatic.map(|at| at.min(now));
         }
     }
 }

@@ -503,8 +503,15 @@ impl Checker {
 
     fn write(&mut self, hub: &'static str, change: &Change, automatic: bool) {
         let (to, now) = (region_of(&change.after.active), self.turn.now);
-        let fresh =
-            Book { active: to, epoch: 0, last_automatic: None, chosen: false, all: false, good: BTreeMap::new() };
+        let fresh = Book {
+            active: to,
+            epoch: 0,
+            last_automatic: None,
+            written_automatic: None,
+            chosen: false,
+            all: false,
+            good: BTreeMap::new(),
+        };
         let book = self.books.hubs.entry(hub).or_insert(fresh);
         if book.epoch == 0 || book.active != to {
             book.epoch += 1;
@@ -513,6 +520,7 @@ impl Checker {
         book.all = change.after.all;
         if automatic {
             book.last_automatic = Some(now);
+            book.written_automatic = Some(now);
         }
         if change.kind == ChangeKind::Switch {
             book.chosen = change.after.cause == crate::policy::Cause::Failover;

@@ -41,6 +41,7 @@ fn every_seed_keeps_every_invariant() {
         Some(seed) => (seed, 1),
         None => (0, number("CONCIERGE_SEEDS").unwrap_or(SEEDS)),
     };
+    let begun = std::time::Instant::now();
     let next = AtomicU64::new(from);
     let total = Mutex::new(Outcome::default());
     let failed = Mutex::new(Vec::new());
@@ -71,7 +72,8 @@ fn every_seed_keeps_every_invariant() {
     });
     let total = total.into_inner().unwrap();
     println!(
-        "{seeds} seeds: {} events with {} observations, {} changes of hubs, {} publications, {} starts, {} simulated hours",
+        "{} s: {seeds} seeds: {} events with {} observations, {} changes of hubs, {} publications, {} starts, {} simulated hours",
+        begun.elapsed().as_secs(),
         total.events,
         total.observations,
         total.changes,
