@@ -21,6 +21,7 @@
 //! | [`config`] | how the daemon runs: TOML text to validated settings | pure |
 //! | [`zone`] | master files to records with positions; semantic checks | pure |
 //! | [`policy`] | regions, hubs and probes as configured; `decide` | pure |
+//! | [`gate`] | gates and fences: what is asked around a switch | shell, its values pure |
 //! | [`health`] | observations to health; the probers | machine and schedule pure, probes shell |
 //! | [`control`] | the one writer: events in, effects out; the store | core pure, loop and store shell |
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
@@ -47,6 +48,7 @@ pub mod daemon;
 pub mod diagnostic;
 pub mod dns;
 mod document;
+pub mod gate;
 pub mod health;
 pub mod policy;
 pub mod serve;

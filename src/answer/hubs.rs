@@ -464,7 +464,7 @@ mod tests {
         ]);
         let zone = zone("example.", "hub URI aa\nhub MX 5 hub");
         let content = compile(vec![zone], &policy(vec![general])).unwrap();
-        let rrsets = content.hubs[0].rrsets(super::super::snapshot::Choice::Endpoint(0)).unwrap();
+        let rrsets = content.hubs[0].rrsets(super::super::snapshot::Choice::endpoint(0)).unwrap();
         let types: Vec<Rtype> = rrsets.iter().map(|rrset| rrset.rtype()).collect();
         assert_eq!(types, [Rtype::A, Rtype::MX, Rtype::AAAA, Rtype::URI]);
     }

@@ -240,7 +240,7 @@ mod tests {
                         None,
                         StepResult::Cname { target: name("hub.example."), ttl: 300 }
                     ),
-                    step("hub.example.", Matched::Exact, Some((0, Choice::Endpoint(0))), StepResult::Answer(answered)),
+                    step("hub.example.", Matched::Exact, Some((0, Choice::endpoint(0))), StepResult::Answer(answered)),
                 ],
                 end: End::Complete,
                 rcode: Rcode::NOERROR,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::snapshot::Choice;
+use super::snapshot::{Choice, What};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::dns::Name;
 
@@ -37,9 +37,9 @@ impl Refused {
     }
 
     pub(super) fn unprepared(hub: &Name, choice: Option<Choice>) -> Self {
-        let sentence = match choice {
-            Some(Choice::Endpoint(position)) => format!("hub {hub} has no endpoint at position {position}"),
-            Some(Choice::All) => format!("hub {hub} has no answer for all endpoints at once"),
+        let sentence = match choice.map(|choice| choice.what) {
+            Some(What::Endpoint(position)) => format!("hub {hub} has no endpoint at position {position}"),
+            Some(What::All) => format!("hub {hub} has no answer for all endpoints at once"),
             None => format!("hub {hub} has no choice"),
         };
         Self::new(rule::NOT_EMPTY, hub, sentence)

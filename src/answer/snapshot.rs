@@ -11,6 +11,7 @@ use super::cursor::Cursor;
 use super::refusal::Refused;
 use crate::dns::Name;
 use crate::dns::hash::{Index, same};
+use crate::time::Timestamp;
 use crate::zone::rrset::{Rrset, Rrsets};
 use crate::zone::store::{Node, Tree};
 
@@ -51,14 +52,43 @@ impl Snapshot {
     }
 }
 
-/// What one hub answers with.
+/// What one hub answers with, and what the answer says of itself.
+///
+/// There is one for every hub in every snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Choice {
+pub struct Choice {
+    /// What is answered.
+    pub what: What,
+    /// Whether the answer has the hub's `ttl_min` instead of its `ttl`.
+    pub low_ttl: bool,
+    /// The hub's epoch.
+    pub epoch: u64,
+    /// When the active region last changed.
+    pub since: Timestamp,
+}
+
+/// The part of a [`Choice`] that selects RRsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum What {
     /// The endpoint at this position of the hub.
     Endpoint(u16),
     /// The addresses of all endpoints: `when_all_down = "all"`.
     All,
 }
+
+impl Choice {
+    /// The choice of a hub for which nothing stands: epoch 0, the full TTL.
+    pub fn of(what: What) -> Self {
+        Self { what, low_ttl: false, epoch: 0, since: Timestamp(0) }
+    }
+
+    /// The choice of the endpoint at this position, as [`Choice::of`] makes it.
+    pub fn endpoint(position: u16) -> Self {
+        Self::of(What::Endpoint(position))
+    }
+}
+
+const _: () = assert!(size_of::<Choice>() == 24);
 
 /// Zones and the answers of every hub for every choice.
 #[derive(Debug, Default)]
@@ -107,7 +137,7 @@ pub(super) struct HubAnswers {
     pub(super) name: Name,
     /// By endpoint: the hub's RRsets and the static ones beside them, in order of their types.
     pub(super) endpoints: Box<[Box<[u8]>]>,
-    /// The same for [`Choice::All`], where the policy may choose it.
+    /// The same for [`What::All`], where the policy may choose it.
     pub(super) all: Option<Box<[u8]>>,
 }
 
@@ -123,9 +153,9 @@ impl HubAnswers {
     /// What stands at the name under this choice.
     #[inline]
     pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {
-        let octets = match choice {
-            Choice::Endpoint(position) => self.endpoints.get(usize::from(position))?,
-            Choice::All => self.all.as_ref()?,
+        let octets = match choice.what {
+            What::Endpoint(position) => self.endpoints.get(usize::from(position))?,
+            What::All => self.all.as_ref()?,
         };
         Some(Rrsets::read(octets))
     }

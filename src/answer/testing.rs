@@ -1,7 +1,6 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
@@ -11,7 +10,7 @@ use super::respond::{Outcome, ResponseLimits, Transport, respond};
 use super::snapshot::{Choice, Snapshot};
 use crate::diagnostic::Source;
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Endpoint, Failback, Hub, Policy, RegionName, WhenAllDown};
+use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName};
 use crate::zone::store::{Tree, tree_of};
 
 pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
@@ -73,19 +72,10 @@ pub(super) fn hub(owner: &str, lines: &str) -> Hub {
                 ["cname", target] => Answer::Cname(name(target)),
                 addresses => Answer::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect()),
             };
-            Endpoint { region, answer, probe: None }
+            Endpoint::new(region, answer)
         })
         .collect();
-    Hub {
-        name: name(owner),
-        ttl: Duration::from_secs(30),
-        dwell: Duration::from_secs(60),
-        failback: Failback::Manual,
-        when_all_down: WhenAllDown::Keep,
-        rto: None,
-        endpoints,
-        place: Source::new("zones/hubs.toml", "[hubs]").place(1..5),
-    }
+    Hub::new(name(owner), endpoints, Source::new("zones/hubs.toml", "[hubs]").place(1..5))
 }
 
 pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
@@ -96,7 +86,7 @@ pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
 pub(super) fn snapshot(zones: &[Tree], hubs: Vec<Hub>) -> Snapshot {
     let policy = policy(hubs);
     let content = compile(zones.to_vec(), &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
-    Snapshot::new(1, Arc::new(content), vec![Choice::Endpoint(0); policy.hubs.len()].into()).unwrap()
+    Snapshot::new(1, Arc::new(content), vec![Choice::endpoint(0); policy.hubs.len()].into()).unwrap()
 }
 
 /// A query that is built field by field.

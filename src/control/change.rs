@@ -65,6 +65,11 @@ impl Step {
                     false => before.and_then(|before| before.last_automatic),
                 },
                 all: *all,
+                recent: match before {
+                    Some(before) if before.epoch != *epoch => before.with_switch(at, cause.is_automatic()),
+                    Some(before) => before.recent.clone(),
+                    None => Arc::default(),
+                },
             },
         }
     }
@@ -146,5 +151,34 @@ pub fn record(at: Timestamp, author: &Author, subject: String, from: Option<&str
         before: before.map(Into::into),
         after: Some(after.into()),
         reason: step.reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(kind: ChangeKind, epoch: u64, cause: Cause) -> Step {
+        Step { kind, to: RegionName::new("weu"), epoch, cause, all: false, reason: "because".into() }
+    }
+
+    #[test]
+    fn the_last_switches_are_remembered_and_nothing_else() {
+        let first = step(ChangeKind::Switch, 1, Cause::Start).follow(None, Timestamp(0));
+        assert_eq!(first.recent.len(), 0, "a first choice is no switch");
+        let same = step(ChangeKind::Switch, 1, Cause::Policy).follow(Some(&first), Timestamp(1));
+        let answer = step(ChangeKind::Answer, 1, Cause::Policy).follow(Some(&same), Timestamp(2));
+        assert_eq!(answer.recent.len(), 0, "the active region stayed");
+        let mut stands = answer;
+        for epoch in 2..=50 {
+            let cause = if epoch % 2 == 0 { Cause::Health } else { Cause::Failover };
+            stands = step(ChangeKind::Switch, epoch, cause).follow(Some(&stands), Timestamp(epoch * 10));
+        }
+        let recent: Vec<_> = stands.recent.iter().map(|switch| (switch.at.0, switch.automatic)).collect();
+        let expected: Vec<_> = (19..=50).map(|epoch| (epoch * 10, epoch % 2 == 0)).collect();
+        assert_eq!(recent, expected);
+        let json = serde_json::to_string(&stands.recent[..2]).unwrap();
+        assert_eq!(json, "[[190,false],[200,true]]");
+        assert_eq!(serde_json::from_str::<Arc<[crate::policy::SwitchTime]>>(&json).unwrap()[..], stands.recent[..2]);
     }
 }

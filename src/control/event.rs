@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::Switch;
+use super::fact::{Fact, FactKey};
 use super::mark::{Mark, MarkTarget};
 use super::report::{AuditRecord, Moved};
 use super::roster::HubId;
@@ -159,6 +160,8 @@ pub struct Commit {
     pub marks: Vec<(MarkTarget, Option<Mark>, Option<Mark>)>,
     /// Health that changed.
     pub health: Vec<(ProbeTarget, Health)>,
+    /// Facts that change: before and after. One fact may change several times.
+    pub facts: Vec<(FactKey, Option<Fact>, Option<Fact>)>,
     /// What the audit trail says of it, beside what it says of hubs; it comes before that.
     pub audit: Vec<AuditRecord>,
     /// The hubs whose standing changes, and the audit trail's record of each.
@@ -168,8 +171,9 @@ pub struct Commit {
 impl Commit {
     /// Whether there is nothing to make durable.
     pub fn is_empty(&self) -> bool {
-        let Self { named, marks, health, audit, switch } = self;
-        named.is_empty() && marks.is_empty() && health.is_empty() && audit.is_empty() && switch.is_none()
+        let Self { named, marks, health, facts, audit, switch } = self;
+        let nothing_changes = named.is_empty() && marks.is_empty() && health.is_empty() && facts.is_empty();
+        nothing_changes && audit.is_empty() && switch.is_none()
     }
 
     /// Everything that the audit trail says of it; the store gives the numbers.

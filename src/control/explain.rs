@@ -3,7 +3,7 @@
 use super::report::Explanation;
 use super::state::State;
 use crate::answer::lookup::{Answered, End, Matched, Resolution, Step, StepResult};
-use crate::answer::snapshot::{Choice, Content, Snapshot};
+use crate::answer::snapshot::{Content, Snapshot, What};
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Hub};
 use crate::time::Timestamp;
@@ -53,10 +53,10 @@ impl State {
         if let Some((position, choice)) = hub {
             let at = self.content.hubs().nth(*position).and_then(|name| self.policy.hubs.get(name));
             let standing = self.standing(name);
-            let region = match (choice, at) {
-                (Choice::All, _) => "all its endpoints, for none is eligible".into(),
-                (Choice::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(*at)].region.to_string(),
-                (Choice::Endpoint(at), None) => format!("endpoint {at}"),
+            let region = match (choice.what, at) {
+                (What::All, _) => "all its endpoints, for none is eligible".into(),
+                (What::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(at)].region.to_string(),
+                (What::Endpoint(at), None) => format!("endpoint {at}"),
             };
             let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
             let why = why.unwrap_or_default();

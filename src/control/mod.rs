@@ -9,6 +9,7 @@
 //! | module | what it holds | I/O |
 //! | --- | --- | --- |
 //! | [`event`] | what comes in and what goes out | pure |
+//! | [`fact`] | what else is durable: acknowledgements, planned moves, windows, notices | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
@@ -33,6 +34,7 @@ pub mod clock;
 pub(crate) mod commands;
 pub mod event;
 mod explain;
+pub mod fact;
 mod layout;
 pub mod load;
 pub mod mark;

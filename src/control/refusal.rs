@@ -54,30 +54,18 @@ pub fn examine<'a>(
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::diagnostic::Place;
     use crate::dns::Name;
-    use crate::policy::{Answer, Cause, Endpoint, Failback};
+    use crate::policy::{Answer, Cause, Endpoint};
     use crate::time::Timestamp;
 
     fn hub(when_all_down: WhenAllDown) -> Hub {
-        let endpoint = |region| Endpoint {
-            region: RegionName::new(region),
-            answer: Answer::Addresses(vec![[192, 0, 2, 1].into()]),
-            probe: None,
-        };
-        Hub {
-            name: Name::parse("hub.x.", None).unwrap(),
-            ttl: Duration::from_secs(30),
-            dwell: Duration::ZERO,
-            failback: Failback::Manual,
-            when_all_down,
-            rto: None,
-            endpoints: vec![endpoint("weu"), endpoint("neu")],
-            place: Place { path: Path::new("t").into(), line: 1, column: 1, width: 1, text: String::new() },
-        }
+        let endpoint = |region| Endpoint::new(RegionName::new(region), Answer::Addresses(vec![[192, 0, 2, 1].into()]));
+        let place = Place { path: Path::new("t").into(), line: 1, column: 1, width: 1, text: String::new() };
+        let name = Name::parse("hub.x.", None).unwrap();
+        Hub { when_all_down, ..Hub::new(name, vec![endpoint("weu"), endpoint("neu")], place) }
     }
 
     fn judge(when_all_down: WhenAllDown, before: Option<&Standing>, after: &Standing) -> Result<(), Refused> {
@@ -94,6 +82,7 @@ mod tests {
             reason: "".into(),
             last_automatic: None,
             all,
+            recent: [].into(),
         }
     }
 

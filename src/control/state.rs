@@ -15,16 +15,17 @@ use std::time::Duration;
 
 use super::change::{ChangeKind, Switch};
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Loaded};
+use super::fact::Facts;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
 use super::turn::{Pending, Turn};
-use crate::answer::snapshot::{Choice, Content};
+use crate::answer::snapshot::{Choice, Content, What};
 use crate::dns::Name;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
+use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -41,6 +42,8 @@ pub struct Persisted {
     pub marks: Marks,
     /// The health when it last changed, by [`health_key`].
     pub health: BTreeMap<String, Health>,
+    /// What else is durable.
+    pub facts: Facts,
 }
 
 impl Persisted {
@@ -121,7 +124,7 @@ impl Stands {
         standing: Option<Standing>,
         active: Option<usize>,
     ) -> bool {
-        let all = standing.as_ref().is_some_and(|standing| standing.all);
+        let said = standing.as_ref().map(|standing| (standing.all, standing.epoch, standing.since));
         if self.by_id.len() <= id.index() {
             self.by_id.resize(id.index() + 1, None);
         }
@@ -130,19 +133,24 @@ impl Stands {
         // A hub has at most 256 endpoints.
         let active = active.and_then(|active| u16::try_from(active).ok());
         self.active[position] = active;
-        let choice = match (all, active) {
-            (_, None) => return false,
-            (true, _) => Choice::All,
-            (false, Some(active)) => Choice::Endpoint(active),
-        };
+        let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
+        let what = if all { What::All } else { What::Endpoint(active) };
         let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        let choice = Choice { what, epoch, since, ..*published };
         std::mem::replace(published, choice) != choice
+    }
+
+    /// Sets whether a hub answers with its `ttl_min`, and says whether that has changed.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no decision lowers a TTL yet"))]
+    pub(super) fn set_low_ttl(&mut self, at: &HubAt, low_ttl: bool) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
     }
 
     /// The same standings under another policy.
     pub(super) fn laid_out(&mut self, layout: &Layout) {
         self.active = vec![None; layout.hubs.len()];
-        self.choices = vec![Choice::Endpoint(0); layout.hubs.len()];
+        self.choices = vec![Choice::endpoint(0); layout.hubs.len()];
         for (position, at) in layout.hubs.iter().enumerate() {
             if let Some(standing) = self.of(at.id).cloned() {
                 self.set(at.id, Some((position, at)), Some(standing));
@@ -209,7 +217,7 @@ impl State {
     /// The state at the start: what the store holds, and the files. The effects make what is decided here durable and
     /// publish it; nothing is answered before.
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
-        let Persisted { roster, standings, marks, health } = persisted;
+        let Persisted { roster, standings, marks, health, facts: _ } = persisted;
         // A clock that was set back must not make a dwell of years.
         let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
@@ -409,7 +417,11 @@ pub fn health_key(target: &ProbeTarget) -> String {
 
 fn not_after(standing: Standing, now: Timestamp) -> Standing {
     let last_automatic = standing.last_automatic.map(|at| at.min(now));
-    Standing { since: standing.since.min(now), last_automatic, ..standing }
+    let recent = match standing.recent.iter().any(|switch| switch.at > now) {
+        true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
+        false => standing.recent,
+    };
+    Standing { since: standing.since.min(now), last_automatic, recent, ..standing }
 }
 
 #[cfg(test)]

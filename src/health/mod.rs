@@ -84,6 +84,7 @@ mod tests {
             confirm: Duration::from_secs(1),
             fall: NonZeroU8::new(3).unwrap(),
             rise: NonZeroU8::new(5).unwrap(),
+            shadow: false,
         }
     }
 }

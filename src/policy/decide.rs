@@ -137,6 +137,43 @@ pub struct Standing {
     /// Whether all endpoints are answered at once (`when_all_down = "all"`).
     #[serde(default)]
     pub all: bool,
+    /// When the active region last changed, newest last: at most [`Standing::RECENT`] switches, of any cause. The first
+    /// choice is none. Shared, for what stood and what stands are kept side by side.
+    #[serde(default)]
+    pub recent: Arc<[SwitchTime]>,
+}
+
+impl Standing {
+    /// As many switches as are remembered.
+    pub const RECENT: usize = 32;
+
+    /// The remembered switches and one more, without the oldest when there are too many.
+    pub fn with_switch(&self, at: Timestamp, automatic: bool) -> Arc<[SwitchTime]> {
+        let kept = &self.recent[(self.recent.len() + 1).saturating_sub(Self::RECENT)..];
+        kept.iter().copied().chain([SwitchTime { at, automatic }]).collect()
+    }
+}
+
+/// When one switch was, and whether the policy wanted it or an operator. In JSON a pair, for there are many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(into = "(Timestamp, bool)", from = "(Timestamp, bool)")]
+pub struct SwitchTime {
+    /// When.
+    pub at: Timestamp,
+    /// Whether its cause [is automatic](Cause::is_automatic).
+    pub automatic: bool,
+}
+
+impl From<SwitchTime> for (Timestamp, bool) {
+    fn from(SwitchTime { at, automatic }: SwitchTime) -> Self {
+        (at, automatic)
+    }
+}
+
+impl From<(Timestamp, bool)> for SwitchTime {
+    fn from((at, automatic): (Timestamp, bool)) -> Self {
+        Self { at, automatic }
+    }
 }
 
 /// The previous decision as the next one sees it.

@@ -9,10 +9,11 @@ mod read;
 
 pub use decide::{
     Cause, Decision, EndpointView, Hold, MarkKind, MoveRefused, Moved, Previous, Resort, Rule, Rules, Standing,
-    Waiting, decide, judge_move, preferred,
+    SwitchTime, Waiting, decide, judge_move, preferred,
 };
 pub use model::{
-    Answer, Endpoint, EndpointId, Expectation, Failback, HttpProbe, Hub, Policy, Probe, ProbeKind, ProbeName,
-    ProbeTarget, Region, RegionName, Rrset, Target, TcpProbe, WhenAllDown,
+    Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Expectation, Failback, Fence, Gate, GateKind,
+    GateName, GateUse, Hook, HttpGate, HttpProbe, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeKind, ProbeName,
+    ProbeTarget, Region, RegionName, Rrset, RuleName, SafetyRule, Target, TcpProbe, WhenAllDown,
 };
 pub use read::{hub_names, read, read_beside_refused};

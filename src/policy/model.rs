@@ -46,6 +46,14 @@ identifier! {
     /// The name of a probe: of the same form as a region's.
     ProbeName
 }
+identifier! {
+    /// The name of a gate: of the same form as a region's.
+    GateName
+}
+identifier! {
+    /// The name of a safety rule: of the same form as a region's.
+    RuleName
+}
 
 /// The whole policy: the content of every `zones/*.toml`, merged.
 ///
@@ -56,6 +64,12 @@ pub struct Policy {
     pub regions: BTreeMap<RegionName, Region>,
     /// The probes by name.
     pub probes: BTreeMap<ProbeName, Arc<Probe>>,
+    /// What this node has to reach, or it is blind.
+    pub references: BTreeSet<ProbeTarget>,
+    /// The gates by name.
+    pub gates: BTreeMap<GateName, Arc<Gate>>,
+    /// The safety rules by name.
+    pub rules: BTreeMap<RuleName, Arc<SafetyRule>>,
     /// The hubs by owner name, in canonical order.
     pub hubs: BTreeMap<Name, Arc<Hub>>,
 }
@@ -63,7 +77,9 @@ pub struct Policy {
 impl Policy {
     /// Every distinct thing that has to be probed: endpoints that share probe and target share one prober.
     pub fn probe_targets(&self) -> BTreeSet<ProbeTarget> {
-        self.hubs.values().flat_map(|hub| hub.endpoints.iter()).filter_map(|endpoint| endpoint.probe.clone()).collect()
+        let endpoints = self.hubs.values().flat_map(|hub| hub.endpoints.iter());
+        let probed = endpoints.flat_map(|endpoint| endpoint.probe.iter().chain(&endpoint.shadow));
+        probed.chain(&self.references).cloned().collect()
     }
 }
 
@@ -82,6 +98,14 @@ pub struct Hub {
     pub name: Name,
     /// TTL of the hub's own RRsets. Default 30 s, range 5 s to 1 d.
     pub ttl: Duration,
+    /// TTL of the hub's own RRsets while it may soon switch, or has just done so. Default `ttl`, range 5 s to `ttl`.
+    pub ttl_min: Duration,
+    /// How long the TTL stays low after the last reason for it. Default 5 min, range 0 to 1 d.
+    pub ttl_restore: Duration,
+    /// By how much of it the TTL is lower for some resolvers than for others, percent. Default 0, range 0 to 50.
+    pub ttl_spread: u8,
+    /// Whether `_concierge.NAME` has a TXT record of active region, epoch and since. Default false.
+    pub txt: bool,
     /// Least time between two automatic switches of this hub. Default 1 min, range 0 to 7 d.
     pub dwell: Duration,
     /// When a better region that comes back takes over. Default manual.
@@ -90,6 +114,20 @@ pub struct Hub {
     pub when_all_down: WhenAllDown,
     /// Recovery time objective: a TTL above it is refused.
     pub rto: Option<Duration>,
+    /// The gates that a move of this hub has to pass, in the order in which they are looked at.
+    pub gates: Vec<GateUse>,
+    /// So many automatic switches within [`flap_window`](Hub::flap_window) pin the hub. Default 3, range 1 to 32.
+    pub flap_limit: NonZeroU8,
+    /// Default 1 h, range 1 min to 7 d.
+    pub flap_window: Duration,
+    /// How many switches of any origin there may be. Default: as many as there are reasons for.
+    pub budget: Option<Budget>,
+    /// How many operators a planned move needs: 1, the default, or 2.
+    pub approvals: u8,
+    /// Who is told, before a switch, that the old region is no longer active.
+    pub fence: Option<Arc<Fence>>,
+    /// Whether it is a name for drills.
+    pub canary: bool,
     /// The endpoints in order of preference: at least one, each of another region.
     pub endpoints: Vec<Endpoint>,
     /// Where the hub is defined.
@@ -97,6 +135,31 @@ pub struct Hub {
 }
 
 impl Hub {
+    /// One with all defaults.
+    pub fn new(name: Name, endpoints: Vec<Endpoint>, place: Place) -> Self {
+        Self {
+            name,
+            ttl: Duration::from_secs(30),
+            ttl_min: Duration::from_secs(30),
+            ttl_restore: Duration::from_mins(5),
+            ttl_spread: 0,
+            txt: false,
+            dwell: Duration::from_mins(1),
+            failback: Failback::Manual,
+            when_all_down: WhenAllDown::Keep,
+            rto: None,
+            gates: Vec::new(),
+            flap_limit: const { NonZeroU8::new(3).unwrap() },
+            flap_window: Duration::from_hours(1),
+            budget: None,
+            approvals: 1,
+            fence: None,
+            canary: false,
+            endpoints,
+            place,
+        }
+    }
+
     /// The position of the endpoint in `region`.
     pub fn position(&self, region: &RegionName) -> Option<usize> {
         self.endpoints.iter().position(|endpoint| endpoint.region == *region)
@@ -132,6 +195,179 @@ pub struct Endpoint {
     pub answer: Answer,
     /// What is probed; `None` leaves the health unknown for ever.
     pub probe: Option<ProbeTarget>,
+    /// What is probed to be shown, and decides nothing.
+    pub shadow: Option<ProbeTarget>,
+}
+
+impl Endpoint {
+    /// One that is not probed.
+    pub fn new(region: RegionName, answer: Answer) -> Self {
+        Self { region, answer, probe: None, shadow: None }
+    }
+}
+
+/// A condition that has to hold before the active region may change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gate {
+    /// Its name.
+    pub name: GateName,
+    /// How it is looked at.
+    pub kind: GateKind,
+    /// Time between two looks. Default 30 s, range 1 s to 1 h. An acknowledgement is not looked at.
+    pub interval: Duration,
+    /// Time after which a look has failed. Default 5 s, range 100 ms to 5 min.
+    pub timeout: Duration,
+    /// Age from which evidence counts as shut. Default 3 intervals and one timeout, at least interval and timeout.
+    pub max_age: Duration,
+}
+
+/// How a gate is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GateKind {
+    /// An HTTP request, open by its status and by a value in its JSON body.
+    Http(HttpGate),
+    /// A command: exit code 0 is open, the first line that it prints is the evidence.
+    Exec(Exec),
+    /// An operator's acknowledgement, valid for one hub's epoch alone.
+    Ack,
+}
+
+impl GateKind {
+    /// The word that selects it in the policy.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Exec(_) => "exec",
+            Self::Ack => "ack",
+        }
+    }
+}
+
+/// A program and its arguments; no shell is between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// The program, an absolute path or relative to the policy file's folder, and its arguments; at least one.
+    pub command: Vec<String>,
+}
+
+/// An HTTP request, and what its response has to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpGate {
+    /// `http` or `https`; certificates are always verified.
+    pub url: String,
+    /// File of PEM trust anchors used instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// Status codes, as inclusive ranges. Default 200.
+    pub status: Vec<(u16, u16)>,
+    /// What the body has to hold.
+    pub value: Option<(String, Comparison)>,
+}
+
+/// What the value at a JSON pointer (RFC 6901) is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Comparison {
+    /// It is this text, number or truth value.
+    Equals(serde_json::Value),
+    /// It is a number, and no larger.
+    AtMost(f64),
+    /// It is a number, and no smaller.
+    AtLeast(f64),
+}
+
+/// Where a hub uses a gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GateUse {
+    /// The gate.
+    pub gate: GateName,
+    /// Moves to a less preferred region than the active one have to pass it.
+    pub on_failover: bool,
+    /// Moves to a more preferred region have to pass it.
+    pub on_failback: bool,
+    /// Moves to this region alone have to pass it; `None`: to any.
+    pub to: Option<RegionName>,
+    /// What follows while it is shut.
+    pub on_shut: OnShut,
+}
+
+/// What follows while a gate is shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnShut {
+    /// The move waits until it opens, or an operator forces it. The default.
+    Hold,
+    /// The move waits for so long, and then passes.
+    ProceedAfter(Duration),
+}
+
+/// How many switches there may be in a period that ends now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// 1 to 32.
+    pub switches: NonZeroU8,
+    /// An hour, a day or a week.
+    pub period: Duration,
+}
+
+/// Tells a region that it is no longer active, before the switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// What is called.
+    pub hook: Hook,
+    /// How long an acknowledgement is waited for. Default 5 s, range 100 ms to 5 min.
+    pub timeout: Duration,
+    /// Whether the switch is done without one.
+    pub on_failure: OnFenceFailure,
+}
+
+/// What is called when something happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A POST of JSON; a status of 200 to 299 acknowledges it.
+    Http {
+        /// `http` or `https`; certificates are always verified.
+        url: String,
+        /// File of PEM trust anchors used instead of the system's.
+        ca: Option<PathBuf>,
+    },
+    /// A command with the same JSON on its standard input; exit code 0 acknowledges it.
+    Exec(Exec),
+}
+
+/// What a fence that is not acknowledged leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFenceFailure {
+    /// The switch is done all the same, and says so. The default.
+    Proceed,
+    /// The switch is not done until the region acknowledges, or an operator forces it.
+    Stop,
+}
+
+/// What is looked at over several hubs or regions before a switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SafetyRule {
+    /// Its name.
+    pub name: RuleName,
+    /// What it demands.
+    pub demand: Demand,
+    /// Where it is defined.
+    pub place: Place,
+}
+
+/// What a safety rule demands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Demand {
+    /// So many of these endpoints are active after the switch, at least.
+    AtLeast(u32, BTreeSet<EndpointId>),
+    /// So many of these endpoints are active after the switch, at most.
+    AtMost(u32, BTreeSet<EndpointId>),
+    /// A gate is open for every switch of these hubs, and for every switch from or to these regions.
+    Gate {
+        /// The gate.
+        gate: GateName,
+        /// The hubs.
+        hubs: BTreeSet<Name>,
+        /// The regions.
+        regions: BTreeSet<RegionName>,
+    },
 }
 
 /// What a hub answers for one region.
@@ -243,6 +479,8 @@ pub struct Probe {
     pub fall: NonZeroU8,
     /// Consecutive good observations before an endpoint that is down comes up. Default 5, range 1 to 100.
     pub rise: NonZeroU8,
+    /// Whether it is shown, and decides nothing.
+    pub shadow: bool,
 }
 
 impl Probe {

@@ -1,7 +1,7 @@
 //! Hubs: names like any other, under the choice that stands.
 
 use super::*;
-use crate::answer::snapshot::Choice;
+use crate::answer::snapshot::{Choice, What};
 
 #[test]
 fn a_hub_answers_its_choice_and_its_names_above_exist() {
@@ -15,12 +15,12 @@ fn a_hub_answers_its_choice_and_its_names_above_exist() {
     assert_eq!(shown(&first, "deep.example. A"), format!("NOERROR aa | - | {SOA}"));
     assert_eq!(shown(&first, "x.hub.example. A"), format!("NXDOMAIN aa | - | {SOA}"));
     let mut choices = first.choices.clone();
-    choices[first.content.hub(&name("HUB.example.")).unwrap()] = Choice::Endpoint(1);
+    choices[first.content.hub(&name("HUB.example.")).unwrap()] = Choice::endpoint(1);
     let second = first.switch(choices.clone()).unwrap();
     assert_eq!(second.generation, 2);
     assert_eq!(shown(&second, "hub.example. A"), "NOERROR aa | hub.example. 30 CNAME hub-neu.azure-devices.net.");
     assert!(shown(&second, "inner.deep.example. TXT").contains("CNAME www.example."));
-    choices[first.content.hub(&name("inner.deep.example.")).unwrap()] = Choice::Endpoint(1);
+    choices[first.content.hub(&name("inner.deep.example.")).unwrap()] = Choice::endpoint(1);
     let third = second.switch(choices).unwrap();
     assert_eq!(shown(&third, "inner.deep.example. A"), "NOERROR aa | inner.deep.example. 30 A 192.0.2.99");
     assert_eq!(shown(&third, "inner.deep.example. TXT"), format!("NOERROR aa | - | {SOA}"));
@@ -32,8 +32,8 @@ fn a_snapshot_that_would_empty_a_hub_is_not_made() {
     let rules = |choices: Vec<Choice>| -> Vec<&str> {
         first.switch(choices.into()).unwrap_err().into_iter().map(|refused| refused.rule).collect()
     };
-    assert_eq!(rules(vec![Choice::Endpoint(0)]), ["not-empty"]);
-    assert_eq!(rules(vec![Choice::Endpoint(2), Choice::All]), ["not-empty", "not-empty"]);
+    assert_eq!(rules(vec![Choice::endpoint(0)]), ["not-empty"]);
+    assert_eq!(rules(vec![Choice::endpoint(2), Choice::of(What::All)]), ["not-empty", "not-empty"]);
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn other_types_stand_beside_addresses() {
     check(&first, "hub.example. ANY", "NOERROR aa | hub.example. 30 A 192.0.2.10");
     check(&first, "apex. A", "NOERROR aa | apex. 30 A 192.0.2.10");
     check(&first, "apex. NS", "NOERROR aa | apex. 3600 NS ns.example.org.");
-    let second = first.switch([Choice::Endpoint(1), Choice::Endpoint(1)].into()).unwrap();
+    let second = first.switch([Choice::endpoint(1), Choice::endpoint(1)].into()).unwrap();
     check(&second, "hub.example. TXT", "NOERROR aa | hub.example. 300 TXT static");
     check(&second, "hub.example. A", "NOERROR aa | hub.example. 30 A 192.0.2.20");
     check(&second, "hub.example. AAAA", "NOERROR aa | - | example. 60");
@@ -67,7 +67,7 @@ fn all_answers_every_address_once() {
     let mut everything = hub("hub.example.", "weu 192.0.2.10 2001:db8::10\nneu 192.0.2.20 192.0.2.10");
     everything.when_all_down = crate::policy::WhenAllDown::All;
     let first = snapshot(&[zone("example.", "")], vec![everything]);
-    let all = first.switch([Choice::All].into()).unwrap();
+    let all = first.switch([Choice::of(What::All)].into()).unwrap();
     assert_eq!(
         ask(&all, &Ask::new("hub.example. A")),
         "NOERROR aa | hub.example. 30 A 192.0.2.10, hub.example. 30 A 192.0.2.20"
@@ -79,7 +79,7 @@ fn all_answers_every_address_once() {
 fn a_hub_as_glue() {
     let example = zone("example.", "sub NS hub");
     let first = snapshot(&[example], vec![hub("hub.example.", "weu 192.0.2.10\nneu 192.0.2.20")]);
-    let second = first.switch([Choice::Endpoint(1)].into()).unwrap();
+    let second = first.switch([Choice::endpoint(1)].into()).unwrap();
     assert!(ask(&first, &Ask::new("x.sub.example. A")).ends_with("| hub.example. 30 A 192.0.2.10"));
     assert!(ask(&second, &Ask::new("x.sub.example. A")).ends_with("| hub.example. 30 A 192.0.2.20"));
 }

@@ -16,6 +16,7 @@ fn standing(region: &str, epoch: u64, cause: Cause, reason: &str) -> Standing {
         reason: reason.into(),
         last_automatic: None,
         all: false,
+        recent: Arc::default(),
     }
 }
 

@@ -41,6 +41,7 @@ fn probe() -> Probe {
         confirm: Duration::from_secs(1),
         fall: 3.try_into().unwrap(),
         rise: 5.try_into().unwrap(),
+        shadow: false,
     }
 }
 
@@ -66,20 +67,10 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
     let place = Place { path: Path::new("t.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
     let hub = |owner: &str| {
         let endpoints = regions.iter().map(|region| Endpoint {
-            region: RegionName::new(region),
-            answer: Answer::Cname(name(&format!("{region}.example.org."))),
             probe: Some(target(region)),
+            ..Endpoint::new(RegionName::new(region), Answer::Cname(name(&format!("{region}.example.org."))))
         });
-        let mut hub = Hub {
-            name: name(owner),
-            ttl: Duration::from_secs(30),
-            dwell: Duration::from_secs(60),
-            failback: Failback::Manual,
-            when_all_down: WhenAllDown::Keep,
-            rto: None,
-            endpoints: endpoints.collect(),
-            place: place.clone(),
-        };
+        let mut hub = Hub::new(name(owner), endpoints.collect(), place.clone());
         change(&mut hub);
         (name(owner), Arc::new(hub))
     };
@@ -87,6 +78,7 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
         regions: regions.iter().map(|region| (RegionName::new(region), Region::default())).collect(),
         probes: [(ProbeName::new("p"), Arc::new(probe()))].into(),
         hubs: hubs.iter().copied().map(hub).collect(),
+        ..Policy::default()
     };
     let content = compile(vec![zone()], &policy).unwrap();
     Loaded {
@@ -96,6 +88,11 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
         read: Duration::ZERO,
         compile: Duration::ZERO,
     }
+}
+
+/// What the choices select.
+fn whats(choices: &[Choice]) -> Vec<What> {
+    choices.iter().map(|choice| choice.what).collect()
 }
 
 /// A state with a clock, and everything that it wanted done.
@@ -206,6 +203,11 @@ impl Bench {
         self.moved(Command::Mark { target, kind, reason: "because".into(), until })
     }
 
+    /// What was published last.
+    fn answered(&self) -> Vec<What> {
+        whats(self.published.last().unwrap())
+    }
+
     fn status(&mut self) -> Status {
         self.state.status(self.now)
     }
@@ -226,6 +228,7 @@ impl Bench {
             standings: self.state.standings().to_vec(),
             marks: self.state.marks().clone(),
             health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
+            facts: BTreeMap::new(),
         }
     }
 }
@@ -235,7 +238,8 @@ fn the_start_commits_and_publishes_the_first_choice() {
     let bench = Bench::new();
     assert_eq!(bench.active(), "weu 1, weu 1");
     assert_eq!(bench.commits.len(), 1);
-    assert_eq!(bench.published, [[Choice::Endpoint(0); 2].into()]);
+    assert_eq!(bench.answered(), [What::Endpoint(0); 2]);
+    assert_eq!(bench.published.len(), 1);
 }
 
 #[test]
@@ -248,7 +252,7 @@ fn a_region_that_fails_moves_every_hub_in_one_commit_and_one_publication() {
     bench.see("weu", false);
     assert_eq!(bench.active(), "neu 2, neu 2");
     assert_eq!((bench.commits.len(), bench.published.len()), (commits + 1, published + 1));
-    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    assert_eq!(bench.answered(), [What::Endpoint(1); 2]);
     let audit: Vec<_> = bench.commits.last().unwrap().records().collect();
     assert_eq!(audit.len(), 2, "one record for each hub");
     assert!(audit[0].reason.contains("weu is down: 3 failed in a row"), "{}", audit[0].reason);
@@ -436,7 +440,7 @@ fn a_commit_that_fails_changes_nothing_and_is_tried_again() {
     bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
     assert_eq!(bench.active(), "weu 1, weu 1");
     assert!(bench.state.marks().is_empty());
-    assert_eq!(bench.state.choices()[..], [Choice::Endpoint(0); 2]);
+    assert_eq!(whats(bench.state.choices()), [What::Endpoint(0); 2]);
     bench.see("weu", false).see("weu", false);
     bench.fail(bench.seen("weu", false));
     assert_eq!(bench.active(), "weu 1, weu 1", "the store could not make the move durable");
@@ -468,12 +472,12 @@ fn a_reload_keeps_health_epochs_and_answers() {
     bench.reload(loaded(&["weu", "neu"]));
     assert_eq!(bench.active(), "neu 2, neu 2");
     assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Down);
-    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    assert_eq!(bench.answered(), [What::Endpoint(1); 2]);
     bench.reload(loaded(&["weu"]));
     assert_eq!(bench.active(), "weu 3, weu 3", "the active region left the policy");
     bench.reload(loaded(&["neu", "weu"]));
     assert_eq!(bench.active(), "weu 3, weu 3");
-    assert_eq!(bench.published.last().unwrap()[..], [Choice::Endpoint(1); 2]);
+    assert_eq!(bench.answered(), [What::Endpoint(1); 2]);
     let refused = Event::Loaded {
         loaded: Err(LoadFailure { problems: vec!["a.toml:1:1: error: bad".into()] }),
         author: Author::daemon(),
@@ -490,3 +494,19 @@ mod faults;
 mod many;
 mod random;
 mod words;
+
+#[test]
+fn a_low_ttl_outlasts_a_switch_and_is_told_of_once() {
+    let mut bench = Bench::new();
+    let layout = bench.state.layout.clone();
+    let (first, second) = (&layout.hubs[0], &layout.hubs[1]);
+    let stands = Arc::make_mut(&mut bench.state.stands);
+    assert!(stands.set_low_ttl(second, true));
+    assert!(!stands.set_low_ttl(second, true));
+    assert!(!stands.set_low_ttl(first, false));
+    bench.verdict("neu", true).verdict("weu", false);
+    let published = bench.published.last().unwrap();
+    assert_eq!(published.iter().map(|choice| choice.low_ttl).collect::<Vec<_>>(), [false, true]);
+    assert_eq!(published.iter().map(|choice| (choice.epoch, choice.since)).collect::<Vec<_>>(), [(2, bench.now); 2]);
+    assert!(Arc::make_mut(&mut bench.state.stands).set_low_ttl(second, false));
+}

@@ -7,11 +7,13 @@ use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
 use super::super::state::Persisted;
 use super::sheets;
-use super::tables::{AUDIT, Cause, FORMAT, HEALTH, HUBS, MARKS, SHEETS, json, last_record, parse, parse_name, rows};
+use super::tables::{
+    AUDIT, Cause, FACTS, FORMAT, HEALTH, HUBS, MARKS, SHEETS, json, last_record, parse, parse_name, rows,
+};
 use crate::policy::Standing;
 
 /// The layout that this program writes.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// By a hub's owner name in lower case: the [`Standing`]; of the first layout.
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
 
@@ -23,9 +25,11 @@ pub(super) fn prepare(database: &Database) -> Result<(), Cause> {
         write.open_table(SHEETS)?;
         write.open_table(MARKS)?;
         write.open_table(HEALTH)?;
+        write.open_table(FACTS)?;
         write.open_table(AUDIT)?;
         match found {
-            Some(VERSION) | None => {}
+            // The second layout had no facts.
+            Some(VERSION | 2) | None => {}
             Some(1) => from_first(&write)?,
             Some(other) => {
                 let sentence =

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::super::batch::{self, Batch};
 use super::super::event::Commit;
+use super::super::fact::{Fact, FactKey};
 use super::super::mark::{Mark, MarkTarget};
 use super::super::report::AuditRecord;
 use super::super::roster::HubId;
@@ -24,6 +25,8 @@ pub(super) const SHEETS: TableDefinition<u32, &[u8]> = TableDefinition::new("she
 pub(super) const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
 /// By [`health_key`]: the [`Health`](crate::health::Health) when it last changed.
 pub(super) const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
+/// By [`FactKey`]: the [`Fact`].
+pub(super) const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
 /// By the sequence number of the first: one [`AuditRecord`], or those of a switch as a [`Batch`].
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 /// `version`: what the rows look like. `sheets`: no sheet misses a record up to this one.
@@ -57,6 +60,11 @@ pub(super) fn read(database: &Database) -> Result<(Persisted, Sheets), Cause> {
     for (key, value) in rows(&read.open_table(HEALTH)?)? {
         let health = parse(&key, &value)?;
         persisted.health.insert(key, health);
+    }
+    for (key, value) in rows(&read.open_table(FACTS)?)? {
+        let fact = parse(&key, &value)?;
+        let key = key.parse().map_err(|error| Cause::new(format!("row `{key}`: {error}")))?;
+        persisted.facts.insert(key, fact);
     }
     Ok((persisted, sheets))
 }
@@ -105,6 +113,9 @@ pub(super) fn begin(database: &Database, commit: &Commit) -> Result<(WriteTransa
     for (target, _, after) in &commit.marks {
         put_mark(&write, target, after.as_ref())?;
     }
+    for (key, _, after) in &commit.facts {
+        put_fact(&write, key, after.as_ref())?;
+    }
     if !commit.health.is_empty() {
         let mut health = write.open_table(HEALTH)?;
         for (target, after) in &commit.health {
@@ -144,6 +155,9 @@ pub(super) fn take_back(database: &Database, commit: &Commit, sequence: u64) -> 
     for (target, before, _) in commit.marks.iter().rev() {
         put_mark(&write, target, before.as_ref())?;
     }
+    for (key, before, _) in commit.facts.iter().rev() {
+        put_fact(&write, key, before.as_ref())?;
+    }
     {
         let mut hubs = write.open_table(HUBS)?;
         for (id, _) in &commit.named {
@@ -162,6 +176,16 @@ fn put_mark(write: &WriteTransaction, target: &MarkTarget, mark: Option<&Mark>) 
     let mut table = write.open_table(MARKS)?;
     match mark {
         Some(mark) => drop(table.insert(key.as_str(), json(mark)?.as_slice())?),
+        None => drop(table.remove(key.as_str())?),
+    }
+    Ok(())
+}
+
+fn put_fact(write: &WriteTransaction, key: &FactKey, fact: Option<&Fact>) -> Result<(), Cause> {
+    let key = key.to_string();
+    let mut table = write.open_table(FACTS)?;
+    match fact {
+        Some(fact) => drop(table.insert(key.as_str(), json(fact)?.as_slice())?),
         None => drop(table.remove(key.as_str())?),
     }
     Ok(())

@@ -7,6 +7,7 @@ use super::tables::{AUDIT, FORMAT, MARKS};
 use super::*;
 use crate::control::change::{Change, ChangeKind, Switch};
 use crate::control::event::Author;
+use crate::control::fact::{Fact, FactKey};
 use crate::control::mark::{Mark, MarkTarget};
 use crate::control::report::AuditKind;
 use crate::control::roster::{HubId, Roster};
@@ -24,6 +25,7 @@ fn standing(epoch: u64) -> Standing {
         reason: "because".into(),
         last_automatic: Some(Timestamp(5)),
         all: false,
+        recent: Arc::default(),
     }
 }
 
@@ -55,9 +57,14 @@ fn commit() -> Commit {
         named: vec![(HubId(0), hub())],
         marks: vec![(MarkTarget::Region(RegionName::new("weu")), None, Some(mark))],
         health: vec![(probed, Health::Down)],
+        facts: vec![(fact_key(), None, Some(Fact::of(&7).unwrap()))],
         audit: vec![audit("hub.x./neu", "down"), audit("other.x.", "neu")],
         switch: Some(switch(None, standing(7)).into()),
     }
+}
+
+fn fact_key() -> FactKey {
+    "gate/Hub.x./merged-back".parse().unwrap()
 }
 
 fn hub() -> Name {
@@ -84,9 +91,15 @@ fn what_is_committed_is_read_by_the_next_daemon() {
     let (target, mark) = persisted.marks.first_key_value().unwrap();
     assert_eq!((target.to_string().as_str(), mark.until), ("weu", Some(Timestamp(9))));
     assert_eq!(persisted.health["p on 127.0.0.1"], Health::Down);
-    let gone = Commit { marks: vec![(target.clone(), Some(mark.clone()), None)], ..Commit::default() };
+    assert_eq!(persisted.facts, [(fact_key(), Fact::of(&7).unwrap())].into());
+    let gone = Commit {
+        marks: vec![(target.clone(), Some(mark.clone()), None)],
+        facts: vec![("GATE/hub.X./merged-back".parse().unwrap(), Some(Fact::of(&7).unwrap()), None)],
+        ..Commit::default()
+    };
     store.commit(&gone).unwrap();
-    assert!(store.read().unwrap().marks.is_empty());
+    let persisted = store.read().unwrap();
+    assert_eq!((persisted.marks.len(), persisted.facts.len()), (0, 0));
 }
 
 #[test]
@@ -135,7 +148,7 @@ fn a_store_of_another_format_is_left_alone() {
     write.commit().unwrap();
     drop(store);
     let error = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("its format is 99, this program knows 2"), "{error}");
+    assert!(error.contains("its format is 99, this program knows 3"), "{error}");
 }
 
 #[test]
@@ -236,6 +249,11 @@ fn a_commit_that_failed_is_not_found_later() {
         let (target, mark) = before.marks.first_key_value().unwrap();
         let failing = Commit {
             marks: vec![(target.clone(), Some(mark.clone()), None)],
+            facts: vec![
+                (fact_key(), Some(Fact::of(&7).unwrap()), Some(Fact::of(&8).unwrap())),
+                (fact_key(), Some(Fact::of(&8).unwrap()), None),
+                ("move/1".parse().unwrap(), None, Some(Fact::of(&"new").unwrap())),
+            ],
             switch: Some(switch(Some(standing(7)), standing(8)).into()),
             named: vec![(HubId(1), Name::parse("new.x.", None).unwrap())],
             ..Commit::default()
@@ -249,8 +267,12 @@ fn a_commit_that_failed_is_not_found_later() {
             true => {
                 assert_eq!((&after.standings, &after.marks, records), (&before.standings, &before.marks, 3));
                 assert_eq!(after.roster, before.roster, "its number is free again");
+                assert_eq!(after.facts, before.facts);
             }
-            false => assert_eq!((after.standing(&hub()).unwrap().epoch, after.marks.len(), records), (8, 0, 4)),
+            false => {
+                assert_eq!((after.standing(&hub()).unwrap().epoch, after.marks.len(), records), (8, 0, 4));
+                assert_eq!(after.facts.keys().map(ToString::to_string).collect::<Vec<_>>(), ["move/1"]);
+            }
         }
     }
 }

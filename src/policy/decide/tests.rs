@@ -15,27 +15,17 @@ const NOW: Timestamp = Timestamp(1_000_000);
 
 fn hub(failback: Failback, when_all_down: WhenAllDown) -> Hub {
     let path: std::sync::Arc<Path> = Path::new("test.toml").into();
-    Hub {
-        name: Name::parse("hub.example.net.", None).unwrap(),
-        ttl: Duration::from_secs(30),
-        dwell: Duration::from_secs(60),
-        failback,
-        when_all_down,
-        rto: None,
-        endpoints: REGIONS
-            .iter()
-            .enumerate()
-            .map(|(at, region)| Endpoint {
-                region: RegionName::new(region),
-                answer: Answer::Addresses(vec![[127, 0, 0, at as u8 + 1].into()]),
-                probe: Some(ProbeTarget {
-                    probe: ProbeName::new("p"),
-                    target: Target::Addresses(vec![[127, 0, 0, at as u8 + 1].into()]),
-                }),
-            })
-            .collect(),
-        place: Place { path, line: 1, column: 1, width: 1, text: String::new() },
-    }
+    let endpoint = |(at, region): (usize, &&str)| Endpoint {
+        probe: Some(ProbeTarget {
+            probe: ProbeName::new("p"),
+            target: Target::Addresses(vec![[127, 0, 0, at as u8 + 1].into()]),
+        }),
+        ..Endpoint::new(RegionName::new(region), Answer::Addresses(vec![[127, 0, 0, at as u8 + 1].into()]))
+    };
+    let endpoints = REGIONS.iter().enumerate().map(endpoint).collect();
+    let place = Place { path, line: 1, column: 1, width: 1, text: String::new() };
+    let name = Name::parse("hub.example.net.", None).unwrap();
+    Hub { failback, when_all_down, ..Hub::new(name, endpoints, place) }
 }
 
 fn keep() -> Hub {
@@ -73,6 +63,7 @@ fn standing(active: &str, cause: Cause) -> Standing {
         reason: "".into(),
         last_automatic: None,
         all: false,
+        recent: Arc::default(),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct EndpointDraft {
 impl EndpointDraft {
     /// The endpoint, if nothing in it is wrong.
     pub(super) fn finish(&self) -> Option<Endpoint> {
-        Some(Endpoint { region: self.region.clone()?, answer: self.answer.clone()?, probe: self.probe.clone()? })
+        Some(Endpoint { probe: self.probe.clone()?, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
     }
 }
 

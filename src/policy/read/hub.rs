@@ -68,16 +68,20 @@ pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problem
     check_budget(&draft.endpoints, &ttl, &rto, problems);
     draft.hub = draft.name.clone().filter(|_| name_is_good).and_then(|name| {
         policy.or(())?;
+        let ttl = ttl.or(DEFAULT_TTL)?;
         let endpoints: Vec<_> = draft.endpoints.iter().map(EndpointDraft::finish).collect();
         Some(Arc::new(Hub {
-            name,
-            ttl: ttl.or(DEFAULT_TTL)?,
+            ttl,
+            ttl_min: ttl,
             dwell: dwell.or(Duration::from_mins(1))?,
             failback: failback.or(Failback::Manual)?,
             when_all_down: when_all_down.or(WhenAllDown::Keep)?,
             rto: rto.optional()?,
-            endpoints: endpoints.into_iter().collect::<Option<Vec<_>>>().filter(|list| !list.is_empty())?,
-            place: draft.place.clone(),
+            ..Hub::new(
+                name,
+                endpoints.into_iter().collect::<Option<Vec<_>>>().filter(|list| !list.is_empty())?,
+                draft.place.clone(),
+            )
         }))
     });
     draft

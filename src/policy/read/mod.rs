@@ -95,7 +95,7 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
     };
     problems.sort_by_key(order);
     let (regions, probes) = definitions.finish();
-    let policy = (!has_errors(&problems)).then_some(Policy { regions, probes, hubs });
+    let policy = (!has_errors(&problems)).then_some(Policy { regions, probes, hubs, ..Policy::default() });
     (policy, problems)
 }
 

@@ -52,6 +52,7 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         confirm: confirm?,
         fall: NonZeroU8::new(fall.or(3)?)?,
         rise: NonZeroU8::new(rise.or(5)?)?,
+        shadow: false,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::answer::compile::compile;
 use crate::answer::snapshot::Choice;
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Endpoint, Failback, Hub, Policy, RegionName, WhenAllDown};
+use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName};
 use crate::zone::store::{Tree, tree_of};
 
 /// Endpoints of the hub: the one that is answered tells the generation.
@@ -41,22 +41,10 @@ fn zone() -> Tree {
 
 fn policy() -> Policy {
     let endpoints = (0..ENDPOINTS)
-        .map(|i| Endpoint {
-            region: RegionName::new(&format!("r{i}")),
-            answer: Answer::Cname(name(&format!("r{i}.elsewhere."))),
-            probe: None,
-        })
+        .map(|i| Endpoint::new(RegionName::new(&format!("r{i}")), Answer::Cname(name(&format!("r{i}.elsewhere.")))))
         .collect();
-    let hub = Hub {
-        name: name("hub.example."),
-        ttl: Duration::from_secs(30),
-        dwell: Duration::ZERO,
-        failback: Failback::Manual,
-        when_all_down: WhenAllDown::Keep,
-        rto: None,
-        endpoints,
-        place: Place { path: PathBuf::from("example.toml").into(), line: 1, column: 1, width: 1, text: String::new() },
-    };
+    let place = Place { path: PathBuf::from("example.toml").into(), line: 1, column: 1, width: 1, text: String::new() };
+    let hub = Hub::new(name("hub.example."), endpoints, place);
     Policy { hubs: [(hub.name.clone(), Arc::new(hub))].into(), ..Policy::default() }
 }
 
@@ -68,7 +56,7 @@ fn server() -> (Server, Arc<Content>) {
 
 /// The snapshot of a generation answers the endpoint of its number.
 fn choosing(content: &Arc<Content>, generation: u64) -> Snapshot {
-    let endpoint = Choice::Endpoint(u16::try_from(generation).unwrap());
+    let endpoint = Choice::endpoint(u16::try_from(generation).unwrap());
     Snapshot::new(generation, content.clone(), Box::new([endpoint])).unwrap()
 }
 

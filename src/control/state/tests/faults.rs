@@ -74,19 +74,19 @@ fn all_at_once_ends_when_an_endpoint_that_is_not_probed_is_eligible_again() {
     let mut bench = Bench::started(loaded_with(&["weu", "neu"], unprobed), Persisted::default(), START);
     bench.mark("neu", MarkKind::Down, None);
     bench.mark("weu", MarkKind::Down, None);
-    assert_eq!(bench.state.choices()[..], [Choice::All; 2]);
+    assert_eq!(whats(bench.state.choices()), [What::All; 2]);
     bench.moved(Command::Unmark { target: "weu".parse().unwrap(), reason: "r".into() });
-    assert_eq!(bench.state.choices()[..], [Choice::Endpoint(0); 2]);
+    assert_eq!(whats(bench.state.choices()), [What::Endpoint(0); 2]);
 }
 
 #[test]
 fn a_hub_that_loses_its_region_while_all_is_down_answers_as_when_all_down_says() {
     let mut bench = Bench::started(loaded_with(&["weu", "neu", "eus"], all), Persisted::default(), START);
     bench.verdict("weu", true).verdict("neu", false).verdict("eus", false).verdict("weu", false);
-    assert_eq!(bench.state.choices()[..], [Choice::All; 2]);
+    assert_eq!(whats(bench.state.choices()), [What::All; 2]);
     bench.reload(loaded_with(&["neu", "eus"], all));
     assert_eq!(bench.active(), "neu 2, neu 2");
-    assert_eq!(bench.state.choices()[..], [Choice::All; 2]);
+    assert_eq!(whats(bench.state.choices()), [What::All; 2]);
 }
 
 /// What was down needs `rise` good observations. A restart does not shorten that to the time that `fall` of them take.

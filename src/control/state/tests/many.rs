@@ -134,7 +134,7 @@ fn a_hub_keeps_its_number_and_its_epoch_over_loads() {
     assert_eq!(numbers(&bench), expected);
     let epochs = |bench: &Bench| bench.state.standings().iter().flatten().map(|s| s.epoch).collect::<Vec<_>>();
     assert_eq!(epochs(&bench), [2, 2, 2, 1]);
-    assert_eq!(bench.state.choices(), [Choice::Endpoint(0), Choice::Endpoint(1), Choice::Endpoint(1)]);
+    assert_eq!(whats(bench.state.choices()), [What::Endpoint(0), What::Endpoint(1), What::Endpoint(1)]);
     let named: usize = bench.commits.iter().map(|commit| commit.named.len()).sum();
     assert_eq!(named, 4, "each once");
     let again = Bench::started(of(&["h001.example.net."]), bench.persisted(), bench.now);

@@ -90,7 +90,13 @@ proptest! {
                 }
                 let now_audited = switches(&bench);
                 assert_eq!(now_audited - audited, usize::try_from(changes).unwrap(), "every switch is audited");
-                let stands: Vec<_> = after.values().map(|standing| Choice::Endpoint(u16::from(standing.active.as_str() == "neu"))).collect();
+                let stands = after.values().map(|standing| Choice {
+                    what: What::Endpoint(u16::from(standing.active.as_str() == "neu")),
+                    low_ttl: false,
+                    epoch: standing.epoch,
+                    since: standing.since,
+                });
+                let stands: Vec<_> = stands.collect();
                 assert_eq!(bench.state.choices(), stands.as_slice(), "what is published is what stands");
             }
             let marks = bench.state.marks().clone();

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use proptest::prelude::*;
 
 use super::*;
+use crate::control::fact::Facts;
 
 /// More than two sheets.
 const HUBS: u32 = 2 * HUBS_A_SHEET as u32 + 100;
@@ -18,6 +19,8 @@ enum Act {
     Answer { first: u32, step: u32 },
     /// Something that is about no hub.
     Mark,
+    /// A fact comes, becomes another one or goes.
+    Fact { id: u8, after: Option<u8> },
     /// Time in which nobody waits.
     Idle,
     /// Looks at what a daemon would find that starts after this one was killed now.
@@ -34,6 +37,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => (0..HUBS, 1..HUBS, 0usize..3, cause).prop_map(|(first, step, to, cause)| Act::Move { first, step, to, cause }),
         2 => (0..HUBS, 50..HUBS).prop_map(|(first, step)| Act::Answer { first, step }),
         1 => Just(Act::Mark),
+        2 => (0u8..3, proptest::option::of(0u8..3)).prop_map(|(id, after)| Act::Fact { id, after }),
         4 => Just(Act::Idle),
         2 => Just(Act::Kill),
         1 => (0..HUBS, 0u32..4).prop_map(|(first, syncs)| Act::Fail { first, syncs }),
@@ -48,6 +52,7 @@ struct Bench {
     roster: Arc<Roster>,
     standings: Vec<Option<Standing>>,
     told: VecDeque<AuditRecord>,
+    facts: Facts,
     now: u64,
 }
 
@@ -59,8 +64,8 @@ impl Bench {
             roster.admit(&Name::parse(&format!("h{hub}.x."), None).unwrap());
         }
         let standings = vec![None; HUBS as usize];
-        let (roster, told) = (Arc::new(roster), VecDeque::new());
-        let mut bench = Self { folder, store: None, roster, standings, told, now: 0 };
+        let (roster, told, facts) = (Arc::new(roster), VecDeque::new(), Facts::new());
+        let mut bench = Self { folder, store: None, roster, standings, told, facts, now: 0 };
         bench.restart();
         let names = bench.roster.names().iter().cloned();
         let named = (0..).map(HubId).zip(names).collect();
@@ -112,11 +117,20 @@ impl Bench {
         })
     }
 
+    fn fact(&self, id: u8, after: Option<u8>) -> (FactKey, Option<Fact>, Option<Fact>) {
+        let key: FactKey = format!("move/{id}").parse().unwrap();
+        (key.clone(), self.facts.get(&key).cloned(), after.map(|after| Fact::of(&after).unwrap()))
+    }
+
     fn commit(&mut self, commit: Commit) {
         self.store().commit(&commit).unwrap();
         for mut record in commit.records() {
             record.sequence = self.told.len() as u64 + 1;
             self.told.push_front(record);
+        }
+        for (key, before, after) in commit.facts {
+            assert_eq!(self.facts.remove(&key), before);
+            self.facts.extend(after.map(|after| (key, after)));
         }
         for change in commit.switch.iter().flat_map(|switch| &switch.changes) {
             self.standings[change.hub.index()] = Some(change.after.clone());
@@ -147,6 +161,10 @@ impl Bench {
                 self.commit(commit);
             }
             Act::Mark => self.commit(Commit { audit: vec![audit("weu", "down")], ..Commit::default() }),
+            Act::Fact { id, after } => {
+                let fact = self.fact(id, after);
+                self.commit(Commit { facts: vec![fact], ..Commit::default() });
+            }
             Act::Idle => self.store().keep_up(&self.standings).unwrap(),
             Act::Kill => {
                 // What is in the file at this moment, as the page cache keeps it when a process dies.
@@ -156,7 +174,8 @@ impl Bench {
                 self.check(&Store::open(other.path()).unwrap());
             }
             Act::Fail { first, syncs } => {
-                let commit = self.moving(first, 3, 0, Cause::Mark);
+                let facts = vec![self.fact(0, Some(9))];
+                let commit = Commit { facts, ..self.moving(first, 3, 0, Cause::Mark) };
                 FAILS.set(Fails::Syncs(syncs));
                 let failed = self.store().commit(&commit).is_err();
                 FAILS.set(Fails::Nothing);
@@ -178,6 +197,7 @@ impl Bench {
     fn check(&self, store: &Store) {
         let persisted = store.read().unwrap();
         assert_eq!(persisted.roster.names(), self.roster.names());
+        assert_eq!(persisted.facts, self.facts);
         for (hub, (found, expected)) in persisted.standings.iter().zip(&self.standings).enumerate() {
             assert_eq!(found, expected, "hub {hub}");
         }

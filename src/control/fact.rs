@@ -1,0 +1,280 @@
+//! What is durable and neither a mark, nor health, nor what stands: acknowledgements, planned moves, windows, notices.
+//!
+//! A [`Fact`] is kept under a [`FactKey`] and says what it is by the key's kind. All kinds share one table of the store
+//! and one field of a [`Commit`](super::event::Commit), with what was before and what is since: so that making one
+//! durable, reverting it, and taking it back after a failure are one piece of code whatever the kind is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::dns::Name;
+
+/// All facts.
+pub type Facts = BTreeMap<FactKey, Fact>;
+
+/// What a fact is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FactKind {
+    /// An operator's acknowledgement that a gate asks for: `gate/HUB/GATE`.
+    Gate,
+    /// An operator's acknowledgement that a pinned hub may move again: `flap/HUB`.
+    Flap,
+    /// A planned move: `move/ID`.
+    Move,
+    /// A window: `window/ID`.
+    Window,
+    /// A notice that a rule was overridden: `override/ID`.
+    Override,
+}
+
+impl FactKind {
+    const ALL: [Self; 5] = [Self::Gate, Self::Flap, Self::Move, Self::Window, Self::Override];
+
+    /// The word that its keys begin with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Flap => "flap",
+            Self::Move => "move",
+            Self::Window => "window",
+            Self::Override => "override",
+        }
+    }
+}
+
+/// Where a fact is kept: a kind, and what tells one fact of it from another.
+///
+/// Hub names compare without case (RFC 4343), and every other part has none: so a key is kept in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct FactKey {
+    kind: FactKind,
+    rest: String,
+}
+
+/// Why a text is no key of a fact.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FactKeyError {
+    /// It begins with no kind.
+    #[error("`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/ID, window/ID, override/ID")]
+    Kind(String),
+    /// What stands for the hub is no name.
+    #[error("`{key}` names no hub: {error}")]
+    Hub {
+        /// The key.
+        key: String,
+        /// What is wrong with the name.
+        error: String,
+    },
+    /// A name or number in it is none.
+    #[error("`{0}` is no name of a gate or number of a fact, expected 1 to 63 of a-z, 0-9, `-` and `_`")]
+    Word(String),
+}
+
+impl FactKey {
+    /// Longest name of a gate, or number of a fact, in octets.
+    const MAX_WORD: usize = 63;
+
+    /// Of the acknowledgement that a gate of a hub asks for.
+    ///
+    /// # Errors
+    /// When `gate` is not of the form of a gate's name.
+    pub fn gate(hub: &Name, gate: &str) -> Result<Self, FactKeyError> {
+        Ok(Self { kind: FactKind::Gate, rest: format!("{}/{}", hub.to_lowercase(), Self::word(gate)?) })
+    }
+
+    /// Of the acknowledgement that a pinned hub asks for.
+    pub fn flap(hub: &Name) -> Self {
+        Self { kind: FactKind::Flap, rest: hub.to_lowercase().to_string() }
+    }
+
+    /// Of a planned move.
+    ///
+    /// # Errors
+    /// When `id` is not of the form of a number.
+    pub fn planned_move(id: &str) -> Result<Self, FactKeyError> {
+        Self::numbered(FactKind::Move, id)
+    }
+
+    /// Of a window.
+    ///
+    /// # Errors
+    /// When `id` is not of the form of a number.
+    pub fn window(id: &str) -> Result<Self, FactKeyError> {
+        Self::numbered(FactKind::Window, id)
+    }
+
+    /// Of a notice that a rule was overridden.
+    ///
+    /// # Errors
+    /// When `id` is not of the form of a number.
+    pub fn overridden(id: &str) -> Result<Self, FactKeyError> {
+        Self::numbered(FactKind::Override, id)
+    }
+
+    fn numbered(kind: FactKind, id: &str) -> Result<Self, FactKeyError> {
+        Ok(Self { kind, rest: Self::word(id)? })
+    }
+
+    /// What the fact is about.
+    pub fn kind(&self) -> FactKind {
+        self.kind
+    }
+
+    /// The hub that it is about, of the kinds that are about one.
+    pub fn hub(&self) -> Option<Name> {
+        let hub = match self.kind {
+            FactKind::Gate => self.rest.rsplit_once('/').map(|(hub, _)| hub),
+            FactKind::Flap => Some(self.rest.as_str()),
+            FactKind::Move | FactKind::Window | FactKind::Override => None,
+        };
+        // A key is made of a name, or of text that was read as one.
+        hub.and_then(|hub| Name::parse(hub, None).ok())
+    }
+
+    /// The name of the gate, or the number of the fact; `None` of a kind that has neither.
+    pub fn id(&self) -> Option<&str> {
+        match self.kind {
+            FactKind::Gate => self.rest.rsplit_once('/').map(|(_, gate)| gate),
+            FactKind::Flap => None,
+            FactKind::Move | FactKind::Window | FactKind::Override => Some(&self.rest),
+        }
+    }
+
+    fn word(word: &str) -> Result<String, FactKeyError> {
+        let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
+        match (1..=Self::MAX_WORD).contains(&word.len()) && word.bytes().all(plain) {
+            true => Ok(word.to_ascii_lowercase()),
+            false => Err(FactKeyError::Word(word.into())),
+        }
+    }
+}
+
+/// `gate/hub.example.net./merged-back`.
+impl fmt::Display for FactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.word(), self.rest)
+    }
+}
+
+/// Reads what [`fmt::Display`] writes; the hub's final dot may be left out.
+impl FromStr for FactKey {
+    type Err = FactKeyError;
+
+    fn from_str(text: &str) -> Result<Self, FactKeyError> {
+        let unknown = || FactKeyError::Kind(text.into());
+        let (word, rest) = text.split_once('/').ok_or_else(unknown)?;
+        let kind = FactKind::ALL.into_iter().find(|kind| kind.word().eq_ignore_ascii_case(word)).ok_or_else(unknown)?;
+        let name = |hub: &str| {
+            let error = |error: crate::dns::NameError| FactKeyError::Hub { key: text.into(), error: error.to_string() };
+            Name::parse(hub, Some(&Name::root())).map_err(error)
+        };
+        match kind {
+            // A hub's name may have a slash in it (RFC 2317), a gate's has none.
+            FactKind::Gate => {
+                let (hub, gate) = rest.rsplit_once('/').ok_or_else(unknown)?;
+                Self::gate(&name(hub)?, gate)
+            }
+            FactKind::Flap => Ok(Self::flap(&name(rest)?)),
+            FactKind::Move | FactKind::Window | FactKind::Override => Self::numbered(kind, rest),
+        }
+    }
+}
+
+impl From<FactKey> for String {
+    fn from(key: FactKey) -> Self {
+        key.to_string()
+    }
+}
+
+impl TryFrom<String> for FactKey {
+    type Error = FactKeyError;
+
+    fn try_from(text: String) -> Result<Self, FactKeyError> {
+        text.parse()
+    }
+}
+
+/// What is so: of the type that goes with the kind of its key, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fact(pub serde_json::Value);
+
+impl Fact {
+    /// Of a value.
+    ///
+    /// # Errors
+    /// When it has no form in JSON, such as a map whose keys are no text.
+    pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        serde_json::to_value(value).map(Self)
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub fn get<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text, None).unwrap()
+    }
+
+    /// Reads a key and compares its parts.
+    fn check(text: &str, kind: FactKind, hub: Option<&str>, id: Option<&str>) {
+        let key: FactKey = text.parse().unwrap();
+        assert_eq!((key.kind(), key.hub(), key.id()), (kind, hub.map(name), id), "{text}");
+        assert_eq!(key.to_string().parse::<FactKey>().unwrap(), key, "{text}");
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_shown() {
+        check("gate/hub.x./merged-back", FactKind::Gate, Some("hub.x."), Some("merged-back"));
+        check("gate/0/25.2.0.192.in-addr.arpa./g", FactKind::Gate, Some("0/25.2.0.192.in-addr.arpa."), Some("g"));
+        check("flap/hub.x", FactKind::Flap, Some("hub.x."), None);
+        check("flap/0/25.2.0.192.in-addr.arpa.", FactKind::Flap, Some("0/25.2.0.192.in-addr.arpa."), None);
+        check("move/17", FactKind::Move, None, Some("17"));
+        check("window/maintenance_2", FactKind::Window, None, Some("maintenance_2"));
+        check("override/3f", FactKind::Override, None, Some("3f"));
+        assert_eq!(FactKey::gate(&name("Hub.x."), "g").unwrap().to_string(), "gate/hub.x./g");
+    }
+
+    /// A hub's name has no case (RFC 4343).
+    #[test]
+    fn keys_compare_without_case() {
+        let keys = ["gate/HUB.x./g", "gate/hub.X/G"].map(|text| text.parse::<FactKey>().unwrap());
+        assert_eq!(keys[0], keys[1]);
+        assert_eq!(FactKey::flap(&name("HUB.x.")), "flap/hub.x.".parse().unwrap());
+        assert_eq!(FactKey::gate(&name("HUB.x."), "g").unwrap(), keys[0]);
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused() {
+        for text in ["", "gate", "gate/", "gate/hub.x.", "gate/hub.x./", "gate/a..b/g", "gate/hub.x./a b", "flap/"] {
+            assert!(text.parse::<FactKey>().is_err(), "`{text}`");
+        }
+        for text in ["flap/a..b", "move/", "move/a/b", "mark/weu", "window/\u{e9}", "gate/hub.x./a.b"] {
+            assert!(text.parse::<FactKey>().is_err(), "`{text}`");
+        }
+        assert!(FactKey::planned_move(&"a".repeat(64)).is_err());
+        let error = "mark/weu".parse::<FactKey>().unwrap_err().to_string();
+        assert!(error.starts_with("`mark/weu` is no key of a fact, expected one of gate/HUB/GATE"), "{error}");
+    }
+
+    #[test]
+    fn a_fact_is_of_the_type_that_was_put_in() {
+        let fact = Fact::of(&("alice", 7u64)).unwrap();
+        assert_eq!(fact.get::<(String, u64)>().unwrap(), ("alice".into(), 7));
+        assert!(fact.get::<u64>().is_err());
+    }
+}
