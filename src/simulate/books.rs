@@ -20,6 +20,9 @@ pub(super) struct Books {
     pub(super) remembered: BTreeMap<Aim, bool>,
     pub(super) marks: BTreeMap<Target, Mark>,
     pub(super) hubs: BTreeMap<&'static str, Book>,
+    /// When commits began to fail whose changes may not have been tried again: what they would have changed is known to
+    /// the core from then on.
+    pub(super) failing: Option<Wall>,
 }
 
 /// What was seen of one target.
@@ -33,6 +36,8 @@ pub(super) struct Watch {
     /// The verdict since the start, and the last one from before.
     pub(super) verdict: Option<bool>,
     pub(super) before: Option<bool>,
+    /// Whether somebody has looked, and nothing had been heard of it for too long.
+    pub(super) silent: bool,
 }
 
 /// An operator's word.
@@ -51,6 +56,9 @@ pub(super) struct Book {
     pub(super) last_automatic: Option<Wall>,
     /// The same as it was written down: a clock that was set back is behind it.
     pub(super) written_automatic: Option<Wall>,
+    /// When the active region last changed, as the daemon's clock says since it started.
+    pub(super) since: Wall,
+    pub(super) written_since: Wall,
     /// Whether an operator's failover chose the active region.
     pub(super) chosen: bool,
     pub(super) all: bool,
@@ -58,19 +66,12 @@ pub(super) struct Book {
     pub(super) good: BTreeMap<&'static str, Since>,
 }
 
-/// A moment that is known within bounds: a commit that failed leaves it open, and so does a silence that was over before
-/// anybody could look.
+/// A moment that is known within bounds: a commit that failed leaves it open.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Since {
     pub(super) earliest: Wall,
-    /// [`NEVER`] while nothing is heard.
     pub(super) latest: Wall,
 }
-
-/// Later than everything.
-pub(super) const NEVER: Wall = Wall::MAX / 2;
-/// Silence is looked for so often, in milliseconds.
-const LOOK: Wall = 1_000;
 
 /// A move that the rules want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,7 @@ pub(super) enum Why {
 
 impl Watch {
     pub(super) fn new(started: Wall, before: Option<bool>) -> Self {
-        Self { started, heard: None, row: 0, good: false, verdict: None, before }
+        Self { started, heard: None, row: 0, good: false, verdict: None, before, silent: false }
     }
 
     /// What has to be remembered.
@@ -106,6 +107,7 @@ impl Watch {
         self.row = if self.heard.is_some() && self.good == good { self.row.saturating_add(1) } else { 1 };
         self.good = good;
         self.heard = Some(at);
+        self.silent = false;
         // To come up again takes `rise`, to go down `fall`. What has no verdict comes up with the first good one, and what
         // was down before the restart is down again with the first failed one.
         let needed = match (self.known(), good) {
@@ -119,15 +121,27 @@ impl Watch {
         }
     }
 
-    /// Whether nothing has been heard of it for longer than its probe allows, by so many milliseconds.
-    fn is_silent(&self, probe: &ProbeSketch, now: Wall, by: Wall) -> bool {
-        now.saturating_sub(self.heard.unwrap_or(self.started)) > probe.patience() + by
-    }
-
     /// Until when a first verdict is waited for.
     pub(super) fn verdict_by(&self, probe: &ProbeSketch) -> Option<Wall> {
         let worst = if self.before == Some(false) { probe.worst_recovery() } else { probe.worst_detection() };
         self.verdict.is_none().then_some(self.started + worst)
+    }
+}
+
+impl Book {
+    /// Of a hub that is seen for the first time.
+    pub(super) fn new(active: &'static str) -> Self {
+        Self {
+            active,
+            epoch: 0,
+            last_automatic: None,
+            written_automatic: None,
+            since: 0,
+            written_since: 0,
+            chosen: false,
+            all: false,
+            good: BTreeMap::new(),
+        }
     }
 }
 
@@ -139,6 +153,7 @@ impl Books {
             remembered: BTreeMap::new(),
             marks: BTreeMap::new(),
             hubs: BTreeMap::new(),
+            failing: None,
         }
     }
 
@@ -203,14 +218,19 @@ impl Books {
         self.mark(hub, region) == Some(MarkKind::Drain) && self.health(hub, region) != Some(false)
     }
 
-    /// Eligible, and seen to be so: marked up, or observed up by a prober that has not been silent, to look at, for so
-    /// many milliseconds.
-    fn good(&self, hub: &'static str, region: &'static str, now: Wall, silent: Wall) -> bool {
+    /// Eligible, and seen to be so: marked up, or observed up by a prober that is heard.
+    fn good(&self, hub: &'static str, region: &'static str) -> bool {
         match self.mark(hub, region) {
             Some(mark) => mark == MarkKind::Up,
-            None => self.watch(hub, region).is_some_and(|(aim, watch)| {
-                watch.verdict == Some(true) && !watch.is_silent(self.probe(aim), now, silent)
-            }),
+            None => self.watch(hub, region).is_some_and(|(_, watch)| watch.verdict == Some(true) && !watch.silent),
+        }
+    }
+
+    /// Somebody looks for probers of which nothing has been heard for longer than their probe allows.
+    pub(super) fn look(&mut self, now: Wall) {
+        let probes = &self.sketch.probes;
+        for (aim, watch) in &mut self.watches {
+            watch.silent |= now.saturating_sub(watch.heard.unwrap_or(watch.started)) > probes[aim.probe].patience();
         }
     }
 
@@ -273,13 +293,6 @@ impl Books {
         (to != active && better).then_some(Want { to, why })
     }
 
-    /// Whether a better region may be taken although others are preferred to it: of each of them nothing may be heard.
-    pub(super) fn may_pass(&self, hub: &'static str, to: &'static str) -> bool {
-        let Some(book) = self.hubs.get(hub) else { return false };
-        let unheard = |region| book.good.get(region).is_none_or(|since| since.latest == NEVER);
-        book.good.contains_key(to) && self.endpoints(hub).take_while(|region| *region != to).all(unheard)
-    }
-
     /// What stands in the way of a move, by the names of the rules: of what is `certain` alone, or of everything that
     /// there may be.
     pub(super) fn barriers(
@@ -318,19 +331,15 @@ impl Books {
 
     /// Writes down since when endpoints are good.
     pub(super) fn refresh(&mut self, now: Wall) {
+        let failing = self.failing;
         let names: Vec<_> = self.hubs.keys().copied().collect();
         for hub in names {
-            let good = self.endpoints(hub).filter(|region| self.good(hub, region, now, LOOK));
-            let good: Vec<_> = good.map(|region| (region, self.good(hub, region, now, 0))).collect();
+            let good: Vec<_> = self.endpoints(hub).filter(|region| self.good(hub, region)).collect();
             let Some(book) = self.hubs.get_mut(hub) else { continue };
-            book.good.retain(|region, _| good.iter().any(|(other, _)| other == region));
-            for (region, heard) in good {
-                let since = book.good.entry(region).or_insert(Since { earliest: now, latest: now });
-                since.latest = match heard {
-                    true if since.latest == NEVER => now,
-                    true => since.latest,
-                    false => NEVER,
-                };
+            book.good.retain(|region, _| good.contains(region));
+            for region in good {
+                let earliest = failing.unwrap_or(now).min(now);
+                book.good.entry(region).or_insert(Since { earliest, latest: now });
             }
         }
     }
@@ -342,6 +351,7 @@ impl Books {
             book.good.clear();
             // A clock that was set back must not make a dwell of years.
             book.last_automatic = book.written_automatic.map(|at| at.min(now));
+            book.since = book.written_since.min(now);
         }
     }
 }

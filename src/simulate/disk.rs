@@ -1,6 +1,6 @@
 //! A simulated store: what a commit leaves behind, and what a daemon finds that starts after a kill.
 //!
-//! It has the meaning of the real [`Store`](crate::control::store::Store) and none of its code: rows, and one commit that
+//! It has the meaning of the real [`Store`](crate::control::store::Store) and little of its code: rows, and one commit that
 //! may have reached the disk although it failed, which is taken back before the next use unless the daemon is killed
 //! before that.
 
@@ -85,7 +85,15 @@ fn write(rows: &mut Persisted, commit: &Commit) {
     for (target, health) in &commit.health {
         rows.health.insert(health_key(target), *health);
     }
-    for change in commit.switch.iter().flat_map(|switch| &switch.changes) {
-        rows.standings[change.hub.index()] = Some(change.after.clone());
+    for (key, _, after) in &commit.facts {
+        match after {
+            Some(fact) => drop(rows.facts.insert(key.clone(), fact.clone())),
+            None => drop(rows.facts.remove(key)),
+        }
+    }
+    // What is read again is what the rows of the audit trail say, one after the other.
+    for (switch, change) in commit.switch.iter().flat_map(|switch| switch.changes.iter().map(move |c| (switch, c))) {
+        let standing = &mut rows.standings[change.hub.index()];
+        *standing = Some(change.step().follow(standing.as_ref(), switch.at));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::books::{Book, Books, Mark, Want, Why};
 use super::history::Target;
 use super::sketch::{Aim, HUBS, REGIONS, Sketch};
-use crate::answer::snapshot::Choice;
+use crate::answer::snapshot::{Choice, What};
 use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
@@ -134,8 +134,10 @@ struct Answer {
 pub(super) enum Doing {
     /// It starts.
     Start,
-    /// Observations, or the time.
+    /// Observations, or nothing that concerns any hub.
     Nothing,
+    /// Time has passed.
+    Tick,
     /// A command.
     Command(Command),
     /// Files that were accepted.
@@ -266,6 +268,7 @@ impl Checker {
         self.before = None;
         self.published = None;
         self.excused = 0;
+        self.books.failing = None;
         self.turn = Turn::new(now, Doing::Start);
         self.books.load(sketch, now);
         self.books.refresh(now);
@@ -281,6 +284,12 @@ impl Checker {
         };
         self.turns += 1;
         self.turn = Turn { hub, ..Turn::new(now, doing) };
+        if now > self.excused {
+            self.books.failing = None;
+        }
+        if matches!(self.turn.doing, Doing::Tick) {
+            self.books.look(now);
+        }
         self.books.refresh(now);
     }
 
@@ -309,6 +318,7 @@ impl Checker {
         }
         let until = self.turn.now + 1_000;
         self.excused = self.excused.max(until);
+        self.books.failing.get_or_insert(self.turn.now);
         for since in self.books.hubs.values_mut().flat_map(|book| book.good.values_mut()) {
             since.latest = since.latest.max(until);
         }
@@ -371,7 +381,8 @@ impl Checker {
         let Some(switch) = &commit.switch else { return };
         for change in &switch.changes {
             let Some(hub) = switch.roster.name(change.hub).map(hub_of) else { continue };
-            self.write(
+            self.write_at(
+                switch.at.0,
                 hub,
                 change,
                 change.after.last_automatic == Some(switch.at) && change.kind == ChangeKind::Switch,
@@ -486,13 +497,10 @@ impl Checker {
         want: Option<Want>,
         now: u64,
     ) -> Option<Why> {
-        let Some(mut want) = want else {
+        let Some(want) = want else {
             self.broken("stay", || format!("{hub} switches from {from} to {to}, and nothing speaks for it"));
             return None;
         };
-        if want.why == Why::Better && self.books.may_pass(hub, to) {
-            want.to = to;
-        }
         let meant = want.to;
         self.unless(meant == to, "eligible", || format!("{hub} switches from {from} to {to}, not to {meant}"));
         for (rule, sentence) in self.books.barriers(hub, want, now, true) {
@@ -502,19 +510,16 @@ impl Checker {
     }
 
     fn write(&mut self, hub: &'static str, change: &Change, automatic: bool) {
-        let (to, now) = (region_of(&change.after.active), self.turn.now);
-        let fresh = Book {
-            active: to,
-            epoch: 0,
-            last_automatic: None,
-            written_automatic: None,
-            chosen: false,
-            all: false,
-            good: BTreeMap::new(),
-        };
-        let book = self.books.hubs.entry(hub).or_insert(fresh);
+        self.write_at(self.turn.now, hub, change, automatic);
+        self.books.refresh(self.turn.now);
+    }
+
+    fn write_at(&mut self, now: u64, hub: &'static str, change: &Change, automatic: bool) {
+        let to = region_of(&change.after.active);
+        let book = self.books.hubs.entry(hub).or_insert_with(|| Book::new(to));
         if book.epoch == 0 || book.active != to {
             book.epoch += 1;
+            (book.since, book.written_since) = (now, now);
         }
         book.active = to;
         book.all = change.after.all;
@@ -525,7 +530,6 @@ impl Checker {
         if change.kind == ChangeKind::Switch {
             book.chosen = change.after.cause == crate::policy::Cause::Failover;
         }
-        self.books.refresh(now);
     }
 
     /// A snapshot is published.
@@ -552,14 +556,14 @@ impl Checker {
             self.broken("one-answer", || format!("{hub} is published, and nothing was committed of it"));
             return;
         };
-        let active = match choice {
-            Choice::All => None,
-            Choice::Endpoint(at) => self.books.endpoints(hub).nth(usize::from(at)),
+        let active = match choice.what {
+            What::All => None,
+            What::Endpoint(at) => self.books.endpoints(hub).nth(usize::from(at)),
         };
         let resort = self.books.hub(hub).map(|sketch| sketch.resort);
         match active {
             None => {
-                let may = choice == Choice::All && resort == Some(super::sketch::ResortSketch::All) && book.all;
+                let may = choice.what == What::All && resort == Some(super::sketch::ResortSketch::All) && book.all;
                 self.unless(may, "single-region", || format!("{hub} answers {choice:?}"));
             }
             Some(active) => {
@@ -569,6 +573,9 @@ impl Checker {
                 });
             }
         }
+        self.unless(choice.epoch == book.epoch && choice.since.0 == book.since, "epoch", || {
+            format!("{hub} is published as {choice:?}, and is at epoch {} since {}", book.epoch, book.since)
+        });
         if let Some(sentence) = self.extra.and_then(|extra| extra(hub, active)) {
             self.broken("extra", || sentence);
         }

@@ -250,7 +250,7 @@ impl<'a> World<'a> {
             return;
         }
         daemon.looked = self.now;
-        self.turn(Event::Tick, Doing::Nothing);
+        self.turn(Event::Tick, Doing::Tick);
         let now = self.wall();
         if let Some(wake) = self.daemon.as_ref().and_then(|daemon| daemon.state.wake())
             && wake.0 <= now
