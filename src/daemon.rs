@@ -17,11 +17,10 @@ use crate::answer::publish::Readers;
 use crate::config::{self, Config};
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
-use crate::control::run::{self, Control, Parts, Running};
+use crate::control::run::{self, Control, Parts, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::Source;
-use crate::health::run::Probers;
 use crate::serve::Counters;
 use crate::serve::{self, Serving};
 
@@ -97,12 +96,9 @@ impl Daemon {
             true => serving.addresses().to_vec(),
             false => config.health.resolvers.clone(),
         };
-        let (observed, observations) = run::observations();
-        let now = clock.clone();
-        let mut probers = Probers::start(&resolvers, observed, move || now.now());
-        probers.update(probes.wanted, probes.remembered);
+        let senses = Senses::start(&resolvers, probes, &clock);
         let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
-        let (control, running) = run::start(parts, probers, observations)?;
+        let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");

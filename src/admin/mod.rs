@@ -6,8 +6,13 @@
 //! | `GET /v1/explain/NAME?rtype=` | why a name is answered as it is |
 //! | `PUT /v1/marks/TARGET` | marks a region, or with `HUB/REGION` an endpoint |
 //! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
-//! | `POST /v1/hubs/HUB/failover` | makes a region active |
-//! | `POST /v1/hubs/HUB/failback` | makes the preferred region active |
+//! | `POST /v1/hubs/HUB/failover` | plans a move to a region, and begins it |
+//! | `POST /v1/hubs/HUB/failback` | the same to the preferred region |
+//! | `POST /v1/hubs/HUB/approve` | approves a move that another operator asked for |
+//! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
+//! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
+//! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
+//! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
 //! | `GET /v1/history?subject=&limit=` | the audit trail, newest first |
 //! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
 //! | `GET /metrics` | OpenMetrics text |
@@ -24,6 +29,7 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: binds the Unix socket, spawns the server")]
 
 pub mod metrics;
+mod moves;
 pub mod request;
 
 use std::os::unix::fs::PermissionsExt;
@@ -44,7 +50,7 @@ use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
-use self::request::{AuthorAndReason, ExplainQuery, HistoryQuery, MarkRequest, MoveRequest};
+use self::request::{AuthorAndReason, ExplainQuery, HistoryQuery, MarkRequest};
 use crate::control::event::{Author, Command, CommandError};
 use crate::control::mark::MarkTarget;
 use crate::control::run::Control;
@@ -143,8 +149,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/explain/{name}", get(explain))
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
-        .route("/v1/hubs/{hub}/failover", post(failover))
-        .route("/v1/hubs/{hub}/failback", post(failback))
+        .merge(moves::router())
         .route("/v1/history", get(history))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
@@ -286,9 +291,9 @@ async fn mark(
     UrlPath(target): UrlPath<String>,
     body: Body<MarkRequest>,
 ) -> Answer {
-    let Json(MarkRequest { kind, reason, until, author }) = body?;
+    let Json(MarkRequest { kind, reason, from, until, author }) = body?;
     let (reason, author) = (why(reason)?, who(author)?);
-    let mark = Command::Mark { target: marked(&target)?, kind, reason, until };
+    let mark = Command::Mark { target: marked(&target)?, kind, reason, from, until };
     command(&shared, mark, peer.author(author)).await
 }
 
@@ -301,32 +306,6 @@ async fn unmark(
     let reason = why(reason.unwrap_or_else(|| "no reason given".into()))?;
     let author = who(author)?;
     command(&shared, Command::Unmark { target: marked(&target)?, reason }, peer.author(author)).await
-}
-
-async fn failover(
-    State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    UrlPath(hub): UrlPath<String>,
-    body: Body<MoveRequest>,
-) -> Answer {
-    let Json(MoveRequest { to, epoch, reason, author }) = body?;
-    let to = to.ok_or_else(|| bad("`to` is missing: a region".into()))?;
-    let (reason, author) = (why(reason)?, who(author)?);
-    command(&shared, Command::Failover { hub: owner(&hub)?, to, epoch, reason }, peer.author(author)).await
-}
-
-async fn failback(
-    State(shared): State<Shared>,
-    ConnectInfo(peer): ConnectInfo<Peer>,
-    UrlPath(hub): UrlPath<String>,
-    body: Body<MoveRequest>,
-) -> Answer {
-    let Json(MoveRequest { to, epoch, reason, author }) = body?;
-    if to.is_some() {
-        return Err(bad("failback goes to the preferred region: `to` is for failover".into()));
-    }
-    let (reason, author) = (why(reason)?, who(author)?);
-    command(&shared, Command::Failback { hub: owner(&hub)?, epoch, reason }, peer.author(author)).await
 }
 
 async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Answer {

@@ -13,6 +13,8 @@ pub struct MarkRequest {
     pub kind: MarkKind,
     /// Why.
     pub reason: String,
+    /// When the mark begins, milliseconds since the Unix epoch; at once, when left out. One that begins later is a window.
+    pub from: Option<Timestamp>,
     /// When the mark ends, milliseconds since the Unix epoch; never, when left out.
     pub until: Option<Timestamp>,
     /// Who.
@@ -28,6 +30,51 @@ pub struct MoveRequest {
     /// The epoch that the move was planned at. A repeat of a move that has been applied then succeeds and changes
     /// nothing, and one planned before another change is refused.
     pub epoch: Option<u64>,
+    /// When the switch is to be, milliseconds since the Unix epoch; as soon as it can be, when left out.
+    pub at: Option<Timestamp>,
+    /// When the move is given up if it has not switched, milliseconds since the Unix epoch. Until then a gate that is shut
+    /// is waited for.
+    pub until: Option<Timestamp>,
+    /// Whether the TTL is not lowered first.
+    #[serde(default)]
+    pub now: bool,
+    /// Whether gates, and a fence that has failed, are overridden.
+    #[serde(default)]
+    pub force: bool,
+    /// Why the budget and safety rules are overridden; they are not, when left out.
+    pub break_glass: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// `POST /v1/hubs/HUB/approve`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// The epoch that the move was planned at.
+    pub epoch: Option<u64>,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// `POST /v1/hubs/HUB/gates/GATE`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AckRequest {
+    /// Why.
+    pub reason: String,
+    /// When the acknowledgement ends, milliseconds since the Unix epoch; with the hub's epoch, when left out.
+    pub until: Option<Timestamp>,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// `POST /v1/hubs/HUB/acknowledge`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonRequest {
     /// Why.
     pub reason: String,
     /// Who.

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::hubs;
 use super::refusal::{Refused, rule};
 use super::snapshot::{Content, ServedZone};
+use super::text;
 use crate::dns::hash::{Index, hash};
 use crate::dns::{Name, Rtype};
 use crate::policy::Policy;
@@ -23,7 +24,11 @@ use crate::zone::store::Tree;
 pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<Refused>> {
     let mut compiler = Compiler::new(zones);
     for hub in policy.hubs.values() {
-        hubs::compile_hub(&mut compiler, hub);
+        let made = hubs::compile_hub(&mut compiler, hub);
+        if made && hub.txt {
+            let refused = text::compile(&mut compiler, hub, policy).err();
+            compiler.refused.extend(refused.map(|refused| *refused));
+        }
     }
     if compiler.refused.is_empty() {
         hubs::refuse_loops(&compiler.content, policy, &mut compiler.refused);

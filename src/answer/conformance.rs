@@ -4,6 +4,8 @@ mod delegations;
 mod hubs;
 mod messages;
 mod names;
+mod spread;
+mod texts;
 
 use super::respond::Transport;
 use super::snapshot::Snapshot;

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
 use super::snapshot::{Choice, Content, Snapshot};
+use super::text;
 use super::walk::{Ended, Found, Located, Verdict, Visitor, walk};
 use crate::dns::{Name, Rcode, Rtype};
 use crate::zone::rrset::Rrset;
@@ -32,6 +33,8 @@ pub struct Step {
     pub matched: Matched,
     /// The hub, by position, and its choice, where the name is one.
     pub hub: Option<(usize, Choice)>,
+    /// The hub, by position, that the name tells of, where it is one of `_concierge.HUB`.
+    pub text: Option<usize>,
     /// What follows for the type.
     pub result: StepResult,
 }
@@ -185,7 +188,10 @@ impl Visitor for Telling<'_> {
             }
             _ => None,
         };
-        self.steps.push(Step { name: name_of(name), zone: apex.clone(), matched, hub, result });
+        let exists = matches!(found.located, Located::Exact(_));
+        let told = node.hub().filter(|_| exists).and_then(|number| text::about(&self.snapshot.content, number));
+        let text = told.map(|about| about.hub as usize);
+        self.steps.push(Step { name: name_of(name), zone: apex.clone(), matched, hub, text, result });
         ControlFlow::Continue(())
     }
 
@@ -215,7 +221,14 @@ mod tests {
         let snapshot = snapshot(&[example], vec![hub("hub.example.", "weu 192.0.2.9\nneu 192.0.2.8")]);
         let told = Content::lookup(&snapshot, &name("A.w.example."), Rtype::A);
         let zone = name("example.");
-        let step = |of: &str, matched, hub, result| Step { name: name(of), zone: zone.clone(), matched, hub, result };
+        let step = |of: &str, matched, hub, result| Step {
+            name: name(of),
+            zone: zone.clone(),
+            matched,
+            hub,
+            text: None,
+            result,
+        };
         let answered = Answered { rtype: Rtype::A, ttl: 30, rdatas: vec![Box::new([192, 0, 2, 9])] };
         let (x_old, x_new) = (name("x.old.example."), name("x.new.example."));
         assert_eq!(

@@ -9,6 +9,7 @@
 //! when the zone was read, and a hub is a name like any other until its RRsets are taken. `quick` answers what nearly
 //! every query asks, in some four hundred instructions, and leaves all else to the general way.
 
+pub mod client;
 pub mod compile;
 #[cfg(test)]
 mod conformance;
@@ -27,6 +28,7 @@ pub mod respond;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;
+mod text;
 mod walk;
 
 pub use refusal::Refused;

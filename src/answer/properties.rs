@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use hickory_proto::op::Message;
 use proptest::prelude::*;
 
+use super::client::Client;
 use super::lookup::{End, StepResult};
 use super::respond::{Outcome, ResponseLimits, Transport, respond, respond_in_full};
 use super::snapshot::{Content, Snapshot};
-use super::testing::{Ask, hub, name, snapshot, zone};
+use super::testing::{Ask, CLIENT, hub, name, snapshot, zone};
 use crate::dns::{Rcode, Rtype};
 
 /// Small label and type alphabets, so that generated names meet each other: wildcards, cuts, DNAME, chains and loops.
@@ -20,11 +21,24 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
     let many: String = (0..200).map(|n| format!("many A 192.0.2.{n}\nn NS n{n}.n\nn{n}.n A 192.0.2.{n}\n")).collect();
     let child = "a A 192.0.2.1\nb CNAME a.s\nc CNAME b.s.\nd CNAME s.";
     let hubs = || vec![hub("m.s.", "weu cname a.s.\nneu cname out.of."), hub("m.n.o.s.", "weu 192.0.2.9")];
+    let spread = || {
+        let mut hubs = hubs();
+        hubs.push(hub("a.m.s.", "weu cname out.of."));
+        hubs.push(hub("b.e.k.s.", "weu 192.0.2.8 192.0.2.7 2001:db8::8"));
+        hubs.push(hub("x.s.", "weu cname m.n.o.s."));
+        for (at, hub) in (1..).zip(&mut hubs) {
+            (hub.ttl, hub.ttl_spread) = (std::time::Duration::from_secs(60 * at), 50);
+            hub.txt = true;
+        }
+        hubs
+    };
+    let beside = format!("{lines}\nb.e.k TXT beside\n*.y CNAME a.m\nu NS b.e.k\nv NS m.n.o\nt CNAME _concierge.m");
     vec![
         snapshot(&[], vec![]),
         snapshot(&[zone("s.", &format!("{lines}\n{many}"))], hubs()),
         snapshot(&[zone("s.", lines), zone("g.s.", child), zone("a.f.s.", child)], hubs()),
         snapshot(&[zone(".", &lines.replace(".s\n", "\n")), zone("s.", child)], vec![]),
+        snapshot(&[zone("s.", &beside), zone("g.s.", child)], spread()),
     ]
 });
 
@@ -79,8 +93,8 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 /// What holds for every message and its response.
 fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: u16) -> Result<(), TestCaseError> {
     let mut response = vec![0xaa; 7];
-    let outcome = respond(snapshot, query, transport, &ResponseLimits { max_udp_bytes }, &mut response);
-    let Outcome::Reply { rcode, truncated } = outcome else {
+    let outcome = respond(snapshot, query, *CLIENT, transport, &ResponseLimits { max_udp_bytes }, &mut response);
+    let Outcome::Reply { rcode, truncated, .. } = outcome else {
         prop_assert!(response.is_empty());
         prop_assert!(query.len() < 12 || query[2] & 0x80 != 0);
         return Ok(());
@@ -114,9 +128,40 @@ fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: 
 /// Names and types that make most queries plain ones, answered in one pass.
 fn plain() -> impl Strategy<Value = Ask> {
     let owner = prop::sample::select(vec![
-        "a.s.", "A.S.", "b.s.", "x.c.s.", "c.s.", "nx.a.s.", "nx.s.", "m.s.", "M.S.", "m.n.o.s.", "n.o.s.", "x.l.s.",
-        "s.", "f.s.", "b.a.f.s.", "e.s.", "ns.e.s.", "x.d.s.", "many.s.", "a.f.s.", "x.a.f.s.", "g.s.", "b.a.g.s.",
+        "a.s.",
+        "A.S.",
+        "b.s.",
+        "x.c.s.",
+        "c.s.",
+        "nx.a.s.",
+        "nx.s.",
+        "m.s.",
+        "M.S.",
+        "m.n.o.s.",
+        "n.o.s.",
+        "x.l.s.",
+        "s.",
+        "f.s.",
+        "b.a.f.s.",
+        "e.s.",
+        "ns.e.s.",
+        "x.d.s.",
+        "many.s.",
+        "a.f.s.",
+        "x.a.f.s.",
+        "g.s.",
+        "b.a.g.s.",
         "x.y.s.",
+        "a.m.s.",
+        "b.e.k.s.",
+        "x.s.",
+        "a.y.s.",
+        "w.u.s.",
+        "v.s.",
+        "_concierge.m.s.",
+        "_Concierge.b.e.k.s.",
+        "x._concierge.m.s.",
+        "t.s.",
     ]);
     let rtype = prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME", "NS", "SOA", "DS", "ANY", "TYPE65400"]);
     let option = prop::sample::select(vec![
@@ -137,11 +182,12 @@ fn plain() -> impl Strategy<Value = Ask> {
 }
 
 /// One pass answers octet for octet what the general way answers, and what it leaves to that leaves no trace.
-fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport) -> Result<(), TestCaseError> {
+fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: u32) -> Result<(), TestCaseError> {
+    let client = Client::at(std::net::IpAddr::V4(from.into()));
     let limits = ResponseLimits { max_udp_bytes: 1232 };
     let (mut response, mut in_full) = (vec![0xaa; 7], Vec::new());
-    let outcome = respond(snapshot, query, transport, &limits, &mut response);
-    prop_assert_eq!(outcome, respond_in_full(snapshot, query, transport, &limits, &mut in_full));
+    let outcome = respond(snapshot, query, client, transport, &limits, &mut response);
+    prop_assert_eq!(outcome, respond_in_full(snapshot, query, client, transport, &limits, &mut in_full));
     prop_assert_eq!(response, in_full);
     Ok(())
 }
@@ -149,7 +195,8 @@ fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport) -> Result
 /// Whether one pass answers it, so that the property above is about something.
 fn is_quick(snapshot: &Snapshot, question: &str) -> bool {
     let limits = ResponseLimits { max_udp_bytes: 1232 };
-    super::quick::respond(snapshot, &Ask::new(question).octets(), Transport::Udp, &limits, &mut Vec::new()).is_some()
+    super::quick::respond(snapshot, &Ask::new(question).octets(), *CLIENT, Transport::Udp, &limits, &mut Vec::new())
+        .is_some()
 }
 
 #[test]
@@ -174,8 +221,9 @@ proptest! {
         ask in prop_oneof![4 => plain(), 1 => query()],
         transport in transport(),
         world in 0..WORLDS.len(),
+        from in any::<u32>(),
     ) {
-        hold_alike(&WORLDS[world], &ask.octets(), transport)?;
+        hold_alike(&WORLDS[world], &ask.octets(), transport, from)?;
     }
 
     #[test]
@@ -183,36 +231,37 @@ proptest! {
         query in mutated(),
         transport in transport(),
         world in 0..WORLDS.len(),
+        from in any::<u32>(),
     ) {
-        hold_alike(&WORLDS[world], &query, transport)?;
+        hold_alike(&WORLDS[world], &query, transport, from)?;
     }
 
     #[test]
     fn arbitrary_octets(
         query in prop::collection::vec(any::<u8>(), 0..300),
         transport in transport(),
-        world in 0..4usize,
+        world in 0..WORLDS.len(),
     ) {
         hold(&WORLDS[world], &query, transport, 1232)?;
     }
 
     #[test]
-    fn mutated_queries(query in mutated(), transport in transport(), ours in 512..4096u16, world in 0..4usize) {
+    fn mutated_queries(query in mutated(), transport in transport(), ours in 512..4096u16, world in 0..WORLDS.len()) {
         hold(&WORLDS[world], &query, transport, ours)?;
     }
 
     #[test]
-    fn proper_queries(query in query(), transport in transport(), ours in 0..4096u16, world in 0..4usize) {
+    fn proper_queries(query in query(), transport in transport(), ours in 0..4096u16, world in 0..WORLDS.len()) {
         hold(&WORLDS[world], &query.octets(), transport, ours)?;
     }
 
     /// The client's size bounds the response over UDP, and a response that is not cut is that of TCP.
     #[test]
-    fn transports_agree(query in query(), world in 0..4usize) {
+    fn transports_agree(query in query(), world in 0..WORLDS.len()) {
         let octets = query.octets();
         let answer = |transport| {
             let mut response = Vec::new();
-            let outcome = respond(&WORLDS[world], &octets, transport, &super::testing::LIMITS, &mut response);
+            let outcome = respond(&WORLDS[world], &octets, *CLIENT, transport, &super::testing::LIMITS, &mut response);
             (outcome, response)
         };
         let (udp, tcp) = (answer(Transport::Udp), answer(Transport::Tcp));
@@ -230,7 +279,7 @@ proptest! {
 
     /// The explanation is of the answer that is given.
     #[test]
-    fn lookup_says_what_respond_does(question in question(), world in 0..4usize) {
+    fn lookup_says_what_respond_does(question in question(), world in 0..WORLDS.len()) {
         let (owner, rtype) = question.split_once(' ').unwrap();
         let rtype = Rtype::parse(rtype).unwrap();
         if rtype == Rtype::AXFR {
@@ -238,8 +287,13 @@ proptest! {
         }
         let told = Content::lookup(&WORLDS[world], &name(owner), rtype);
         let mut response = Vec::new();
-        let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), Transport::Tcp, &super::testing::LIMITS, &mut response);
-        prop_assert_eq!(outcome, Outcome::Reply { rcode: told.rcode, truncated: false });
+        let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), *CLIENT, Transport::Tcp, &super::testing::LIMITS, &mut response);
+        let Outcome::Reply { rcode, truncated, hub } = outcome else { panic!("silence") };
+        prop_assert_eq!((rcode, truncated), (told.rcode, false));
+        let own = told.steps.iter().find(|step| {
+            step.hub.is_some() && matches!(step.result, StepResult::Answer(_) | StepResult::Cname { .. })
+        });
+        prop_assert_eq!(hub.map(|hub| hub.position as usize), own.and_then(|step| step.hub).map(|(hub, _)| hub));
         prop_assert_eq!(response[2] & 0x04 != 0, told.authoritative);
         let message = Message::from_vec(&response).unwrap();
         let mut dnames = std::collections::BTreeSet::new();

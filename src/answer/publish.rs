@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     fn snapshot(generation: u64) -> Snapshot {
-        Snapshot { generation, content: Arc::new(Content::default()), choices: Box::new([]) }
+        Snapshot::new(generation, Arc::new(Content::default()), Box::new([])).unwrap()
     }
 
     /// Readers stamp the generation they read; after `publish(n)` no stamp may be older than `n`.

@@ -6,12 +6,13 @@
 //! octet; a property test holds the two against each other. Here nothing is kept that only other queries need: names have
 //! at most 64 octets, and no step but the one.
 
+use super::client::Client;
 use super::edns;
-use super::respond::{Outcome, ResponseLimits, Transport};
+use super::respond::{HubAnswer, Outcome, ResponseLimits, Transport};
 use super::snapshot::{Content, ServedZone, Snapshot};
 use crate::dns::hash::hash;
 use crate::dns::{Class, HEADER, MAX_MESSAGE, Rcode, Rtype};
-use crate::zone::rrset::{QUESTION, Rrset};
+use crate::zone::rrset::{POINTER, QUESTION, Rrset, set_ttl};
 use crate::zone::store::Node;
 
 /// Octets of the longest name that is answered here.
@@ -68,6 +69,7 @@ impl Name {
 pub(super) fn respond(
     snapshot: &Snapshot,
     query: &[u8],
+    client: Client,
     transport: Transport,
     limits: &ResponseLimits,
     response: &mut Vec<u8>,
@@ -104,7 +106,7 @@ pub(super) fn respond(
     let content = &*snapshot.content;
     let (zone, skipped) = zone_of(content, &name)?;
     let found = find(zone, &name)?;
-    let rrsets = content.rrsets(found.node, &snapshot.choices)?;
+    let rrsets = snapshot.rrsets(found.node)?;
     let mut rcode = Rcode::NOERROR;
     let mut positive = true;
     let rrset = if !found.exists {
@@ -136,6 +138,16 @@ pub(super) fn respond(
     if !positive || rrset.has_pointers() {
         point(records, rrset, !positive, apex_at)?;
     }
+    let mut answer = None;
+    if rrset.own {
+        let position = found.node.hub()?;
+        let hub = content.hubs.get(position as usize)?;
+        let ttl = hub.ttl(rrset, client);
+        if hub.spread > 0 {
+            set_ttl(records, POINTER, ttl);
+        }
+        answer = Some(HubAnswer { position, ttl });
+    }
     if let (Some(opt), Some(place)) = (opt, last.first_chunk_mut()) {
         *place = edns::record(opt, rcode, ours);
     }
@@ -145,7 +157,7 @@ pub(super) fn respond(
     head[3] = rcode.0 as u8;
     let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };
     head[at..at + 2].copy_from_slice(&count.to_be_bytes());
-    Some(Outcome::Reply { rcode, truncated: false })
+    Some(Outcome::Reply { rcode, truncated: false, hub: answer })
 }
 
 /// A type that is answered with its RRset or not at all, and whichever side of a cut is asked.

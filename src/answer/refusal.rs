@@ -81,6 +81,8 @@ pub(super) mod rule {
     pub(in crate::answer) const CNAME_ALONE: &str = "cname-alone";
     /// A type stands in the zone file or in the hub, not in both.
     pub(in crate::answer) const ONE_SOURCE: &str = "one-source";
+    /// `_concierge.HUB` is a name of the hub's zone and holds nothing else.
+    pub(in crate::answer) const TEXT_ALONE: &str = "text-alone";
     /// A hub answers data, not delegations, redirections or signatures.
     pub(in crate::answer) const HUB_TYPE: &str = "hub-type";
     /// No choice leaves the name empty.

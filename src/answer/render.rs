@@ -6,11 +6,13 @@
 
 use std::ops::ControlFlow;
 
+use super::client::Client;
 use super::cursor::Cursor;
+use super::respond::HubAnswer;
 use super::snapshot::{ServedZone, Snapshot};
 use super::walk::{Ended, Found, MAX_STEPS, Verdict, Visitor};
 use crate::dns::{Class, HEADER, Rcode, Rtype};
-use crate::zone::rrset::{Base, FIXED, QUESTION, Rrset, record_end};
+use crate::zone::rrset::{Base, FIXED, POINTER, QUESTION, Rrset, record_end, set_ttl};
 use crate::zone::store::Node;
 
 /// Offsets beyond this cannot be pointed at (RFC 1035 4.1.4).
@@ -23,6 +25,11 @@ pub(super) struct Render<'a> {
     pub(super) limit: usize,
     pub(super) dnssec_ok: bool,
     pub(super) snapshot: &'a Snapshot,
+    client: Client,
+    /// The hub whose RRsets are those of the current step.
+    hub_here: Option<u32>,
+    /// The first hub of which an RRset is in the answer.
+    pub(super) hub: Option<HubAnswer>,
     /// Where the name of the current step stands in the message.
     pub(super) place: Place,
     pub(super) rcode: Rcode,
@@ -92,6 +99,7 @@ impl<'a> Render<'a> {
         limit: usize,
         dnssec_ok: bool,
         snapshot: &'a Snapshot,
+        client: Client,
         name: &Cursor,
     ) -> Self {
         Self {
@@ -99,6 +107,9 @@ impl<'a> Render<'a> {
             limit,
             dnssec_ok,
             snapshot,
+            client,
+            hub_here: None,
+            hub: None,
             place: Place::question(name.len()),
             rcode: Rcode::NOERROR,
             authoritative: true,
@@ -173,9 +184,25 @@ impl<'a> Render<'a> {
                 Written { rdata: start + owner_wire.len() + FIXED - 2, verbatim: None }
             }
         };
+        if rrset.own {
+            self.say_ttl(section, rrset, start, written.verbatim.map_or(owner_wire.len(), |_| POINTER));
+        }
         let count = &mut self.counts[section as usize];
         *count = count.saturating_add(rrset.count);
         Some(written)
+    }
+
+    /// Gives one of a hub's own RRsets, written from `start` on, the TTL that the client is to have.
+    fn say_ttl(&mut self, section: Section, rrset: Rrset<'_>, start: usize, owner: usize) {
+        let Some(position) = self.hub_here else { return };
+        let Some(hub) = self.snapshot.content.hubs.get(position as usize) else { return };
+        let ttl = hub.ttl(rrset, self.client);
+        if hub.spread > 0 {
+            set_ttl(&mut self.message[start..], owner, ttl);
+        }
+        if matches!(section, Section::Answer) {
+            self.hub.get_or_insert(HubAnswer { position, ttl });
+        }
     }
 
     /// Appends an RRset that the response needs: TC where it does not fit.
@@ -257,7 +284,8 @@ impl<'a> Render<'a> {
     fn glue(&mut self, server: &Cursor, at: Option<usize>, in_domain: bool, zone: Zone<'_>) -> ControlFlow<()> {
         let content = &*self.snapshot.content;
         let Some(node) = content.address_node(zone.zone, server) else { return ControlFlow::Continue(()) };
-        let Some(rrsets) = content.rrsets(node, &self.snapshot.choices) else { return ControlFlow::Continue(()) };
+        let Some(rrsets) = self.snapshot.rrsets(node) else { return ControlFlow::Continue(()) };
+        self.hub_here = node.hub();
         for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| rrsets.of_type(rtype)) {
             if self.push(Section::Additional, rrset, at, server.wire(), zone).is_none() {
                 // RFC 9471 3.1 and 3.2: TC for the addresses of in-domain name servers; the others are left out.
@@ -287,6 +315,7 @@ impl Visitor for Render<'_> {
     #[inline(always)]
     fn visit(&mut self, name: &Cursor, found: &Found<'_>) -> ControlFlow<()> {
         self.steps += 1;
+        self.hub_here = found.located.node().hub();
         let zone = Zone { zone: found.zone, apex_at: self.place.suffix(name.len(), found.zone.tree.apex_key().len()) };
         // What a wildcard gives is owned by the name that was asked (RFC 4592 3.3.1).
         let owner = Owner::suffix(self.place, name, name.len());

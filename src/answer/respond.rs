@@ -1,12 +1,13 @@
 //! A query in, a response out: octets to octets, from one snapshot.
 //!
 //! Pure and without allocation once the response's buffer has grown to its working size. No octets make it panic, the
-//! limit on the size always holds, and equal snapshots and queries give equal responses on every transport, but for TC.
+//! limit on the size always holds, and equal snapshots, queries and clients give equal responses on every transport, but for TC.
 //!
 //! Responses are minimal: the answer; SOA with a negative one; NS, glue and DS with a referral. Nothing else is ever
 //! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
 
+use super::client::Client;
 use super::cursor::Cursor;
 use super::edns;
 use super::query::{Query, reserved};
@@ -41,24 +42,36 @@ pub enum Outcome {
         rcode: Rcode,
         /// Whether it says TC.
         truncated: bool,
+        /// The hub of which the answer holds an RRset.
+        hub: Option<HubAnswer>,
     },
     /// Nothing is to be sent.
     Silence,
 }
 
-/// Answers one query into `response`, which is cleared first.
+/// What a client has been told of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubAnswer {
+    /// The hub's position: where its choice stands in [`Snapshot::choices`].
+    pub position: u32,
+    /// The TTL that the client was given, seconds.
+    pub ttl: u32,
+}
+
+/// Answers one query of `client` into `response`, which is cleared first.
 pub fn respond(
     snapshot: &Snapshot,
     query: &[u8],
+    client: Client,
     transport: Transport,
     limits: &ResponseLimits,
     response: &mut Vec<u8>,
 ) -> Outcome {
     // The quick way finds it empty, and the general one clears what that has begun.
     response.clear();
-    match quick::respond(snapshot, query, transport, limits, response) {
+    match quick::respond(snapshot, query, client, transport, limits, response) {
         Some(outcome) => outcome,
-        None => respond_in_full(snapshot, query, transport, limits, response),
+        None => respond_in_full(snapshot, query, client, transport, limits, response),
     }
 }
 
@@ -67,6 +80,7 @@ pub fn respond(
 pub(super) fn respond_in_full(
     snapshot: &Snapshot,
     query: &[u8],
+    client: Client,
     transport: Transport,
     limits: &ResponseLimits,
     response: &mut Vec<u8>,
@@ -85,7 +99,7 @@ pub(super) fn respond_in_full(
         (Ok(()), Some(question)) => {
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
             let limit = limit - reserved(query.opt.as_ref());
-            let mut render = Render::new(response, limit, dnssec_ok, snapshot, &name);
+            let mut render = Render::new(response, limit, dnssec_ok, snapshot, client, &name);
             let ended = walk(snapshot, &mut name, question.rtype, &mut render);
             render.finish(ended);
             Header {
@@ -93,11 +107,12 @@ pub(super) fn respond_in_full(
                 authoritative: render.authoritative,
                 truncated: render.truncated,
                 counts: render.counts,
+                hub: render.hub,
             }
         }
         (verdict, _) => {
             let rcode = verdict.err().unwrap_or(Rcode::FORMERR);
-            Header { rcode, authoritative: false, truncated: false, counts: [0; 3] }
+            Header { rcode, authoritative: false, truncated: false, counts: [0; 3], hub: None }
         }
     };
     // RFC 6891 6.1.1: a response has an OPT record exactly if the query has one.
@@ -105,7 +120,7 @@ pub(super) fn respond_in_full(
         edns::append(opt, header.rcode, ours, response);
     }
     header.write(&query, response);
-    Outcome::Reply { rcode: header.rcode, truncated: header.truncated }
+    Outcome::Reply { rcode: header.rcode, truncated: header.truncated, hub: header.hub }
 }
 
 /// Whether the zones are asked at all, or which error it is.
@@ -137,6 +152,7 @@ struct Header {
     authoritative: bool,
     truncated: bool,
     counts: [u16; 3],
+    hub: Option<HubAnswer>,
 }
 
 impl Header {

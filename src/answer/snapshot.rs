@@ -7,8 +7,10 @@
 
 use std::sync::Arc;
 
+use super::client::Client;
 use super::cursor::Cursor;
 use super::refusal::Refused;
+use super::text::{About, Texts};
 use crate::dns::Name;
 use crate::dns::hash::{Index, same};
 use crate::time::Timestamp;
@@ -24,6 +26,8 @@ pub struct Snapshot {
     pub content: Arc<Content>,
     /// What each hub answers with, by the hub's position in the policy's order: small, replaced by a switch.
     pub choices: Box<[Choice]>,
+    /// What is told of the choices.
+    texts: Texts,
 }
 
 impl Snapshot {
@@ -33,6 +37,24 @@ impl Snapshot {
     /// # Errors
     /// Every hub whose name would be empty.
     pub fn new(generation: u64, content: Arc<Content>, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
+        Self::make(generation, content, choices, None)
+    }
+
+    /// The snapshot after this one: other content, other choices, or both.
+    ///
+    /// # Errors
+    /// As [`Snapshot::new`].
+    pub fn next(&self, content: Arc<Content>, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
+        let known = Arc::ptr_eq(&content, &self.content).then_some((&self.texts, &*self.choices));
+        Self::make(self.generation + 1, content, choices, known)
+    }
+
+    fn make(
+        generation: u64,
+        content: Arc<Content>,
+        choices: Box<[Choice]>,
+        known: Option<(&Texts, &[Choice])>,
+    ) -> Result<Self, Vec<Refused>> {
         let refused: Vec<Refused> = content
             .hubs
             .iter()
@@ -40,7 +62,11 @@ impl Snapshot {
             .filter(|(position, hub)| choices.get(*position).is_none_or(|choice| hub.rrsets(*choice).is_none()))
             .map(|(position, hub)| Refused::unprepared(&hub.name, choices.get(position).copied()))
             .collect();
-        if refused.is_empty() { Ok(Self { generation, content, choices }) } else { Err(refused) }
+        if !refused.is_empty() {
+            return Err(refused);
+        }
+        let texts = Texts::of(&content, &choices, known);
+        Ok(Self { generation, content, choices, texts })
     }
 
     /// The same content with other choices: a switch.
@@ -48,7 +74,24 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::new`].
     pub fn switch(&self, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
-        Self::new(self.generation + 1, self.content.clone(), choices)
+        self.next(self.content.clone(), choices)
+    }
+
+    /// The texts, by their numbers.
+    #[cfg(test)]
+    pub(super) fn texts(&self) -> &[Arc<[u8]>] {
+        self.texts.octets()
+    }
+
+    /// The RRsets of a node; `None` for a hub that has no answer for its choice, which [`Snapshot::new`] keeps from being
+    /// published.
+    #[inline(always)]
+    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>) -> Option<Rrsets<'a>> {
+        let Some(position) = node.hub() else { return Some(node.rrsets()) };
+        match self.content.hubs.get(position as usize) {
+            Some(hub) => hub.rrsets(*self.choices.get(position as usize)?),
+            None => self.texts.rrsets(position),
+        }
     }
 }
 
@@ -101,6 +144,8 @@ pub struct Content {
     pub(super) depths: Vec<u8>,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
+    /// The hubs that are told of at a name of their own, by the number of that text.
+    pub(super) texts: Vec<About>,
     pub(super) counts: Counts,
 }
 
@@ -135,6 +180,19 @@ pub struct ServedZone {
 #[derive(Debug)]
 pub(super) struct HubAnswers {
     pub(super) name: Name,
+    /// A number for its name, the same in every process.
+    pub(super) key: u32,
+    /// By how much its TTL is lower for some clients than for others, percent.
+    pub(super) spread: u8,
+    /// With the hub's `ttl`.
+    pub(super) full: Variants,
+    /// With its `ttl_min`, where that is lower.
+    pub(super) low: Option<Box<Variants>>,
+}
+
+/// What a hub answers for everything that may be chosen, with one TTL.
+#[derive(Debug)]
+pub(super) struct Variants {
     /// By endpoint: the hub's RRsets and the static ones beside them, in order of their types.
     pub(super) endpoints: Box<[Box<[u8]>]>,
     /// The same for [`What::All`], where the policy may choose it.
@@ -150,19 +208,32 @@ impl ServedZone {
 }
 
 impl HubAnswers {
+    /// The TTL of one of its own RRsets for a client, seconds.
+    #[inline(always)]
+    pub(super) fn ttl(&self, rrset: Rrset<'_>, client: Client) -> u32 {
+        match self.spread {
+            0 => rrset.ttl(),
+            percent => client.ttl(rrset.ttl(), percent, self.key),
+        }
+    }
+
     /// What stands at the name under this choice.
     #[inline]
     pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {
+        let variants = match &self.low {
+            Some(low) if choice.low_ttl => low,
+            _ => &self.full,
+        };
         let octets = match choice.what {
-            What::Endpoint(position) => self.endpoints.get(usize::from(position))?,
-            What::All => self.all.as_ref()?,
+            What::Endpoint(position) => variants.endpoints.get(usize::from(position))?,
+            What::All => variants.all.as_ref()?,
         };
         Some(Rrsets::read(octets))
     }
 
-    /// What may stand at the name.
+    /// What may stand at the name, whatever the TTL is.
     pub(super) fn variants(&self) -> impl Iterator<Item = Rrsets<'_>> {
-        self.endpoints.iter().chain(&self.all).map(|octets| Rrsets::read(octets))
+        self.full.endpoints.iter().chain(&self.full.all).map(|octets| Rrsets::read(octets))
     }
 }
 
@@ -218,15 +289,5 @@ impl Content {
             }
         }
         None
-    }
-
-    /// The RRsets of a node under these choices; `None` for a hub that has no answer for its choice, which
-    /// [`Snapshot::new`] keeps from being published.
-    #[inline(always)]
-    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>, choices: &[Choice]) -> Option<Rrsets<'a>> {
-        match node.hub() {
-            None => Some(node.rrsets()),
-            Some(position) => self.hubs.get(position as usize)?.rrsets(*choices.get(position as usize)?),
-        }
     }
 }

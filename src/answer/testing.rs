@@ -1,10 +1,11 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::{RData, Record};
 
+use super::client::Client;
 use super::compile::compile;
 use super::respond::{Outcome, ResponseLimits, Transport, respond};
 use super::snapshot::{Choice, Snapshot};
@@ -14,6 +15,13 @@ use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName};
 use crate::zone::store::{Tree, tree_of};
 
 pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
+
+/// Who asks, where it does not matter.
+pub(super) static CLIENT: LazyLock<Client> = LazyLock::new(|| client("192.0.2.99"));
+
+pub(super) fn client(address: &str) -> Client {
+    Client::at(address.parse().unwrap())
+}
 
 pub(super) fn name(text: &str) -> Name {
     Name::parse(text, Some(&Name::root())).unwrap()
@@ -135,8 +143,13 @@ impl Ask {
 
 /// The response's octets; empty for silence.
 pub(super) fn send(snapshot: &Snapshot, query: &[u8], transport: Transport) -> Vec<u8> {
+    send_from(*CLIENT, snapshot, query, transport)
+}
+
+/// The same for one client.
+pub(super) fn send_from(client: Client, snapshot: &Snapshot, query: &[u8], transport: Transport) -> Vec<u8> {
     let mut response = Vec::new();
-    match respond(snapshot, query, transport, &LIMITS, &mut response) {
+    match respond(snapshot, query, client, transport, &LIMITS, &mut response) {
         Outcome::Reply { .. } => response,
         Outcome::Silence => {
             assert!(response.is_empty());

@@ -1,12 +1,12 @@
 //! The search for a name, and the chain that follows from it: RFC 1034 4.3.2 with RFC 4592 and RFC 6672.
 //!
-//! [`Content::find`] is one pass of the algorithm: one name to what the zones say of it. [`walk`] repeats it along CNAME
+//! [`Snapshot::find`] is one pass of the algorithm: one name to what the zones say of it. [`walk`] repeats it along CNAME
 //! and DNAME. Both answers of the engine, the message and the explanation of it, are visitors of the same walk.
 
 use std::ops::ControlFlow;
 
 use super::cursor::Cursor;
-use super::snapshot::{Choice, Content, ServedZone, Snapshot};
+use super::snapshot::{Content, ServedZone, Snapshot};
 use crate::dns::Rtype;
 use crate::zone::rrset::{Base, FIXED, Rrset, Rrsets};
 use crate::zone::store::Node;
@@ -96,7 +96,7 @@ pub(super) trait Visitor {
 /// Visits the name, and the names that it leads to as far as they are served here; `name` is then the last of them.
 #[inline(always)]
 pub(super) fn walk(snapshot: &Snapshot, name: &mut Cursor, rtype: Rtype, visitor: &mut impl Visitor) -> Ended {
-    let Some(found) = snapshot.content.find(&snapshot.choices, name, rtype) else { return Ended::Unserved };
+    let Some(found) = snapshot.find(name, rtype) else { return Ended::Unserved };
     if visitor.visit(name, &found).is_break() {
         return Ended::Stopped;
     }
@@ -146,7 +146,7 @@ fn walk_on<'a>(
         if step + 1 == MAX_STEPS {
             break;
         }
-        match snapshot.content.find(&snapshot.choices, name, rtype) {
+        match snapshot.find(name, rtype) {
             Some(next) => found = next,
             None => return Ended::Unserved,
         }
@@ -167,18 +167,20 @@ fn follow(name: &mut Cursor, cname: Rrset<'_>, zone: &ServedZone) -> bool {
     }
 }
 
-impl Content {
+impl Snapshot {
     /// One pass of RFC 1034 4.3.2; `None` when no zone holds the name.
     #[inline(always)]
-    pub(super) fn find<'a>(&'a self, choices: &[Choice], name: &Cursor, rtype: Rtype) -> Option<Found<'a>> {
-        let (zone, located) = self.locate(name, rtype)?;
-        let verdict = match self.rrsets(located.node(), choices) {
+    pub(super) fn find(&self, name: &Cursor, rtype: Rtype) -> Option<Found<'_>> {
+        let (zone, located) = self.content.locate(name, rtype)?;
+        let verdict = match self.rrsets(located.node()) {
             None => Verdict::Unprepared,
             Some(rrsets) => judge(located, rrsets, rtype, zone.signed),
         };
         Some(Found { zone, located, verdict })
     }
+}
 
+impl Content {
     /// Where the name is, whatever the hubs have chosen: a hub exists like any other name.
     #[inline(always)]
     pub(super) fn locate<'a>(&'a self, name: &Cursor, rtype: Rtype) -> Option<(&'a ServedZone, Located<'a>)> {

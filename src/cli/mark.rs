@@ -75,6 +75,7 @@ impl MarkArgs {
         let request = MarkRequest {
             kind: self.kind.into(),
             reason: self.reason.clone(),
+            from: None,
             until: until.transpose().map_err(Failed::Sentence)?,
             author: Some(author(self.author.as_ref())),
         };

@@ -75,6 +75,11 @@ impl Planned {
         let request = MoveRequest {
             to: to.cloned(),
             epoch: self.epoch,
+            at: None,
+            until: None,
+            now: true,
+            force: false,
+            break_glass: None,
             reason: self.reason.clone(),
             author: Some(author(self.author.as_ref())),
         };

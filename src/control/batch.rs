@@ -1,7 +1,7 @@
 //! The row that a [`Switch`] is in the store: the facts once, and a few octets for each hub.
 //!
 //! ```text
-//! octet   1, the form; a row that begins with `{` is one audit record in JSON
+//! octet   1, the form; a row that begins with `{` is one audit record in JSON, and may have "hubs": [[number, name], ...]
 //! varint  number of changes
 //! varint  length of the head in octets
 //! head    JSON: {"at", "author", "origin", "regions": [...], "reasons": [...]}
@@ -24,6 +24,7 @@ use super::change::{Change, ChangeKind, Step, Switch, record};
 use super::event::Author;
 use super::report::AuditRecord;
 use super::roster::HubId;
+use crate::dns::Name;
 use crate::policy::{Cause, RegionName};
 use crate::time::Timestamp;
 
@@ -161,6 +162,53 @@ pub(super) fn count(row: &[u8]) -> Result<u64, String> {
         Some(form) => Err(format!("it has the form {form}, and this program knows {FORM}")),
         None => Err("it is empty".into()),
     }
+}
+
+/// What every row says of itself.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// How many audit records it holds.
+    pub(super) count: u64,
+    /// When they were.
+    pub(super) at: Timestamp,
+    /// The hubs that it names, by number.
+    pub(super) hubs: Vec<(u32, String)>,
+}
+
+/// What a row says of itself, whatever else it says.
+///
+/// # Errors
+/// When it is of no form that this program knows.
+pub(super) fn told(row: &[u8]) -> Result<Told, String> {
+    /// Of one audit record.
+    #[derive(serde::Deserialize)]
+    struct Record {
+        at: Timestamp,
+        #[serde(default)]
+        hubs: Vec<(u32, String)>,
+    }
+    if let Some(batch) = Batch::read(row)? {
+        return Ok(Told { count: batch.count, at: batch.at(), hubs: Vec::new() });
+    }
+    let Record { at, hubs } = serde_json::from_slice(row).map_err(|error| error.to_string())?;
+    Ok(Told { count: 1, at, hubs })
+}
+
+/// Writes the row of an audit record that names hubs: every row after it may say their numbers.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub(super) fn naming<'a>(
+    record: &AuditRecord,
+    hubs: impl Iterator<Item = (HubId, &'a Name)>,
+) -> Result<Vec<u8>, serde_json::Error> {
+    #[derive(serde::Serialize)]
+    struct Naming<'r> {
+        #[serde(flatten)]
+        record: &'r AuditRecord,
+        hubs: Vec<(u32, String)>,
+    }
+    serde_json::to_vec(&Naming { record, hubs: hubs.map(|(id, name)| (id.0, name.to_string())).collect() })
 }
 
 impl<'a> Batch<'a> {

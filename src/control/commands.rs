@@ -11,7 +11,7 @@ use super::state::State;
 use super::turn::{Pending, Turn};
 use crate::diagnostic::closest;
 use crate::dns::Name;
-use crate::policy::{Cause, EndpointView, Hub, MarkKind, Moved, RegionName, judge_move, preferred};
+use crate::policy::{EndpointView, Hub, MarkKind, RegionName, preferred};
 use crate::time::Timestamp;
 
 impl State {
@@ -23,7 +23,6 @@ impl State {
         until: Option<Timestamp>,
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
-        self.known_target(&target)?;
         if let Some(until) = until.filter(|until| *until <= turn.now) {
             return Err(CommandError::Refused(format!("the mark would have ended at {until}, before it is made")));
         }
@@ -63,11 +62,12 @@ impl State {
             }
             let active = self.stands.active(position);
             if kind != MarkKind::Up && active == Some(here) && !views.iter().any(EndpointView::eligible) {
+                let decision = self.decide(position, at, &views, turn);
                 turn.notes.of_hub(|| {
                     let others = at.endpoints().filter(|other| *other != first + here);
                     let why: Vec<_> = others.map(|other| self.endpoint_reason(at, other, now)).collect();
                     let why = if why.is_empty() { "it has no other endpoint".into() } else { why.join("; ") };
-                    let answered = answered(hub, &self.decide(position, at, &views, now));
+                    let answered = answered(hub, &decision);
                     format!("{}: no endpoint is eligible; {answered}: {why}", hub.name)
                 });
             }
@@ -95,61 +95,6 @@ impl State {
         Ok(Pending::Moved { summary, changed: true })
     }
 
-    /// Moves a hub to `to`, or to its preferred region.
-    pub(super) fn operator_move(
-        &mut self,
-        hub: &Name,
-        to: Option<&RegionName>,
-        epoch: Option<u64>,
-        why: &str,
-        cause: Cause,
-        turn: &mut Turn,
-    ) -> Result<Pending, CommandError> {
-        let layout = self.layout.clone();
-        let position = layout.position(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))?;
-        let at = &layout.hubs[position];
-        let (hub, first) = (&at.hub, at.endpoints().start);
-        let region = to.unwrap_or(&preferred(hub).region);
-        let mut views = Vec::new();
-        self.views(at, &mut views, turn.now);
-        let standing = self.stands.of(at.id).cloned();
-        let standing =
-            standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
-        let moved = judge_move(hub, &views, &standing, region, epoch, turn.now).map_err(|refused| {
-            let truth = hub.position(region).map(|to| self.endpoint_reason(at, first + to, turn.now));
-            match truth {
-                Some(truth) => CommandError::Refused(format!("{refused}: {truth}")),
-                None => CommandError::NotFound(refused.to_string()),
-            }
-        })?;
-        let name = &hub.name;
-        match moved {
-            Moved::Already => {
-                let epoch = standing.epoch;
-                Ok(Pending::Moved {
-                    summary: format!("{name} answers {region} already, epoch {epoch}"),
-                    changed: false,
-                })
-            }
-            Moved::To(to) => {
-                let truth = self.endpoint_reason(at, first + to, turn.now);
-                let reason = format!("{} by {} ({why}); {truth}", cause.word(), turn.author.name);
-                let from = standing.active.clone();
-                self.switch(position, at, to, cause, reason.into(), turn);
-                turn.touched.push(position as u32);
-                if turn.changes.is_empty() {
-                    return Err(CommandError::Refused(std::mem::take(&mut turn.notes).finish().join("; ")));
-                }
-                if cause == Cause::Failover {
-                    turn.notes.add(format!(
-                        "{name} stays on {region} until an operator says failback, or it is not eligible"
-                    ));
-                }
-                Ok(Pending::Moved { summary: format!("{name}: {from} -> {region}"), changed: true })
-            }
-        }
-    }
-
     /// Positions of the hubs that a mark is about.
     pub(super) fn hubs_of_mark(&self, target: &MarkTarget) -> Vec<u32> {
         match target {
@@ -164,12 +109,13 @@ impl State {
 
     /// Sets or takes away a mark.
     pub(super) fn set_mark(&mut self, target: &MarkTarget, mark: Option<Mark>) -> Option<Mark> {
-        Arc::make_mut(&mut self.marked).set(target, mark.as_ref().map(|mark| mark.kind), &self.layout);
         let marks = Arc::make_mut(&mut self.marks);
-        match mark {
+        let before = match mark {
             Some(mark) => marks.insert(target.clone(), mark),
             None => marks.remove(target),
-        }
+        };
+        self.lay_mark(target);
+        before
     }
 
     /// Sets or takes away a mark, and touches the hubs that it is about.
@@ -202,7 +148,7 @@ impl State {
         }
     }
 
-    fn known_target(&self, target: &MarkTarget) -> Result<(), CommandError> {
+    pub(super) fn known_target(&self, target: &MarkTarget) -> Result<(), CommandError> {
         let refuse = |sentence| Err(CommandError::NotFound(sentence));
         match target {
             MarkTarget::Region(region) if self.policy.regions.contains_key(region) => Ok(()),
@@ -224,6 +170,11 @@ impl State {
                 }
             },
         }
+    }
+
+    /// The position of a hub that a command names.
+    pub(super) fn position_of(&self, hub: &Name) -> Result<usize, CommandError> {
+        self.layout.position(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))
     }
 
     fn no_hub(&self, hub: &Name) -> String {

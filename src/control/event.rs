@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::change::Switch;
 use super::fact::{Fact, FactKey};
 use super::mark::{Mark, MarkTarget};
-use super::report::{AuditRecord, Moved};
+use super::moves::MoveOptions;
+use super::report::{AuditKind, AuditRecord, Moved};
 use super::roster::HubId;
 use crate::answer::snapshot::{Choice, Content};
 use crate::dns::Name;
+use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::{Health, Observation};
-use crate::policy::{Policy, Probe, ProbeTarget, RegionName};
+use crate::policy::{Gate, GateName, Policy, Probe, ProbeTarget, RegionName};
 use crate::time::Timestamp;
 
 /// Everything that can change an answer.
@@ -40,6 +42,10 @@ pub enum Event {
         /// Who waits for it; a signal has nobody.
         reply: Option<ReplyTo>,
     },
+    /// A gate was looked at.
+    Gate(Evidence),
+    /// A region that is left was told, or could not be.
+    Fenced(Fenced),
     /// Time has passed.
     Tick,
 }
@@ -75,8 +81,17 @@ pub enum Command {
         kind: crate::policy::MarkKind,
         /// Why.
         reason: String,
+        /// When the mark begins; `None`: at once. One that begins later is a window, and needs an end.
+        from: Option<Timestamp>,
         /// When the mark ends.
         until: Option<Timestamp>,
+    },
+    /// Take a window away, whether it has begun or not.
+    CloseWindow {
+        /// Its number.
+        id: String,
+        /// Why.
+        reason: String,
     },
     /// Take a mark away.
     Unmark {
@@ -91,8 +106,8 @@ pub enum Command {
         hub: Name,
         /// The region.
         to: RegionName,
-        /// The epoch that it was planned at.
-        epoch: Option<u64>,
+        /// How.
+        options: MoveOptions,
         /// Why.
         reason: String,
     },
@@ -100,8 +115,40 @@ pub enum Command {
     Failback {
         /// The hub.
         hub: Name,
-        /// The epoch that it was planned at.
+        /// How.
+        options: MoveOptions,
+        /// Why.
+        reason: String,
+    },
+    /// Approve a move that another operator asked for.
+    Approve {
+        /// The hub.
+        hub: Name,
+        /// The epoch that it was planned at; `None`: whatever it is.
         epoch: Option<u64>,
+    },
+    /// Stop a move that has not switched yet.
+    Cancel {
+        /// The hub.
+        hub: Name,
+        /// Why.
+        reason: String,
+    },
+    /// Give the acknowledgement that a gate asks for.
+    AckGate {
+        /// The hub.
+        hub: Name,
+        /// The gate.
+        gate: GateName,
+        /// Why.
+        reason: String,
+        /// When it ends, if the epoch has not changed before.
+        until: Option<Timestamp>,
+    },
+    /// Acknowledge that a hub has been flapping, or that something was overridden.
+    Acknowledge {
+        /// The hub.
+        hub: Name,
         /// Why.
         reason: String,
     },
@@ -143,6 +190,10 @@ pub enum Effect {
         /// The health, from before the daemon started or the target was taken away, of those that are added.
         remembered: BTreeMap<ProbeTarget, Health>,
     },
+    /// Look at these gates, and at no others.
+    Gates(BTreeMap<GateName, Arc<Gate>>),
+    /// Tell a region that it is no longer active.
+    Fence(FenceCall),
     /// Answer the caller.
     Reply(ReplyTo, Result<Moved, CommandError>),
     /// Say it to the operators.
@@ -178,7 +229,41 @@ impl Commit {
 
     /// Everything that the audit trail says of it; the store gives the numbers.
     pub fn records(&self) -> impl Iterator<Item = AuditRecord> {
-        self.audit.iter().cloned().chain(self.switch.iter().flat_map(|switch| switch.records()))
+        let switched = self.switch.iter().flat_map(|switch| switch.records());
+        self.naming().into_iter().chain(self.audit.iter().cloned()).chain(switched)
+    }
+
+    /// What the audit trail says of the hubs that are seen for the first time, before it says anything else of them. It
+    /// was when they got their first region, and whoever brought that about.
+    pub fn naming(&self) -> Option<AuditRecord> {
+        let (first, more) = self.named.split_first()?;
+        let at = self.switch.as_ref().map(|switch| switch.at).or(self.audit.first().map(|record| record.at));
+        let author = self.switch.as_ref().map_or_else(Author::daemon, |switch| switch.author.clone());
+        Some(naming(at.unwrap_or_default(), author, &first.1, more.len()))
+    }
+}
+
+/// An audit record of hubs that get a number: `first` and so many `others`.
+pub(super) fn naming(at: Timestamp, author: Author, first: &Name, others: usize) -> AuditRecord {
+    let subject = match others {
+        0 => first.to_string(),
+        _ => super::reason::many(others + 1, "hub"),
+    };
+    let reason = match others {
+        0 => "every record from here on may mean it by its number".into(),
+        _ => format!("{first} and {others} others: every record from here on may mean them by their numbers"),
+    };
+    AuditRecord {
+        sequence: 0,
+        at,
+        kind: AuditKind::Hubs,
+        subject,
+        author: author.name,
+        origin: author.origin,
+        epoch: None,
+        before: None,
+        after: None,
+        reason,
     }
 }
 
@@ -220,7 +305,8 @@ pub struct LogLine {
     pub level: Level,
     /// The sentence.
     pub sentence: String,
-    /// What kind of event: `switch`, `health`, `mark`, `hold`, `reload`, `prober`.
+    /// What kind of event: `switch`, `health`, `mark`, `hold`, `reload`, `prober`, `gate`, `fence`, `move`,
+    /// `blind`, `override`.
     pub event: &'static str,
     /// The hub that it is about.
     pub hub: Option<Name>,
@@ -238,6 +324,6 @@ impl LogLine {
 
     /// Whether it tells of what is so, and not of what was done: then it is true even when nothing could be made durable.
     pub fn is_measured(&self) -> bool {
-        matches!(self.event, "health" | "prober" | "hold" | "all-down" | "refused")
+        matches!(self.event, "health" | "prober" | "hold" | "all-down" | "refused" | "blind" | "gate")
     }
 }

@@ -5,24 +5,28 @@ use super::state::State;
 use crate::answer::lookup::{Answered, End, Matched, Resolution, Step, StepResult};
 use crate::answer::snapshot::{Content, Snapshot, What};
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Hub};
+use crate::policy::{Answer, Hub, text_name};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
 impl State {
-    /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
-    /// every other name for A.
+    /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, what
+    /// tells of a hub for TXT, and every other name for A.
     pub(super) fn explain(&self, name: &Name, rtype: Option<Rtype>, now: Timestamp) -> Result<Explanation, String> {
         let snapshot = Snapshot::new(0, self.content.clone(), self.choices().into())
             .map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let told = name.parent().and_then(|hub| self.policy.hubs.get(&hub)).filter(|hub| hub.txt);
+        let told = told.filter(|hub| text_name(&hub.name).as_ref() == Some(name)).map(|_| Rtype::TXT);
+        let rtype = rtype.or(told);
         let rtype = rtype.unwrap_or_else(|| self.policy.hubs.get(name).map_or(Rtype::A, |hub| first_type(hub)));
         let resolution = Content::lookup(&snapshot, name, rtype);
         let mut hubs = Vec::new();
         let mut steps = vec![format!("a query for {name} {rtype}")];
         for step in &resolution.steps {
             self.tell(step, &mut steps);
-            if step.hub.is_some()
-                && let Some(position) = self.layout.position(&step.name)
+            let about = step.text.and_then(|hub| self.content.hubs().nth(hub));
+            if let Some(hub) = about.or(step.hub.as_ref().map(|_| &step.name))
+                && let Some(position) = self.layout.position(hub)
             {
                 hubs.push(self.hub_status(position, &self.layout.hubs[position], now));
             }
@@ -38,7 +42,7 @@ impl State {
     }
 
     fn tell(&self, step: &Step, steps: &mut Vec<String>) {
-        let Step { name, zone, matched, hub, result } = step;
+        let Step { name, zone, matched, hub, result, .. } = step;
         steps.push(match matched {
             Matched::Exact => format!("{name} exists in the zone {zone}"),
             Matched::Wildcard(wildcard) => {
@@ -61,6 +65,19 @@ impl State {
             let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
             let why = why.unwrap_or_default();
             steps.push(format!("it is a hub and answers {region}{why}"));
+            steps.extend(at.filter(|hub| choice.low_ttl && hub.ttl_min < hub.ttl).map(|hub| {
+                let (low, full) = (crate::time::human(hub.ttl_min), crate::time::human(hub.ttl));
+                format!("its TTL is lowered to {low} (ttl_min), instead of {full}")
+            }));
+            steps.extend(at.filter(|hub| hub.ttl_spread > 0).map(|hub| {
+                let spread = hub.ttl_spread;
+                format!(
+                    "each resolver is given a TTL of its own, lower by up to {spread} % (ttl_spread) and at least 5 s"
+                )
+            }));
+        }
+        if let Some(hub) = step.text.and_then(|hub| self.content.hubs().nth(hub)) {
+            steps.push(format!("it tells of the hub {hub} (txt = true), from the same snapshot that answers it"));
         }
         steps.push(match result {
             StepResult::Answer(answered) => format!("its {} RRset is the answer", answered.rtype),

@@ -23,11 +23,11 @@ pub enum FactKind {
     Gate,
     /// An operator's acknowledgement that a pinned hub may move again: `flap/HUB`.
     Flap,
-    /// A planned move: `move/ID`.
+    /// The planned move of a hub, of which it has one at a time: `move/HUB`.
     Move,
     /// A window: `window/ID`.
     Window,
-    /// A notice that a rule was overridden: `override/ID`.
+    /// The notice that something was overridden for a hub: `override/HUB`.
     Override,
 }
 
@@ -60,7 +60,7 @@ pub struct FactKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FactKeyError {
     /// It begins with no kind.
-    #[error("`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/ID, window/ID, override/ID")]
+    #[error("`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB")]
     Kind(String),
     /// What stands for the hub is no name.
     #[error("`{key}` names no hub: {error}")]
@@ -89,15 +89,17 @@ impl FactKey {
 
     /// Of the acknowledgement that a pinned hub asks for.
     pub fn flap(hub: &Name) -> Self {
-        Self { kind: FactKind::Flap, rest: hub.to_lowercase().to_string() }
+        Self::of_hub(FactKind::Flap, hub)
     }
 
-    /// Of a planned move.
-    ///
-    /// # Errors
-    /// When `id` is not of the form of a number.
-    pub fn planned_move(id: &str) -> Result<Self, FactKeyError> {
-        Self::numbered(FactKind::Move, id)
+    /// Of the planned move of a hub.
+    pub fn planned_move(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Move, hub)
+    }
+
+    /// Of the notice that something was overridden for a hub.
+    pub fn overridden(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Override, hub)
     }
 
     /// Of a window.
@@ -105,19 +107,11 @@ impl FactKey {
     /// # Errors
     /// When `id` is not of the form of a number.
     pub fn window(id: &str) -> Result<Self, FactKeyError> {
-        Self::numbered(FactKind::Window, id)
+        Ok(Self { kind: FactKind::Window, rest: Self::word(id)? })
     }
 
-    /// Of a notice that a rule was overridden.
-    ///
-    /// # Errors
-    /// When `id` is not of the form of a number.
-    pub fn overridden(id: &str) -> Result<Self, FactKeyError> {
-        Self::numbered(FactKind::Override, id)
-    }
-
-    fn numbered(kind: FactKind, id: &str) -> Result<Self, FactKeyError> {
-        Ok(Self { kind, rest: Self::word(id)? })
+    fn of_hub(kind: FactKind, hub: &Name) -> Self {
+        Self { kind, rest: hub.to_lowercase().to_string() }
     }
 
     /// What the fact is about.
@@ -129,8 +123,8 @@ impl FactKey {
     pub fn hub(&self) -> Option<Name> {
         let hub = match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(hub, _)| hub),
-            FactKind::Flap => Some(self.rest.as_str()),
-            FactKind::Move | FactKind::Window | FactKind::Override => None,
+            FactKind::Flap | FactKind::Move | FactKind::Override => Some(self.rest.as_str()),
+            FactKind::Window => None,
         };
         // A key is made of a name, or of text that was read as one.
         hub.and_then(|hub| Name::parse(hub, None).ok())
@@ -140,8 +134,8 @@ impl FactKey {
     pub fn id(&self) -> Option<&str> {
         match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(_, gate)| gate),
-            FactKind::Flap => None,
-            FactKind::Move | FactKind::Window | FactKind::Override => Some(&self.rest),
+            FactKind::Flap | FactKind::Move | FactKind::Override => None,
+            FactKind::Window => Some(&self.rest),
         }
     }
 
@@ -179,8 +173,8 @@ impl FromStr for FactKey {
                 let (hub, gate) = rest.rsplit_once('/').ok_or_else(unknown)?;
                 Self::gate(&name(hub)?, gate)
             }
-            FactKind::Flap => Ok(Self::flap(&name(rest)?)),
-            FactKind::Move | FactKind::Window | FactKind::Override => Self::numbered(kind, rest),
+            FactKind::Flap | FactKind::Move | FactKind::Override => Ok(Self::of_hub(kind, &name(rest)?)),
+            FactKind::Window => Self::window(rest),
         }
     }
 }
@@ -243,9 +237,9 @@ mod tests {
         check("gate/0/25.2.0.192.in-addr.arpa./g", FactKind::Gate, Some("0/25.2.0.192.in-addr.arpa."), Some("g"));
         check("flap/hub.x", FactKind::Flap, Some("hub.x."), None);
         check("flap/0/25.2.0.192.in-addr.arpa.", FactKind::Flap, Some("0/25.2.0.192.in-addr.arpa."), None);
-        check("move/17", FactKind::Move, None, Some("17"));
+        check("move/hub.x.", FactKind::Move, Some("hub.x."), None);
         check("window/maintenance_2", FactKind::Window, None, Some("maintenance_2"));
-        check("override/3f", FactKind::Override, None, Some("3f"));
+        check("override/hub.x.", FactKind::Override, Some("hub.x."), None);
         assert_eq!(FactKey::gate(&name("Hub.x."), "g").unwrap().to_string(), "gate/hub.x./g");
     }
 
@@ -263,10 +257,10 @@ mod tests {
         for text in ["", "gate", "gate/", "gate/hub.x.", "gate/hub.x./", "gate/a..b/g", "gate/hub.x./a b", "flap/"] {
             assert!(text.parse::<FactKey>().is_err(), "`{text}`");
         }
-        for text in ["flap/a..b", "move/", "move/a/b", "mark/weu", "window/\u{e9}", "gate/hub.x./a.b"] {
+        for text in ["flap/a..b", "move/", "window/a/b", "mark/weu", "window/\u{e9}", "gate/hub.x./a.b"] {
             assert!(text.parse::<FactKey>().is_err(), "`{text}`");
         }
-        assert!(FactKey::planned_move(&"a".repeat(64)).is_err());
+        assert!(FactKey::window(&"a".repeat(64)).is_err());
         let error = "mark/weu".parse::<FactKey>().unwrap_err().to_string();
         assert!(error.starts_with("`mark/weu` is no key of a fact, expected one of gate/HUB/GATE"), "{error}");
     }

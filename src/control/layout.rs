@@ -3,14 +3,15 @@
 //! Made anew by every load. A hub's position is its place in the policy's order, which is also that of the snapshot's
 //! choices; endpoints, regions and probe targets have positions of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::roster::{HubId, Roster};
 use crate::answer::snapshot::Content;
 use crate::dns::Name;
-use crate::policy::{Hub, Policy, ProbeTarget, RegionName, Rules};
+use crate::policy::{Demand, EndpointId, Gate, GateName, Hub, Policy, ProbeTarget, RegionName, RuleName, Rules};
 
 /// The policy by position.
 #[derive(Debug, Default)]
@@ -29,6 +30,42 @@ pub(super) struct Layout {
     positions: Vec<Option<u32>>,
     /// By probe target: the hubs that have an endpoint watched by it.
     pub(super) by_target: Vec<Vec<u32>>,
+    /// By probe target: whether it is one of the references.
+    pub(super) is_reference: Vec<bool>,
+    /// Positions of the references among the probe targets.
+    pub(super) references: Vec<u32>,
+    /// The probe targets that endpoints are chosen by.
+    pub(super) watched: Vec<u32>,
+    /// Regions whose endpoints are probed.
+    pub(super) watched_regions: usize,
+    /// The longest time that any of them takes to be found down.
+    pub(super) slowest: Duration,
+    /// Whether any hub has a lower TTL for troubled times.
+    pub(super) adaptive: bool,
+    /// The gates, in order.
+    pub(super) gates: Vec<Arc<Gate>>,
+    /// By gate: the hubs that have to pass it, by themselves or because of a safety rule.
+    pub(super) by_gate: Vec<Vec<u32>>,
+    /// The safety rules, in order.
+    pub(super) rules: Vec<RuleAt>,
+    /// By hub: the safety rules that its moves are held against. Empty when there are no rules at all.
+    pub(super) rules_of: Vec<Vec<u32>>,
+}
+
+/// One safety rule.
+#[derive(Debug)]
+pub(super) struct RuleAt {
+    pub(super) name: RuleName,
+    pub(super) demand: DemandAt,
+}
+
+/// What it demands, by position.
+#[derive(Debug)]
+pub(super) enum DemandAt {
+    /// So many of these endpoints are active: at least and at most.
+    Count { least: u32, most: u32, members: BTreeSet<(u32, u16)> },
+    /// This gate is open for every switch of these hubs, and for every switch from or to these regions.
+    Gate { gate: u32, hubs: BTreeSet<u32>, regions: BTreeSet<u32> },
 }
 
 /// One hub.
@@ -39,6 +76,8 @@ pub(super) struct HubAt {
     pub(super) id: HubId,
     /// Where its choice stands among the snapshot's.
     pub(super) choice: Option<usize>,
+    /// Positions of its gates, in its order.
+    pub(super) gates: Vec<u32>,
     first: u32,
     count: u32,
 }
@@ -56,6 +95,8 @@ pub(super) struct EndpointAt {
     pub(super) region: u32,
     /// What watches it; `None` when nothing is probed.
     pub(super) target: Option<u32>,
+    /// What is shown beside, and decides nothing.
+    pub(super) shadow: Option<u32>,
 }
 
 impl Layout {
@@ -86,7 +127,8 @@ impl Layout {
             for endpoint in &hub.endpoints {
                 let region = by_name[&endpoint.region];
                 let target = endpoint.probe.as_ref().and_then(|target| by_target.get(target).copied());
-                layout.endpoints.push(EndpointAt { region, target });
+                let shadow = endpoint.shadow.as_ref().and_then(|target| by_target.get(target).copied());
+                layout.endpoints.push(EndpointAt { region, target, shadow });
                 layout.by_region[region as usize].push(at);
                 if let Some(target) = target
                     && layout.by_target[target as usize].last() != Some(&at)
@@ -96,10 +138,96 @@ impl Layout {
             }
             let count = layout.endpoints.len() as u32 - first;
             layout.positions[id.index()] = Some(at);
-            layout.hubs.push(HubAt { hub: hub.clone(), rules: Rules::of(hub), id, choice, first, count });
+            let rules = Rules::of(hub);
+            layout.adaptive |= rules.adaptive_ttl;
+            // The policy's reader lets no gate through that is not defined.
+            let gates = hub.gates.iter().filter_map(|used| position_of(&policy.gates, &used.gate)).collect();
+            layout.hubs.push(HubAt { hub: hub.clone(), rules, id, choice, gates, first, count });
         }
+        let references = policy.references.iter().filter_map(|target| by_target.get(target).copied());
+        layout.references = references.collect();
+        layout.is_reference = vec![false; targets.len()];
+        layout.references.iter().for_each(|target| layout.is_reference[*target as usize] = true);
         drop((by_name, by_target));
-        Self { regions, targets, ..layout }
+        let mut layout = Self { regions, targets, ..layout };
+        layout.find_watched(policy);
+        layout.gates = policy.gates.values().cloned().collect();
+        layout.place_rules(policy);
+        layout.find_gated();
+        layout
+    }
+
+    fn find_watched(&mut self, policy: &Policy) {
+        let watched: BTreeSet<u32> = self.endpoints.iter().filter_map(|endpoint| endpoint.target).collect();
+        let probed = self.endpoints.iter().filter(|endpoint| endpoint.target.is_some());
+        self.watched_regions = probed.map(|endpoint| endpoint.region).collect::<BTreeSet<_>>().len();
+        let probe = |target: &u32| policy.probes.get(&self.targets[*target as usize].probe);
+        let slowest = watched.iter().filter_map(probe).map(|probe| probe.worst_detection()).max();
+        self.slowest = slowest.unwrap_or_default();
+        self.watched = watched.into_iter().collect();
+    }
+
+    fn place_rules(&mut self, policy: &Policy) {
+        if policy.rules.is_empty() {
+            return;
+        }
+        self.rules_of = vec![Vec::new(); self.hubs.len()];
+        for (number, rule) in (0u32..).zip(policy.rules.values()) {
+            let members = |endpoints: &BTreeSet<EndpointId>| {
+                let place = |id: &EndpointId| {
+                    let hub = self.position(&id.hub)?;
+                    Some((hub as u32, self.hubs[hub].hub.position(&id.region)? as u16))
+                };
+                endpoints.iter().filter_map(place).collect::<BTreeSet<_>>()
+            };
+            let demand = match &rule.demand {
+                Demand::AtLeast(least, of) => DemandAt::Count { least: *least, most: u32::MAX, members: members(of) },
+                Demand::AtMost(most, of) => DemandAt::Count { least: 0, most: *most, members: members(of) },
+                Demand::Gate { gate, hubs, regions } => DemandAt::Gate {
+                    gate: position_of(&policy.gates, gate).unwrap_or(u32::MAX),
+                    hubs: hubs.iter().filter_map(|hub| Some(self.position(hub)? as u32)).collect(),
+                    regions: regions.iter().filter_map(|region| Some(self.region(region)? as u32)).collect(),
+                },
+            };
+            let concerned: BTreeSet<u32> = match &demand {
+                DemandAt::Count { members, .. } => members.iter().map(|(hub, _)| *hub).collect(),
+                DemandAt::Gate { hubs, regions, .. } => {
+                    let there = regions.iter().flat_map(|region| &self.by_region[*region as usize]);
+                    hubs.iter().chain(there).copied().collect()
+                }
+            };
+            concerned.iter().for_each(|hub| self.rules_of[*hub as usize].push(number));
+            self.rules.push(RuleAt { name: rule.name.clone(), demand });
+        }
+    }
+
+    fn find_gated(&mut self) {
+        let mut by_gate = vec![BTreeSet::new(); self.gates.len()];
+        for (position, hub) in (0u32..).zip(&self.hubs) {
+            for gate in &hub.gates {
+                by_gate[*gate as usize].insert(position);
+            }
+        }
+        for (position, rules) in (0u32..).zip(&self.rules_of) {
+            for rule in rules {
+                if let DemandAt::Gate { gate, .. } = self.rules[*rule as usize].demand
+                    && let Some(gated) = by_gate.get_mut(gate as usize)
+                {
+                    gated.insert(position);
+                }
+            }
+        }
+        self.by_gate = by_gate.into_iter().map(|hubs| hubs.into_iter().collect()).collect();
+    }
+
+    /// The position of a gate.
+    pub(super) fn gate(&self, name: &GateName) -> Option<usize> {
+        self.gates.binary_search_by(|gate| gate.name.cmp(name)).ok()
+    }
+
+    /// The safety rules that the moves of a hub are held against.
+    pub(super) fn rules_of(&self, hub: usize) -> &[u32] {
+        self.rules_of.get(hub).map_or(&[], Vec::as_slice)
     }
 
     /// The position of a hub.
@@ -132,4 +260,9 @@ impl Layout {
     pub(super) fn endpoints_of(&self, at: &HubAt) -> &[EndpointAt] {
         &self.endpoints[at.endpoints()]
     }
+}
+
+/// Where a name stands in an ordered map.
+fn position_of<K: Ord, V>(map: &BTreeMap<K, V>, key: &K) -> Option<u32> {
+    map.contains_key(key).then(|| map.range(..key).count() as u32)
 }

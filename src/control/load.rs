@@ -1,7 +1,9 @@
 //! I/O shell: zones and policy from the folder to a snapshot's content.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads the zones folder, measures how long it takes")]
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +13,7 @@ use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
 use crate::health::probe::check_trust_anchors;
-use crate::policy::{self, HttpProbe, Policy, ProbeKind};
+use crate::policy::{self, GateKind, Hook, HttpGate, HttpProbe, Policy, ProbeKind};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -77,17 +79,93 @@ pub fn read(folder: &Path) -> Files {
     // A zone that was refused still is the zone of its hubs: its problems are not theirs.
     let (policy, problems) = policy::read_beside_refused(&policies, &files.zones, &refused);
     files.diagnostics.extend(problems);
-    for probe in policy.iter().flat_map(|policy| policy.probes.values()) {
-        if let ProbeKind::Http(HttpProbe { ca: Some(ca), .. }) = &probe.kind
-            && let Err(error) = check_trust_anchors(ca)
-        {
-            let problem =
-                Diagnostic::without_place(format!("probe `{}` cannot verify certificates: {error}", probe.name));
-            files.diagnostics.push(problem.hint("`ca` is a PEM file, relative to the policy file's folder"));
-        }
-    }
+    files.diagnostics.extend(policy.iter().flat_map(check_named));
     files.policy = policy;
     files
+}
+
+/// Looks at the files that a policy names: trust anchors and programs that could not be used when they are needed.
+fn check_named(policy: &Policy) -> Vec<Diagnostic> {
+    let mut named = Vec::new();
+    for probe in policy.probes.values() {
+        if let ProbeKind::Http(HttpProbe { ca: Some(ca), .. }) = &probe.kind {
+            named.push((format!("probe `{}`", probe.name), None, Named::Anchors(ca)));
+        }
+    }
+    for gate in policy.gates.values() {
+        let file = match &gate.kind {
+            GateKind::Http(HttpGate { ca: Some(ca), .. }) => Named::Anchors(ca),
+            GateKind::Exec(exec) => Named::Program(exec.program()),
+            GateKind::Http(_) | GateKind::Ack => continue,
+        };
+        named.push((format!("gate `{}`", gate.name), None, file));
+    }
+    for hub in policy.hubs.values() {
+        let file = match hub.fence.as_deref().map(|fence| &fence.hook) {
+            Some(Hook::Http { ca: Some(ca), .. }) => Named::Anchors(ca),
+            Some(Hook::Exec(exec)) => Named::Program(exec.program()),
+            Some(Hook::Http { ca: None, .. }) | None => continue,
+        };
+        named.push((format!("the fence of hub `{}`", hub.name), Some(&hub.place), file));
+    }
+    // Ten thousand hubs may well name one program.
+    let mut seen: BTreeMap<Named<'_>, Result<(), String>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (what, place, file) in named {
+        let Err(error) = seen.entry(file).or_insert_with(|| file.check()) else { continue };
+        let (why, hint) = match file {
+            Named::Anchors(_) => ("verify certificates", "`ca` is a PEM file, relative to the policy file's folder"),
+            Named::Program(_) => {
+                ("run its program", "`command` starts with a path, relative to the policy file's folder")
+            }
+        };
+        let sentence = format!("{what} cannot {why}: {error}");
+        let problem = match place {
+            Some(place) => Diagnostic::error(place.clone(), sentence),
+            None => Diagnostic::without_place(sentence),
+        };
+        problems.push(problem.hint(hint));
+    }
+    problems
+}
+
+/// A file that a policy names.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Named<'p> {
+    /// Trust anchors.
+    Anchors(&'p Path),
+    /// A program with its arguments.
+    Program(&'p str),
+}
+
+impl Named<'_> {
+    /// Whether it can be used, or why not.
+    fn check(self) -> Result<(), String> {
+        match self {
+            Self::Anchors(ca) => check_trust_anchors(ca),
+            Self::Program(program) => check_program(Path::new(program)),
+        }
+    }
+}
+
+/// Whether somebody may execute the file: whoever checks a policy need not be whom the daemon runs as.
+fn check_program(program: &Path) -> Result<(), String> {
+    let shown = program.display();
+    let found = std::fs::metadata(program).map_err(|error| format!("`{shown}`: {}", sentence(&error)))?;
+    if !found.is_file() {
+        return Err(format!("`{shown}` is no file"));
+    }
+    if found.permissions().mode() & 0o111 == 0 {
+        return Err(format!("`{shown}` may not be executed by anybody"));
+    }
+    Ok(())
+}
+
+/// The error without the number that the system has for it.
+fn sentence(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.to_lowercase()
 }
 
 fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -223,6 +301,38 @@ mod tests {
             &[("c.zone", ZONE), ("p.toml", policy)],
             &["error: probe `p` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
                (hint: `ca` is a PEM file, relative to the policy file's folder)"],
+        );
+    }
+
+    #[test]
+    fn programs_that_cannot_be_run_are_found_before_they_are_needed() {
+        const HINT: &str = "(hint: `command` starts with a path, relative to the policy file's folder)";
+        let endpoints = "endpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }, { region = \"b\", \
+                         addresses = [\"192.0.2.2\"], probe = \"p\" }]\n";
+        let gate = |name: &str, program: &str| format!("[gates.{name}]\nexec = {{ command = [\"{program}\"] }}\n");
+        let uses: Vec<_> =
+            ["d", "e", "f", "g", "h"].map(|name| format!("{{ gate = \"{name}\", on = \"both\" }}")).into();
+        let policy = format!(
+            "[regions]\na = {{}}\nb = {{}}\n[probes.p]\ntcp.port = 1\n{}{}{}{}[gates.h]\nhttp = {{ url = \"https://a.c/\", ca = \
+             \"none.pem\" }}\n[hubs.\"h.c.\"]\ngates = [{}]\nfence.exec.command = [\"bin/none\"]\n{endpoints}",
+            gate("d", "bin"),
+            gate("e", "bin/none"),
+            gate("f", "p.toml"),
+            gate("g", "/bin/sh"),
+            uses.join(", "),
+        );
+        check(
+            &[("c.zone", ZONE), ("p.toml", &policy), ("bin/some", "")],
+            &[
+                &format!("error: gate `d` cannot run its program: `bin` is no file {HINT}"),
+                &format!("error: gate `e` cannot run its program: `bin/none`: no such file or directory {HINT}"),
+                &format!("error: gate `f` cannot run its program: `p.toml` may not be executed by anybody {HINT}"),
+                "error: gate `h` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
+                 (hint: `ca` is a PEM file, relative to the policy file's folder)",
+                &format!(
+                    "p.toml:16:7: error: the fence of hub `h.c.` cannot run its program: `bin/none`: no such file or directory {HINT}"
+                ),
+            ],
         );
     }
 

@@ -72,20 +72,16 @@ pub struct Mark {
 /// All marks.
 pub type Marks = BTreeMap<MarkTarget, Mark>;
 
-/// The mark that holds for an endpoint: the more restrictive of its own and its region's, its own where they are equal.
-pub fn holding<'a>(marks: &'a Marks, hub: &Name, region: &RegionName) -> Option<&'a Mark> {
-    let own = marks.get(&MarkTarget::Endpoint(EndpointId { hub: hub.clone(), region: region.clone() }));
-    let wide = marks.get(&MarkTarget::Region(region.clone()));
-    [wide, own].into_iter().flatten().max_by_key(|mark| mark.kind)
+/// The marks that an endpoint has: its region's, and its own.
+pub fn of<'a>(marks: &'a Marks, hub: &Name, region: &RegionName) -> impl Iterator<Item = (&'a MarkTarget, &'a Mark)> {
+    let wide = marks.get_key_value(&MarkTarget::Region(region.clone()));
+    let own = EndpointId { hub: hub.clone(), region: region.clone() };
+    wide.into_iter().chain(marks.get_key_value(&MarkTarget::Endpoint(own)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn mark(kind: MarkKind) -> Mark {
-        Mark { kind, reason: "r".into(), author: "a".into(), since: Timestamp(1), until: None }
-    }
 
     #[test]
     fn targets_read_as_they_are_shown() {
@@ -95,27 +91,5 @@ mod tests {
         assert_eq!("h.x/weu".parse::<MarkTarget>().unwrap().to_string(), "h.x./weu");
         assert!("".parse::<MarkTarget>().is_err());
         assert!("a..b/weu".parse::<MarkTarget>().is_err());
-    }
-
-    #[test]
-    fn the_more_restrictive_mark_holds() {
-        let (hub, region) = (Name::parse("h.x.", None).unwrap(), RegionName::new("weu"));
-        let check = |wide: Option<MarkKind>, own: Option<MarkKind>, expected: Option<MarkKind>| {
-            let mut marks = Marks::new();
-            if let Some(kind) = wide {
-                marks.insert(MarkTarget::Region(region.clone()), mark(kind));
-            }
-            if let Some(kind) = own {
-                let endpoint = EndpointId { hub: hub.clone(), region: region.clone() };
-                marks.insert(MarkTarget::Endpoint(endpoint), mark(kind));
-            }
-            assert_eq!(holding(&marks, &hub, &region).map(|mark| mark.kind), expected, "{wide:?} {own:?}");
-        };
-        use MarkKind::{Down, Drain, Up};
-        check(None, None, None);
-        check(Some(Down), Some(Up), Some(Down));
-        check(Some(Up), Some(Drain), Some(Drain));
-        check(None, Some(Up), Some(Up));
-        check(Some(Drain), None, Some(Drain));
     }
 }

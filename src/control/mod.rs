@@ -12,13 +12,18 @@
 //! | [`fact`] | what else is durable: acknowledgements, planned moves, windows, notices | pure |
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
+//! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | [`moves`], `advance` | planned moves, and what drives them | pure |
+//! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
+//! | [`chain`] | the hashes over the audit trail | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `told` | what is said of many hubs at once | pure |
 //! | `explain` | why a name is answered as it is | pure |
+//! | [`past`] | why a hub answered what it did at a past time | pure |
 //! | [`view`] | the state as operators see it | pure |
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
@@ -28,29 +33,38 @@
 //! | [`store`] | the embedded database | shell |
 //! | [`run`] | the loop | shell |
 
+mod advance;
 mod batch;
+pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
 pub mod event;
 mod explain;
 pub mod fact;
+mod gates;
+pub mod known;
 mod layout;
 pub mod load;
 pub mod mark;
+pub mod moves;
 mod observe;
+pub mod past;
 pub mod reason;
 pub mod refusal;
 mod reload;
 pub mod report;
 pub mod roster;
 pub mod run;
+mod safety;
 mod settle;
+mod sight;
 pub mod state;
 pub mod store;
 pub(crate) mod told;
 mod turn;
 pub mod view;
+mod window;
 
 pub use event::{Command, Effect, Event};
 pub use state::State;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use super::event::Level;
 use super::reason;
+use super::report::AuditKind;
 use super::state::{Last, State};
 use super::turn::Turn;
 use crate::health::{Health, Observation, Outcome, schedule};
 use crate::policy::RegionName;
+use crate::time::Timestamp;
 
 impl State {
     pub(super) fn observe(&mut self, observation: Observation, turn: &mut Turn) {
@@ -21,26 +23,45 @@ impl State {
             Outcome::Good => self.totals.observations_good += 1,
             Outcome::Failed(_) => self.totals.observations_failed += 1,
         }
-        let before = watch.machine.health();
-        watch.machine.observe(&watch.probe, &outcome, at);
-        let after = watch.machine.health();
-        let failure = match outcome {
+        let failed_before = watch.failing.is_some();
+        let unsettled = watch.unsettled();
+        let failure: Option<Arc<str>> = match &outcome {
             Outcome::Good => None,
-            Outcome::Failed(failure) => Some(failure.into()),
+            Outcome::Failed(failure) => Some(failure.as_str().into()),
         };
+        watch.failing = failure.as_ref().map(|_| watch.failing.unwrap_or(at));
+        if failure.is_none() {
+            watch.last_good = Some(at);
+        }
         let in_a_row = match &watch.last {
             Some(last) if last.failure.is_some() == failure.is_some() => last.in_a_row.saturating_add(1),
             _ => 1,
         };
         let was_stalled = std::mem::take(&mut watch.stalled);
+        let failed = failure.is_some();
         watch.last = Some(Last { at, latency, failure, in_a_row });
         let hubs = &layout.by_target[position];
         if was_stalled {
             turn.touched.extend(hubs);
             turn.say(Level::Info, "prober", format!("the prober {target} gives observations again"));
         }
+        self.look_around(position, failed_before, failed, at, turn);
+        let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[position]);
+        let before = watch.machine.health();
+        // While this node is blind, what it sees of endpoints does not count.
+        if !self.look.sight.blind || layout.is_reference[position] {
+            watch.machine.observe(&watch.probe, &outcome, at);
+        }
+        let after = watch.machine.health();
+        if watch.unsettled() != unsettled && layout.adaptive {
+            let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;
+            turn.touched.extend(hubs.iter().filter(adaptive));
+        }
         if before == after {
             return;
+        }
+        if after == Health::Down {
+            self.shadow_fell(position, turn.now);
         }
         let detail = match &self.watches[position].last {
             Some(Last { failure: Some(failure), in_a_row, .. }) => format!("{in_a_row} failed in a row: {failure}"),
@@ -49,11 +70,40 @@ impl State {
         };
         let level = if after == Health::Down { Level::Warn } else { Level::Info };
         let regions = self.regions_of(position);
-        let subject = format!("{} ({target})", regions.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", "));
-        let line = turn.say(level, "health", reason::health(&subject, before, after, &detail));
+        let regions_said = regions.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ");
+        let subject = match (regions.is_empty(), layout.is_reference[position]) {
+            (false, _) => format!("{regions_said} ({target})"),
+            (true, true) => format!("reference {target}"),
+            (true, false) => format!("shadow {target}"),
+        };
+        let sentence = reason::health(&subject, before, after, &detail);
+        let record = turn.audit_by_daemon(AuditKind::Health, subject, &sentence);
+        (record.before, record.after) = (Some(before.word().into()), Some(after.word().into()));
+        let line = turn.say(level, "health", sentence);
         line.region = regions.into_iter().next();
         turn.commit.health.push((target, after));
         turn.touched.extend(hubs);
+    }
+
+    /// A shadow probe that goes down would have moved the hubs whose active endpoint it watches: that is remembered.
+    fn shadow_fell(&mut self, target: usize, now: Timestamp) {
+        /// As many as are remembered of one endpoint.
+        const MOST: usize = 32;
+        let layout = self.layout.clone();
+        if !layout.by_target[target].is_empty() {
+            return;
+        }
+        for (position, at) in layout.hubs.iter().enumerate() {
+            let Some(active) = self.stands.active(position).map(|active| at.endpoints().start + active) else {
+                continue;
+            };
+            if layout.endpoints[active].shadow == u32::try_from(target).ok() {
+                let falls = Arc::make_mut(&mut self.shadow_falls).entry(active as u32).or_default();
+                falls.push(now);
+                let over = falls.len().saturating_sub(MOST);
+                falls.drain(..over);
+            }
+        }
     }
 
     /// The regions of the endpoints that a probe target watches.

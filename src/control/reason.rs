@@ -118,14 +118,35 @@ pub fn health(subject: &str, from: Health, to: Health, detail: &str) -> String {
 }
 
 /// A change that waits.
-pub fn hold(wanted: &RegionName, hold: &Hold, now: Timestamp) -> String {
-    let left = human(hold.until.since(now));
+pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timestamp) -> String {
+    let left = human(hold.until.map_or(Duration::ZERO, |until| until.since(now)));
+    let detail = detail.unwrap_or_default();
     match hold.waiting {
         Waiting::Dwell => {
             format!("the move to {wanted} waits {left} more for the dwell since the last automatic switch")
         }
         Waiting::Verdict => format!("the move to {wanted} waits at most {left} more for its first verdict"),
         Waiting::Failback => format!("{wanted} is preferred and good again; it takes over in {left} if it stays so"),
+        Waiting::Sight if !detail.is_empty() => {
+            format!("the move to {wanted} waits until this node sees again: {detail}")
+        }
+        Waiting::Sight => {
+            format!(
+                "the move to {wanted} waits until a reference is reached, to be sure that it is not this node that fails"
+            )
+        }
+        Waiting::Pinned => format!(
+            "the move to {wanted} waits for an operator: the hub has been flapping and is pinned until somebody says \
+             `concierge acknowledge`"
+        ),
+        Waiting::Budget => format!("the move to {wanted} waits {left} more: {detail}"),
+        Waiting::Gate(_) if hold.until.is_some() => {
+            format!("the move to {wanted} waits, at most {left} more: {detail}")
+        }
+        Waiting::Gate(_) | Waiting::Rule(_) => format!("the move to {wanted} waits: {detail}"),
+        Waiting::Fence => {
+            format!("the move to {wanted} waits at most {left} more for the region that is left to acknowledge it")
+        }
     }
 }
 

@@ -84,13 +84,20 @@ impl State {
         self.take_over_watches(&policy, &layout, turn);
         self.take_over_hubs(&layout);
         Arc::make_mut(&mut self.stands).laid_out(&layout);
-        self.marked = Arc::new(Marked::of(&self.marks, &layout));
+        self.marked = Arc::new(Marked::of(&layout));
         turn.touched.extend(0..layout.hubs.len() as u32);
         turn.probes = true;
         turn.publish = true;
         self.policy = policy;
         self.content = content;
         self.layout = layout;
+        // Every hub is decided anew, and a region that was told is told again.
+        self.told = Arc::default();
+        self.ttl_ends = Arc::default();
+        let gates = &self.layout;
+        Arc::make_mut(&mut self.evidence).retain(|gate, _| gates.gate(gate).is_some());
+        self.lay_marks();
+        self.look_anew(turn);
     }
 
     /// Probers that go on keep what they know, those that are new begin with what is remembered of them.
@@ -112,7 +119,15 @@ impl State {
                         }
                         None => Machine::new(),
                     };
-                    Watch { probe, machine, started: turn.now, last: None, stalled: false }
+                    Watch {
+                        probe,
+                        machine,
+                        started: turn.now,
+                        last: None,
+                        failing: None,
+                        last_good: None,
+                        stalled: false,
+                    }
                 }
             }));
         }

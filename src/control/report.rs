@@ -4,10 +4,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::known::{Override, Window};
 use super::mark::{Mark, MarkTarget};
+use super::moves::Move;
 use crate::dns::Name;
 use crate::health::Health;
-use crate::policy::{Cause, RegionName};
+use crate::policy::{Cause, GateName, RegionName};
 use crate::time::Timestamp;
 
 /// The state of everything.
@@ -31,6 +33,15 @@ pub struct Status {
     pub records: u64,
     /// All marks.
     pub marks: Vec<MarkStatus>,
+    /// All maintenance windows that have not ended.
+    #[serde(default)]
+    pub windows: Vec<WindowStatus>,
+    /// The gates, in order of their names, as they were looked at last.
+    #[serde(default)]
+    pub gates: Vec<EvidenceStatus>,
+    /// Whether this node sees.
+    #[serde(default)]
+    pub sight: SightStatus,
     /// The last load of zones and policy.
     pub reload: ReloadStatus,
     /// The probers.
@@ -58,12 +69,30 @@ pub struct HubStatus {
     pub condition: Condition,
     /// Whether all endpoints are answered at once.
     pub all: bool,
-    /// TTL of the answer, seconds.
+    /// TTL of the answer at this moment, seconds.
     pub ttl: u64,
+    /// Whether that is the lower one of troubled times.
+    #[serde(default)]
+    pub low_ttl: bool,
     /// The answer in presentation format, one record an entry: type and RDATA.
     pub answer: Vec<String>,
     /// A change that policy wants and that waits.
     pub hold: Option<HoldStatus>,
+    /// The gates that a move has to pass.
+    #[serde(default)]
+    pub gates: Vec<GateStatus>,
+    /// The planned move that is under way, or was last.
+    #[serde(default)]
+    pub planned: Option<MoveStatus>,
+    /// Whether it has switched by itself so often that it stays until somebody acknowledges it.
+    #[serde(default)]
+    pub pinned: bool,
+    /// The budget of switches.
+    #[serde(default)]
+    pub budget: Option<BudgetStatus>,
+    /// What was overridden and not acknowledged yet.
+    #[serde(default)]
+    pub overrides: Vec<Override>,
     /// The endpoints in order of preference.
     pub endpoints: Vec<EndpointStatus>,
 }
@@ -99,8 +128,12 @@ impl Condition {
 pub struct HoldStatus {
     /// The region that would become active.
     pub wanted: RegionName,
-    /// When the wait ends by itself.
-    pub until: Timestamp,
+    /// What is waited for, in a word: one of [`Waiting::WORDS`](crate::policy::Waiting::WORDS).
+    pub waiting: String,
+    /// Since when this move has waited.
+    pub since: Timestamp,
+    /// When the wait ends by itself; `None`: when something else changes.
+    pub until: Option<Timestamp>,
     /// What is waited for.
     pub reason: String,
 }
@@ -128,8 +161,111 @@ pub struct EndpointStatus {
     pub stalled: bool,
     /// The mark that holds.
     pub mark: Option<MarkStatus>,
+    /// What is probed beside, to be looked at, and decides nothing.
+    #[serde(default)]
+    pub shadow: Option<ShadowStatus>,
     /// Both truths in one sentence.
     pub reason: String,
+}
+
+/// A probe that decides nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowStatus {
+    /// The probe and what it dials.
+    pub probe: String,
+    /// What observations say.
+    pub measured: Health,
+    /// What was wrong with the last one.
+    pub failure: Option<String>,
+    /// How often it went down in the last week, of the last 32 times, while its endpoint was active: so often the hub would
+    /// have left.
+    pub would_have_left: u64,
+}
+
+/// One use of a gate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateStatus {
+    /// The gate.
+    pub gate: GateName,
+    /// `http`, `exec` or `ack`.
+    pub kind: String,
+    /// Whether moves to a less preferred region have to pass it.
+    pub on_failover: bool,
+    /// Whether moves to a more preferred region have to pass it.
+    pub on_failback: bool,
+    /// The only region that it is about.
+    pub to: Option<RegionName>,
+    /// After how long a move passes while it is shut, milliseconds; `None`: never.
+    pub proceed_after_ms: Option<u64>,
+    /// Whether it is open.
+    pub open: bool,
+    /// What was seen, or why it counts as shut.
+    pub evidence: String,
+    /// When that was.
+    pub at: Option<Timestamp>,
+}
+
+/// A gate as it was looked at last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvidenceStatus {
+    /// The gate.
+    pub gate: GateName,
+    /// `http`, `exec` or `ack`.
+    pub kind: String,
+    /// Whether it is open; of one that is acknowledged the hubs say it.
+    pub open: bool,
+    /// What was seen.
+    pub evidence: Option<String>,
+    /// When that was.
+    pub at: Option<Timestamp>,
+    /// Age from which evidence counts as shut, milliseconds.
+    pub max_age_ms: u64,
+}
+
+/// A planned move.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MoveStatus {
+    /// The move.
+    #[serde(flatten)]
+    pub planned: Move,
+    /// It in a sentence.
+    pub sentence: String,
+}
+
+/// The budget of a hub.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BudgetStatus {
+    /// Switches allowed in a period.
+    pub allowed: u64,
+    /// Switches in the period that ends now.
+    pub used: u64,
+    /// The period, milliseconds.
+    pub period_ms: u64,
+    /// When the next one is allowed; `None`: now.
+    pub until: Option<Timestamp>,
+}
+
+/// A maintenance window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WindowStatus {
+    /// Its number.
+    pub id: String,
+    /// The window.
+    #[serde(flatten)]
+    pub window: Window,
+}
+
+/// Whether this node sees.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SightStatus {
+    /// Whether it is cut off: health is frozen then.
+    pub blind: bool,
+    /// Since when it is so; `None`: since the start.
+    pub since: Option<Timestamp>,
+    /// How many references the policy has.
+    pub references: u64,
+    /// When one of them was last reached.
+    pub seen: Option<Timestamp>,
 }
 
 /// What follows from health and marks.
@@ -296,6 +432,24 @@ pub enum AuditKind {
     MarkExpired,
     /// Zones and policy were loaded anew.
     Reload,
+    /// A planned move was asked for, went on, or was stopped.
+    Move,
+    /// A gate was acknowledged.
+    Gate,
+    /// Flapping, or what was overridden, was acknowledged.
+    Acknowledge,
+    /// A window was made, began, ended, or was taken away.
+    Window,
+    /// A gate, the budget or a safety rule was overridden.
+    Override,
+    /// This node became blind, or sees again.
+    Blind,
+    /// The health of what is probed changed.
+    Health,
+    /// A region was told that it is no longer active, or could not be.
+    Fence,
+    /// Hubs got numbers, by which rows of the store mean them.
+    Hubs,
 }
 
 impl AuditKind {
@@ -308,6 +462,15 @@ impl AuditKind {
             Self::Unmark => "unmark",
             Self::MarkExpired => "mark-expired",
             Self::Reload => "reload",
+            Self::Move => "move",
+            Self::Gate => "gate",
+            Self::Acknowledge => "acknowledge",
+            Self::Window => "window",
+            Self::Override => "override",
+            Self::Blind => "blind",
+            Self::Health => "health",
+            Self::Fence => "fence",
+            Self::Hubs => "hubs",
         }
     }
 }

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,9 +25,12 @@ use super::view::View;
 use crate::answer::Refused;
 use crate::answer::publish::Publisher;
 use crate::answer::snapshot::Snapshot;
+use crate::gate::fence::Fences;
+use crate::gate::run::Gates;
+use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::run::Probers;
 use crate::health::{Health, Observation};
-use crate::policy::{Probe, ProbeTarget};
+use crate::policy::{Gate, GateName, Probe, ProbeTarget};
 
 /// Messages that may wait for the loop.
 const QUEUED_MESSAGES: usize = 256;
@@ -158,10 +162,9 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Loop {
     parts: Parts,
-    probers: Probers,
+    senses: Senses,
     messages: mpsc::Receiver<Message>,
     own: mpsc::WeakSender<Message>,
-    observations: mpsc::Receiver<Observation>,
     /// Taken from the queue for the next event.
     observed: Vec<Observation>,
     replies: HashMap<ReplyTo, Answer>,
@@ -194,11 +197,6 @@ impl Running {
     }
 }
 
-/// The queue that probers send to.
-pub fn observations() -> (mpsc::Sender<Observation>, mpsc::Receiver<Observation>) {
-    mpsc::channel(QUEUED_OBSERVATIONS)
-}
-
 /// What the probers are to be started with.
 #[derive(Debug, Default)]
 pub struct FirstProbes {
@@ -206,6 +204,50 @@ pub struct FirstProbes {
     pub wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
     /// The health from before the daemon started.
     pub remembered: BTreeMap<ProbeTarget, Health>,
+    /// The gates to look at.
+    pub gates: BTreeMap<GateName, Arc<Gate>>,
+    /// The regions to be told that they are no longer active.
+    pub fences: Vec<FenceCall>,
+}
+
+/// What the loop has watched and told, and what it hears of it.
+#[derive(Debug)]
+pub struct Senses {
+    /// The probers.
+    pub probers: Probers,
+    /// The gates.
+    pub gates: Gates,
+    /// The fences.
+    pub fences: Fences,
+    /// What probers see.
+    pub observations: mpsc::Receiver<Observation>,
+    /// What gates say.
+    pub evidence: mpsc::Receiver<Evidence>,
+    /// What came of telling regions.
+    pub fenced: mpsc::Receiver<Fenced>,
+}
+
+impl Senses {
+    /// Starts with nothing to watch but what was wanted first. `resolvers` are asked for the addresses of host names; with
+    /// none, those of `/etc/resolv.conf`.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start(resolvers: &[SocketAddr], first: FirstProbes, clock: &Clock) -> Self {
+        let (observed, observations) = mpsc::channel(QUEUED_OBSERVATIONS);
+        let (seen, evidence) = mpsc::channel(QUEUED_MESSAGES);
+        let (told, fenced) = mpsc::channel(QUEUED_MESSAGES);
+        let now = || {
+            let clock = clock.clone();
+            move || clock.now()
+        };
+        let mut probers = Probers::start(resolvers, observed, now());
+        let mut gates = Gates::start(probers.prober(), seen, now());
+        let fences = Fences::start(probers.prober(), told, now());
+        probers.update(first.wanted, first.remembered);
+        gates.update(first.gates);
+        first.fences.into_iter().for_each(|call| fences.call(call));
+        Self { probers, gates, fences, observations, evidence, fenced }
+    }
 }
 
 /// Carries out the first effects: commits and makes the publisher. Nothing is answered before.
@@ -225,7 +267,9 @@ pub fn first(
                 let snapshot = Snapshot::new(1, content, choices).map_err(|refused| sentence(&refused))?;
                 publisher = Some(Publisher::new(snapshot)?);
             }
-            Effect::Probe { wanted, remembered } => probes = FirstProbes { wanted, remembered },
+            Effect::Probe { wanted, remembered } => (probes.wanted, probes.remembered) = (wanted, remembered),
+            Effect::Gates(wanted) => probes.gates = wanted,
+            Effect::Fence(call) => probes.fences.push(call),
             Effect::Log(line) => write(&line),
             Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
             Effect::Reply(..) => {}
@@ -239,20 +283,15 @@ pub fn first(
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
-pub fn start(
-    parts: Parts,
-    probers: Probers,
-    observations: mpsc::Receiver<Observation>,
-) -> std::io::Result<(Control, Running)> {
+pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)> {
     let (sender, messages) = mpsc::channel(QUEUED_MESSAGES);
     let control = Control { messages: sender.clone(), store: parts.store.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     let looping = Loop {
         parts,
-        probers,
+        senses,
         messages,
         own: sender.downgrade(),
-        observations,
         observed: Vec::new(),
         replies: HashMap::new(),
         next_reply: 0,
@@ -287,7 +326,9 @@ impl Loop {
                         self.observe();
                     }
                 },
-                Some(observation) = self.observations.recv() => {
+                Some(fenced) = self.senses.fenced.recv() => self.turn(Event::Fenced(fenced)),
+                Some(evidence) = self.senses.evidence.recv() => self.turn(Event::Gate(evidence)),
+                Some(observation) = self.senses.observations.recv() => {
                     self.observed.push(observation);
                     self.observe();
                 }
@@ -304,7 +345,7 @@ impl Loop {
     }
 
     fn look(&mut self) {
-        let restarts = self.probers.restarts();
+        let restarts = self.senses.probers.restarts() + self.senses.gates.restarts();
         if restarts != self.restarts {
             self.restarts = restarts;
             self.turn(Event::ProbersRestarted(restarts));
@@ -319,7 +360,7 @@ impl Loop {
     /// Takes in all observations that are here, as one event: an outage that many probers see is one commit, not many.
     fn observe(&mut self) {
         while self.observed.len() < QUEUED_OBSERVATIONS
-            && let Ok(observation) = self.observations.try_recv()
+            && let Ok(observation) = self.senses.observations.try_recv()
         {
             self.observed.push(observation);
         }
@@ -462,15 +503,16 @@ impl Loop {
                 _ if failed.is_some() => {}
                 Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
                 Effect::Publish(content, choices) => {
-                    let generation = self.parts.publisher.current().generation + 1;
-                    match Snapshot::new(generation, content, choices) {
+                    match self.parts.publisher.current().next(content, choices) {
                         Ok(snapshot) => self.parts.publisher.publish(snapshot),
                         // The content has an answer for every choice that the policy allows, and `refusal` looks at
                         // each one before: this is a defect. What is answered stays.
                         Err(refused) => write(&LogLine::new(Level::Error, "refused", sentence(&refused))),
                     }
                 }
-                Effect::Probe { wanted, remembered } => self.probers.update(wanted, remembered),
+                Effect::Probe { wanted, remembered } => self.senses.probers.update(wanted, remembered),
+                Effect::Gates(wanted) => self.senses.gates.update(wanted),
+                Effect::Fence(call) => self.senses.fences.call(call),
             }
         }
         failed.map_or(Ok(()), Err)

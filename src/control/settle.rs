@@ -4,23 +4,30 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::advance::budget_sentence;
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
 use super::layout::{EndpointAt, HubAt};
-use super::mark::{self, Mark};
+use super::mark::Mark;
 use super::reason::{self, Facts, Known, Measured};
 use super::refusal;
 use super::state::{State, Watch};
 use super::turn::Turn;
 use crate::health::Health;
-use crate::policy::{Cause, Decision, EndpointView, Hold, Hub, MarkKind, Previous, Rule, decide};
+use crate::policy::{
+    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Waiting, decide, is_pinned,
+};
 use crate::time::Timestamp;
 
 impl State {
     pub(super) fn settle(&mut self, turn: &mut Turn) {
         let (now, layout) = (turn.now, self.layout.clone());
         if self.hold_ends.is_some_and(|ends| ends <= now) {
-            turn.touched.extend(self.holds.iter().filter(|(_, hold)| hold.until <= now).map(|(position, _)| position));
+            let ended = |hold: &Hold| hold.until.is_some_and(|until| until <= now);
+            turn.touched.extend(self.holds.iter().filter(|(_, hold)| ended(hold)).map(|(position, _)| position));
+        }
+        if self.ttl_wake.is_some_and(|ends| ends <= now) {
+            turn.touched.extend(self.ttl_ends.iter().filter(|(_, ends)| **ends <= now).map(|(position, _)| position));
         }
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
             let hubs = self.retry.take().into_iter().flat_map(|(_, hubs)| hubs);
@@ -31,32 +38,79 @@ impl State {
                 }
             }
         }
-        let mut touched = std::mem::take(&mut turn.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        let mut views = std::mem::take(&mut turn.views);
-        for position in touched.iter().map(|position| *position as usize) {
-            let at = &layout.hubs[position];
-            self.views(at, &mut views, now);
-            let decision = self.decide(position, at, &views, now);
-            let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
-            self.carry_out(position, at, decision, turn);
-            if afresh {
-                // With nothing eligible, `when_all_down` may say more of the region that was chosen than that it is it.
-                let decision = self.decide(position, at, &views, now);
+        let mut decided = false;
+        // A hub that moves may free others of what a safety rule held them for: those are looked at once more.
+        for _ in 0..2 {
+            let mut touched = std::mem::take(&mut turn.touched);
+            touched.sort_unstable();
+            touched.dedup();
+            let mut views = std::mem::take(&mut turn.views);
+            for position in touched.iter().map(|position| *position as usize) {
+                let at = &layout.hubs[position];
+                self.views(at, &mut views, now);
+                let decision = self.decide(position, at, &views, turn);
+                let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
                 self.carry_out(position, at, decision, turn);
+                if afresh {
+                    // With nothing eligible, `when_all_down` may say more of the region that was chosen than that it is it.
+                    let decision = self.decide(position, at, &views, turn);
+                    self.carry_out(position, at, decision, turn);
+                }
             }
+            turn.views = views;
+            decided |= !touched.is_empty();
+            if !std::mem::take(&mut turn.recounted) {
+                break;
+            }
+            let ruled = self.holds.iter().filter(|(_, hold)| matches!(hold.waiting, Waiting::Rule(_)));
+            turn.touched.extend(ruled.map(|(position, _)| position));
         }
-        turn.views = views;
-        if !touched.is_empty() {
-            self.hold_ends = self.holds.values().map(|hold| hold.until).min();
+        if decided {
+            self.hold_ends = self.holds.values().filter_map(|hold| hold.until).min();
+            self.ttl_wake = self.ttl_ends.values().min().copied();
         }
     }
 
-    pub(super) fn decide(&self, position: usize, at: &HubAt, views: &[EndpointView], now: Timestamp) -> Decision {
+    pub(super) fn decide(&self, position: usize, at: &HubAt, views: &[EndpointView], turn: &mut Turn) -> Decision {
+        self.broken_rules(position, at, turn);
+        let mut gates = std::mem::take(&mut turn.gates);
+        self.gate_views(at, &mut gates, turn.now);
         let standing = self.stands.of(at.id);
         let previous = standing.map(|standing| Previous { standing, active: self.stands.active(position) });
-        decide(&at.rules, views, previous, now)
+        let decision = self.with_scene(position, at, views, &gates, &turn.broken, |scene| {
+            decide(&at.rules, scene, previous, turn.now)
+        });
+        turn.gates = gates;
+        decision
+    }
+
+    /// What is known at this moment of one hub, given to `work`.
+    pub(super) fn with_scene<T>(
+        &self,
+        position: usize,
+        at: &HubAt,
+        views: &[EndpointView],
+        gates: &[GateView],
+        broken: &[Option<u32>],
+        work: impl FnOnce(&Scene<'_>) -> T,
+    ) -> T {
+        let breaks = |to: usize| broken.get(to).copied().flatten();
+        work(&Scene {
+            views,
+            sight: self.look.sight,
+            gates,
+            breaks: &breaks,
+            fence: self.fence_view(position, at),
+            moving: self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_under_way()),
+            held: self.holds.get(&(position as u32)).copied(),
+            acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
+        })
+    }
+
+    /// Whether a hub has switched by itself so often that it stays where it is.
+    pub(super) fn is_pinned(&self, at: &HubAt) -> bool {
+        let acknowledged = self.known.flaps.get(&at.id).map(|ack| ack.at);
+        self.stands.of(at.id).is_some_and(|standing| is_pinned(&at.rules, standing, acknowledged))
     }
 
     fn carry_out(&mut self, position: usize, at: &HubAt, decision: Decision, turn: &mut Turn) {
@@ -86,7 +140,7 @@ impl State {
                 && known.map(what) != Some(what(hold))
             {
                 let wanted = &hub.endpoints[hold.wanted].region;
-                let sentence = || format!("{}: {}", hub.name, reason::hold(wanted, hold, now));
+                let sentence = || format!("{}: {}", hub.name, self.hold_sentence(at, hold, now));
                 turn.notes.of_hub(sentence);
                 turn.told.of("wait for a move", Some(wanted), || LogLine {
                     hub: Some(hub.name.clone()),
@@ -98,6 +152,23 @@ impl State {
             match decision.hold {
                 Some(hold) => holds.insert(position as u32, hold),
                 None => holds.remove(&(position as u32)),
+            };
+        }
+        if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
+            let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
+                Some(view) if view.eligible() => Cause::FailbackAfter,
+                _ => Cause::Health,
+            };
+            let reason = self.why(position, at, cause, turn);
+            self.call_fence(position, at, hold.wanted, reason, turn);
+        }
+        turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
+        let ttl_ends = self.ttl_ends.get(&(position as u32));
+        if ttl_ends != decision.ttl_ends.as_ref() {
+            let ends = Arc::make_mut(&mut self.ttl_ends);
+            match decision.ttl_ends {
+                Some(at) => ends.insert(position as u32, at),
+                None => ends.remove(&(position as u32)),
             };
         }
         let all_down = decision.rule == Rule::AllDown;
@@ -157,6 +228,13 @@ impl State {
         let before = before.cloned();
         let stands = Arc::make_mut(&mut self.stands);
         turn.publish |= stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        if step.kind == ChangeKind::Switch {
+            self.count_again(position, turn);
+            // What was said to the region that is left was of this epoch.
+            if !self.told.is_empty() {
+                Arc::make_mut(&mut self.told).remove(&(position as u32));
+            }
+        }
         turn.changes.push(Change { hub: at.id, kind: step.kind, reason: step.reason, before, after });
     }
 
@@ -217,7 +295,15 @@ impl State {
             .filter(|by| *by > now);
         // The more restrictive mark holds, and none restricts least.
         let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);
-        EndpointView { health, mark, good_since: None, verdict_by, probed: at.target.is_some() }
+        EndpointView {
+            health,
+            mark,
+            good_since: None,
+            verdict_by,
+            probed: at.target.is_some(),
+            failing_since: watch.and_then(Watch::failing_since),
+            unsettled: watch.is_some_and(Watch::unsettled),
+        }
     }
 
     pub(super) fn watch(&self, at: EndpointAt) -> Option<&Watch> {
@@ -247,7 +333,24 @@ impl State {
     pub(super) fn mark_of(&self, hub: &Hub, endpoint: usize) -> Option<&Mark> {
         let at = self.layout.endpoints[endpoint];
         let (region, own) = (self.marked.regions[at.region as usize], self.marked.endpoints[endpoint]);
-        region.or(own).and_then(|_| mark::holding(&self.marks, &hub.name, &self.layout.regions[at.region as usize]))
+        region.or(own)?;
+        self.holding(&hub.name, &self.layout.regions[at.region as usize]).map(|(_, mark)| mark)
+    }
+
+    /// A change that waits, and what for.
+    pub(super) fn hold_sentence(&self, at: &HubAt, hold: &Hold, now: Timestamp) -> String {
+        let wanted = &at.hub.endpoints[hold.wanted].region;
+        let detail = match hold.waiting {
+            Waiting::Gate(gate) => at.gates.get(usize::from(gate)).map(|gate| {
+                let gate = &self.layout.gates[*gate as usize];
+                format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
+            }),
+            Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
+            Waiting::Budget => Some(budget_sentence(&at.hub)),
+            Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
+            _ => None,
+        };
+        reason::hold(wanted, hold, detail.as_deref(), now)
     }
 
     /// Both truths about the endpoint at a position, in one sentence.

@@ -14,18 +14,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change::{ChangeKind, Switch};
-use super::event::{Author, Command, CommandError, Commit, Effect, Event, Loaded};
-use super::fact::Facts;
+use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
+use super::fact::{Fact, FactKey, FactKind, Facts};
+use super::gates::Told;
+use super::known::Known;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
+use super::sight::Look;
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::{Choice, Content, What};
 use crate::dns::Name;
+use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
+use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -85,6 +89,22 @@ pub struct State {
     pub(super) retry: Option<(Timestamp, BTreeSet<HubId>)>,
     /// Whose health the store does not have yet, because a commit failed.
     pub(super) unsaved: BTreeSet<ProbeTarget>,
+    /// What is durable besides, as it is kept.
+    pub(super) facts: Arc<Facts>,
+    /// The same by what it is about.
+    pub(super) known: Arc<Known>,
+    /// What gates said last.
+    pub(super) evidence: Arc<BTreeMap<GateName, Evidence>>,
+    /// By hub position: what came of telling the region that the hub leaves.
+    pub(super) told: Arc<BTreeMap<u32, Told>>,
+    /// Whether this node sees.
+    pub(super) look: Look,
+    /// By hub position: when the low TTL after a switch ends.
+    pub(super) ttl_ends: Arc<BTreeMap<u32, Timestamp>>,
+    /// When the first of them does.
+    pub(super) ttl_wake: Option<Timestamp>,
+    /// By endpoint position: when its shadow probe went down while the endpoint was active, newest last.
+    pub(super) shadow_falls: Arc<BTreeMap<u32, Vec<Timestamp>>>,
 }
 
 /// What stands, and what is published of it.
@@ -141,7 +161,6 @@ impl Stands {
     }
 
     /// Sets whether a hub answers with its `ttl_min`, and says whether that has changed.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no decision lowers a TTL yet"))]
     pub(super) fn set_low_ttl(&mut self, at: &HubAt, low_ttl: bool) -> bool {
         let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
         std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
@@ -169,12 +188,9 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    /// Lays the marks out anew.
-    pub(super) fn of(marks: &Marks, layout: &Layout) -> Self {
-        let mut marked =
-            Self { regions: vec![None; layout.regions.len()], endpoints: vec![None; layout.endpoints.len()] };
-        marks.iter().for_each(|(target, mark)| marked.set(target, Some(mark.kind), layout));
-        marked
+    /// With nothing marked.
+    pub(super) fn of(layout: &Layout) -> Self {
+        Self { regions: vec![None; layout.regions.len()], endpoints: vec![None; layout.endpoints.len()] }
     }
 
     pub(super) fn set(&mut self, target: &MarkTarget, kind: Option<MarkKind>, layout: &Layout) {
@@ -201,7 +217,23 @@ pub(super) struct Watch {
     pub(super) machine: Machine,
     pub(super) started: Timestamp,
     pub(super) last: Option<Last>,
+    /// When the first of the failed observations up to the last one was complete.
+    pub(super) failing: Option<Timestamp>,
+    /// When an observation was last good.
+    pub(super) last_good: Option<Timestamp>,
     pub(super) stalled: bool,
+}
+
+impl Watch {
+    /// When the failed observations up to the last one began; `None` when that was good, or there is none.
+    pub(super) fn failing_since(&self) -> Option<Timestamp> {
+        self.failing
+    }
+
+    /// Whether the last observation failed, or health has yet to follow the last ones.
+    pub(super) fn unsettled(&self) -> bool {
+        self.failing.is_some() || (self.last.is_some() && self.machine.contradicts())
+    }
 }
 
 /// The last observation.
@@ -217,7 +249,8 @@ impl State {
     /// The state at the start: what the store holds, and the files. The effects make what is decided here durable and
     /// publish it; nothing is answered before.
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
-        let Persisted { roster, standings, marks, health, facts: _ } = persisted;
+        let Persisted { roster, standings, marks, health, facts } = persisted;
+        let (known, unknown) = Known::of(&facts, &roster);
         // A clock that was set back must not make a dwell of years.
         let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
@@ -241,8 +274,20 @@ impl State {
             good_since: Arc::default(),
             retry: None,
             unsaved: BTreeSet::new(),
+            facts: Arc::new(facts),
+            known: Arc::new(known),
+            evidence: Arc::default(),
+            told: Arc::default(),
+            look: Look::default(),
+            ttl_ends: Arc::default(),
+            ttl_wake: None,
+            shadow_falls: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
+        for key in unknown {
+            let sentence = format!("the store's fact {key} cannot be understood, and does not count");
+            turn.say(Level::Error, "store", sentence);
+        }
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -266,6 +311,8 @@ impl State {
                 let answer = self.reload(loaded, &mut turn);
                 turn.reply = reply.map(|reply| (reply, answer));
             }
+            Event::Gate(evidence) => self.take_evidence(evidence, &mut turn),
+            Event::Fenced(fenced) => self.take_fenced(fenced, &mut turn),
             Event::Tick => self.find_silent_probers(&mut turn),
         }
         self.finish(turn)
@@ -274,8 +321,11 @@ impl State {
     /// When [`Event::Tick`] is next due; a tick every second besides finds silent probers.
     pub fn wake(&self) -> Option<Timestamp> {
         let retry = self.retry.as_ref().map(|(at, _)| *at);
-        let marks = self.marks.values().filter_map(|mark| mark.until.max(mark.until.and(retry)));
-        marks.chain(self.hold_ends).chain(retry).min()
+        let marks = self.marks.values().filter_map(|mark| mark.until);
+        // What the store cannot do at this moment is not tried before its time.
+        let durable = marks.chain(self.moves_wake()).chain(self.windows_wake());
+        let durable = durable.map(|at| retry.map_or(at, |retry| at.max(retry)));
+        durable.chain(self.hold_ends).chain(self.ttl_wake).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
@@ -292,6 +342,17 @@ impl State {
             self.set_mark(target, before.clone());
             hubs.extend(self.hubs_of_mark(target).iter().map(|position| layout.hubs[*position as usize].id));
         }
+        for (key, before, _) in commit.facts.iter().rev() {
+            self.put_fact(key, before.clone());
+            let hub = key.hub().and_then(|hub| self.roster.id(&hub));
+            hubs.extend(hub);
+        }
+        if commit.facts.iter().any(|(key, ..)| key.kind() == FactKind::Window) {
+            self.lay_marks();
+            hubs.extend(layout.hubs.iter().map(|at| at.id));
+        }
+        // A region that was to be told is not told.
+        Arc::make_mut(&mut self.told).retain(|_, told| told.answer.is_some() || told.called != now);
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.retry_later(hubs, now);
@@ -330,6 +391,11 @@ impl State {
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
         self.expire_marks(&mut turn);
+        self.advance_windows(&mut turn);
+        self.advance_moves(&mut turn);
+        self.settle(&mut turn);
+        self.stop_overtaken(&mut turn);
+        // A stage that has just changed may change what a hub answers with.
         self.settle(&mut turn);
         let Turn { now, author, changes, mut commit, log, .. } = turn;
         let moved = changes.iter().filter(|change| change.kind == ChangeKind::Switch);
@@ -356,7 +422,10 @@ impl State {
             let wanted = self.layout.targets.iter().zip(self.watches.iter());
             let wanted = wanted.map(|(target, watch)| (target.clone(), watch.probe.clone())).collect();
             effects.push(Effect::Probe { wanted, remembered: turn.remembered });
+            let looked_at = self.layout.gates.iter().filter(|gate| gate.kind != GateKind::Ack);
+            effects.push(Effect::Gates(looked_at.map(|gate| (gate.name.clone(), gate.clone())).collect()));
         }
+        effects.extend(turn.fences.into_iter().map(Effect::Fence));
         if let Some((to, pending)) = turn.reply {
             let reply = match pending {
                 Pending::Now(reply) => reply,
@@ -398,14 +467,42 @@ impl State {
 
     fn command(&mut self, command: Command, turn: &mut Turn) -> Result<Pending, CommandError> {
         match command {
-            Command::Mark { target, kind, reason, until } => self.mark(target, kind, &reason, until, turn),
+            Command::Mark { target, kind, reason, from, until } => {
+                self.known_target(&target)?;
+                match from.filter(|from| *from > turn.now) {
+                    Some(from) => self.open_window(target, kind, &reason, from, until, turn),
+                    None => self.mark(target, kind, &reason, until, turn),
+                }
+            }
+            Command::CloseWindow { id, reason } => self.close_window(&id, &reason, turn),
             Command::Unmark { target, reason } => self.unmark(target, &reason, turn),
-            Command::Failover { hub, to, epoch, reason } => {
-                self.operator_move(&hub, Some(&to), epoch, &reason, Cause::Failover, turn)
+            Command::Failover { hub, to, options, reason } => {
+                self.begin_move(&hub, Some(&to), options, &reason, Cause::Failover, turn)
             }
-            Command::Failback { hub, epoch, reason } => {
-                self.operator_move(&hub, None, epoch, &reason, Cause::Failback, turn)
+            Command::Failback { hub, options, reason } => {
+                self.begin_move(&hub, None, options, &reason, Cause::Failback, turn)
             }
+            Command::Approve { hub, epoch } => self.approve(&hub, epoch, turn),
+            Command::Cancel { hub, reason } => self.cancel(&hub, &reason, turn),
+            Command::AckGate { hub, gate, reason, until } => self.ack_gate(&hub, &gate, &reason, until, turn),
+            Command::Acknowledge { hub, reason } => self.acknowledge(&hub, &reason, turn),
+        }
+    }
+
+    /// Sets or takes away a durable fact.
+    pub(super) fn set_fact(&mut self, key: FactKey, value: Option<&impl serde::Serialize>, turn: &mut Turn) {
+        // Facts are structs of texts, numbers and lists: they have a form in JSON.
+        let after = value.and_then(|value| Fact::of(value).ok());
+        let before = self.put_fact(&key, after.clone());
+        turn.commit.facts.push((key, before, after));
+    }
+
+    fn put_fact(&mut self, key: &FactKey, fact: Option<Fact>) -> Option<Fact> {
+        Arc::make_mut(&mut self.known).set(key, fact.as_ref(), &self.roster);
+        let facts = Arc::make_mut(&mut self.facts);
+        match fact {
+            Some(fact) => facts.insert(key.clone(), fact),
+            None => facts.remove(key),
         }
     }
 }

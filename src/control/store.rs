@@ -16,28 +16,40 @@
 mod history;
 mod migrate;
 mod sheets;
+mod snapshot;
 mod tables;
+mod trail;
+mod verify;
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
-use redb::{Database, DatabaseError};
+use redb::{Database, DatabaseError, ReadableDatabase};
 
+use self::history::Search;
 use self::sheets::{MOST_RECORDS, Sheets};
+use self::snapshot::Snapshot;
 use self::tables::Cause;
+use super::chain::{Hash, Kept, Verification};
 use super::event::Commit;
+use super::past::{Before, Need, Past, PastExplanation};
 use super::report::AuditRecord;
 use super::state::Persisted;
-use crate::policy::Standing;
+use crate::dns::Name;
+use crate::policy::{RegionName, Standing};
+use crate::time::Timestamp;
 
 /// The embedded database.
 #[derive(Debug)]
 pub struct Store {
     path: PathBuf,
     opener: Opener,
-    /// `None` after a failure, until it is opened anew. Whoever reads or writes holds the lock for reading.
+    /// `None` after a failure, until it is opened anew. Whoever writes, or begins to read, holds the lock for reading.
     database: RwLock<Option<Database>>,
+    /// How often it was closed: whoever reads what it was before stops then, for it cannot be opened anew meanwhile.
+    closings: AtomicU64,
     /// The commit that failed at its end, and the last sequence number of the audit trail before it.
     doubtful: Mutex<Option<(Commit, u64)>>,
     /// What the sheets take in. Taken by the control loop alone, for as long as it looks.
@@ -93,6 +105,7 @@ impl Store {
             path: path.clone(),
             opener,
             database,
+            closings: AtomicU64::new(0),
             doubtful,
             sheets: Mutex::default(),
             most_records: MOST_RECORDS,
@@ -156,8 +169,75 @@ impl Store {
     /// # Errors
     /// When the file cannot be read.
     pub fn history(&self, subject: Option<&str>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        let read = |database: &Database| history::read(database, subject, limit);
-        self.with(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+        self.records(subject.map(ToOwned::to_owned).as_slice(), None, None, limit)
+    }
+
+    /// The newest `limit` audit records about any of the subjects, or about anything where none is given, that are not
+    /// older than `from` and not newer than `to`; newest first.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn records(
+        &self,
+        subjects: &[String],
+        from: Option<Timestamp>,
+        to: Option<Timestamp>,
+        limit: usize,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        let search = Search { subjects, all_others: false, from, to };
+        let read = |snapshot: &Snapshot<'_>| history::newest(snapshot, &search, limit);
+        self.look(read).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// What stood for a hub at a past time, with the number of the record that made it so.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn before(&self, hub: &Name, at: Timestamp) -> Result<Before, StoreError> {
+        let stood = self.look(|snapshot| {
+            let mut past = Past::new(hub.clone(), [], at);
+            let subjects = [hub.to_string()];
+            let search = Search { subjects: &subjects, ..Search::default() };
+            history::search(snapshot, &search, |record| match past.take(record) {
+                Need::OlderNoSwitch => Need::Nothing,
+                other => other,
+            })?;
+            Ok(past.standing(history::oldest(snapshot)?))
+        });
+        stood.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// Why a hub, with endpoints in these regions, answered what it did at a past time.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn past(&self, hub: &Name, regions: Vec<RegionName>, at: Timestamp) -> Result<PastExplanation, StoreError> {
+        let explained = self.look(|snapshot| {
+            let mut past = Past::new(hub.clone(), regions, at);
+            let subjects = [hub.to_string()];
+            let search = Search { subjects: &subjects, all_others: true, ..Search::default() };
+            history::search(snapshot, &search, |record| past.take(record))?;
+            Ok(past.finish(history::oldest(snapshot)?))
+        });
+        explained.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// The number of the last audit record, and the hash of the trail up to it.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self) -> Result<(u64, Hash), StoreError> {
+        self.look(verify::head).map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// Goes through the whole audit trail and says where it is not what was written, if anywhere; and where in it the
+    /// head is that was `sought`. Takes a processor for about a second a gigabyte of it, and holds up nobody.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn verify(&self, sought: Option<Kept>) -> Result<Verification, StoreError> {
+        let verified = self.look(|snapshot| verify::verify(snapshot, sought));
+        verified.map_err(|cause| self.fail("cannot read the audit trail in", cause))
     }
 
     /// Reads or writes. After a failure the database is opened anew first, and after this one the next time.
@@ -166,9 +246,25 @@ impl Store {
         let done = opened.as_ref().map_or_else(|| Err(Cause::new("it was closed")), work);
         drop(opened);
         if done.is_err() {
-            *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+            self.close();
         }
         done
+    }
+
+    /// Reads what the store holds at this moment, for as long as it takes: the lock is not held meanwhile.
+    fn look<T>(&self, work: impl FnOnce(&Snapshot<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
+        let closings = self.closings.load(Ordering::Acquire);
+        let snapshot = self.with(|database| Ok(Snapshot::new(database.begin_read()?, &self.closings, closings)))?;
+        let done = work(&snapshot);
+        if done.is_err() && snapshot.check().is_ok() {
+            self.close();
+        }
+        done
+    }
+
+    fn close(&self) {
+        self.closings.fetch_add(1, Ordering::AcqRel);
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The database, with nothing in it of a commit that failed.

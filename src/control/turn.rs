@@ -8,8 +8,9 @@ use super::event::{Author, CommandError, Commit, Level, LogLine, ReplyTo};
 use super::reason::Facts;
 use super::report::{AuditKind, AuditRecord, Moved};
 use super::told::{Notes, Told};
+use crate::gate::FenceCall;
 use crate::health::Health;
-use crate::policy::{EndpointView, ProbeTarget};
+use crate::policy::{EndpointView, GateView, ProbeTarget};
 use crate::time::Timestamp;
 
 /// What one event leads to, while it is being worked out.
@@ -31,6 +32,16 @@ pub(super) struct Turn {
     pub(super) sentences: Sentences,
     /// What is known of the endpoints of the hub at hand.
     pub(super) views: Vec<EndpointView>,
+    /// The gates of the hub at hand.
+    pub(super) gates: Vec<GateView>,
+    /// By endpoint of the hub at hand: the safety rule that a move there would break.
+    pub(super) broken: Vec<Option<u32>>,
+    /// By safety rule: how many of its endpoints are active, where that was counted.
+    pub(super) counts: HashMap<u32, u32>,
+    /// Whether a hub has moved that safety rules are about: what they hold may be free.
+    pub(super) recounted: bool,
+    /// Regions to be told that they are no longer active.
+    pub(super) fences: Vec<FenceCall>,
 }
 
 /// Sentences by the facts that they tell, so that hubs that change for the same facts share one.
@@ -79,6 +90,11 @@ impl Turn {
             reply: None,
             sentences: Sentences::default(),
             views: Vec::new(),
+            gates: Vec::new(),
+            broken: Vec::new(),
+            counts: HashMap::new(),
+            recounted: false,
+            fences: Vec::new(),
         }
     }
 
@@ -97,6 +113,14 @@ impl Turn {
         });
         let at = self.commit.audit.len() - 1;
         &mut self.commit.audit[at]
+    }
+
+    /// An audit record of what nobody asked for at this moment.
+    pub(super) fn audit_by_daemon(&mut self, kind: AuditKind, subject: String, reason: &str) -> &mut AuditRecord {
+        let record = self.audit(kind, subject, reason);
+        let Author { name, origin } = Author::daemon();
+        (record.author, record.origin) = (name, origin);
+        record
     }
 
     pub(super) fn say(&mut self, level: Level, event: &'static str, sentence: String) -> &mut LogLine {

@@ -5,16 +5,17 @@
 //! than the copy of the lists that the mark changes while they are being read.
 
 use super::layout::HubAt;
-use super::mark::Mark;
-use super::reason;
 use super::report::{
-    Condition, Effective, EndpointStatus, Explanation, HoldStatus, HubStatus, MarkStatus, ObservationStatus,
-    ProberStatus, ReloadStatus, Status, ZoneStatus,
+    BudgetStatus, Condition, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus, HoldStatus, HubStatus,
+    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus, SightStatus, Status,
+    WindowStatus, ZoneStatus,
 };
 use super::state::State;
+use std::time::Duration;
+
 use crate::dns::{Name, Rtype};
 use crate::health::Health;
-use crate::policy::{Answer, MarkKind};
+use crate::policy::{Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, Seen, Standing, budget_ends};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
@@ -66,6 +67,22 @@ impl State {
                 .iter()
                 .map(|(target, mark)| MarkStatus { target: target.clone(), mark: mark.clone() })
                 .collect(),
+            windows: self
+                .known
+                .windows
+                .iter()
+                .map(|(id, window)| WindowStatus { id: id.clone(), window: window.clone() })
+                .collect(),
+            gates: self.layout.gates.iter().map(|gate| self.evidence_status(gate, now)).collect(),
+            sight: SightStatus {
+                blind: self.look.sight.blind,
+                since: self.look.since,
+                references: self.layout.references.len() as u64,
+                seen: match self.look.sight.seen {
+                    Seen::At(at) => Some(at),
+                    Seen::NoReference | Seen::NotYet => None,
+                },
+            },
             reload: ReloadStatus::clone(&self.reload),
             probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
             totals: self.totals.clone(),
@@ -96,6 +113,8 @@ impl State {
         } else {
             Condition::Degraded
         };
+        let low_ttl = at.choice.and_then(|choice| self.choices().get(choice)).is_some_and(|choice| choice.low_ttl);
+        let planned = self.known.moves.get(&at.id);
         let answer = match all {
             true => endpoints.iter().flat_map(|endpoint| endpoint.answer.iter().cloned()).collect(),
             false => endpoints[active].answer.clone(),
@@ -109,13 +128,68 @@ impl State {
             reason: standing.map(|standing| standing.reason.to_string()).unwrap_or_default(),
             condition,
             all,
-            ttl: hub.ttl.as_secs(),
+            ttl: if low_ttl { hub.ttl_min.as_secs() } else { hub.ttl.as_secs() },
+            low_ttl,
             answer,
             hold: hold.map(|hold| {
                 let wanted = &hub.endpoints[hold.wanted].region;
-                HoldStatus { wanted: wanted.clone(), until: hold.until, reason: reason::hold(wanted, hold, now) }
+                let waiting = hold.waiting.word().into();
+                let reason = self.hold_sentence(at, hold, now);
+                HoldStatus { wanted: wanted.clone(), waiting, since: hold.since, until: hold.until, reason }
             }),
+            gates: hub.gates.iter().zip(&at.gates).map(|(used, gate)| self.gate_status(at, used, *gate, now)).collect(),
+            planned: planned.map(|planned| MoveStatus {
+                sentence: self.move_sentence(hub, planned, now),
+                planned: planned.clone(),
+            }),
+            pinned: self.is_pinned(at),
+            budget: standing.and_then(|standing| budget_status(at, standing, now)),
+            overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
             endpoints,
+        }
+    }
+
+    fn gate_status(&self, at: &HubAt, used: &GateUse, gate: u32, now: Timestamp) -> GateStatus {
+        let gate = &self.layout.gates[gate as usize];
+        let state = self.gate_state(gate, at, now);
+        GateStatus {
+            gate: gate.name.clone(),
+            kind: gate.kind.word().into(),
+            on_failover: used.on_failover,
+            on_failback: used.on_failback,
+            to: used.to.clone(),
+            proceed_after_ms: match used.on_shut {
+                OnShut::Hold => None,
+                OnShut::ProceedAfter(after) => Some(millis(after)),
+            },
+            open: state.open,
+            evidence: state.sentence,
+            at: state.at,
+        }
+    }
+
+    fn evidence_status(&self, gate: &Gate, now: Timestamp) -> EvidenceStatus {
+        let evidence = self.evidence.get(&gate.name);
+        EvidenceStatus {
+            gate: gate.name.clone(),
+            kind: gate.kind.word().into(),
+            open: evidence.is_some_and(|evidence| evidence.open && now.since(evidence.at) <= gate.max_age),
+            evidence: evidence.map(|evidence| evidence.sentence.to_string()),
+            at: evidence.map(|evidence| evidence.at),
+            max_age_ms: millis(gate.max_age),
+        }
+    }
+
+    fn shadow_status(&self, endpoint: usize, shadow: &ProbeTarget, now: Timestamp) -> ShadowStatus {
+        /// How far back its falls are counted.
+        const WEEK: Duration = Duration::from_hours(7 * 24);
+        let watch = self.layout.endpoints[endpoint].shadow.and_then(|target| self.watches.get(target as usize));
+        let falls = self.shadow_falls.get(&(endpoint as u32)).into_iter().flatten();
+        ShadowStatus {
+            probe: shadow.to_string(),
+            measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
+            failure: watch.and_then(|watch| watch.last.as_ref()?.failure.as_ref().map(ToString::to_string)),
+            would_have_left: falls.filter(|at| now.since(**at) <= WEEK).count() as u64,
         }
     }
 
@@ -130,11 +204,8 @@ impl State {
             _ if view.eligible() => Effective::Eligible,
             _ => Effective::NotEligible,
         };
-        let target = |holding: &Mark| {
-            self.marks.iter().find(|(_, mark)| std::ptr::eq(*mark, holding)).map(|(target, _)| target.clone())
-        };
-        let mark =
-            self.mark_of(hub, position).and_then(|mark| Some(MarkStatus { target: target(mark)?, mark: mark.clone() }));
+        let mark = view.mark.and_then(|_| self.holding(&hub.name, &endpoint.region));
+        let mark = mark.map(|(target, mark)| MarkStatus { target: target.clone(), mark: mark.clone() });
         EndpointStatus {
             region: endpoint.region.clone(),
             active: false,
@@ -151,9 +222,25 @@ impl State {
             }),
             stalled: watch.is_some_and(|watch| watch.stalled),
             mark,
+            shadow: endpoint.shadow.as_ref().map(|shadow| self.shadow_status(position, shadow, now)),
             reason: self.endpoint_reason(at, position, now),
         }
     }
+}
+
+fn budget_status(at: &HubAt, standing: &Standing, now: Timestamp) -> Option<BudgetStatus> {
+    let (allowed, period) = at.rules.budget?;
+    let used = standing.recent.iter().filter(|switch| switch.at.after(period) > now).count();
+    Some(BudgetStatus {
+        allowed: u64::from(allowed),
+        used: used as u64,
+        period_ms: millis(period),
+        until: budget_ends(&at.rules, standing, now),
+    })
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Each record as type and RDATA.

@@ -85,6 +85,20 @@ impl<'d> Value<'d> {
         i64::from_str_radix(integer.as_str(), integer.radix()).ok()
     }
 
+    /// The number, if the value is an integer that fits or a float that is finite.
+    pub(crate) fn as_number(&self) -> Option<f64> {
+        let number = match self.value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => self.as_integer().map(|number| number as f64),
+        };
+        number.filter(|number: &f64| number.is_finite())
+    }
+
+    /// Whether it is true, if the value is a boolean.
+    pub(crate) fn as_flag(&self) -> Option<bool> {
+        self.value.get_ref().as_bool()
+    }
+
     /// A string; `expected` and `example` say of what kind.
     pub(crate) fn text(&self, expected: &str, example: &str, problems: &mut Vec<Diagnostic>) -> Option<&'d str> {
         let text = self.as_text();
@@ -96,7 +110,7 @@ impl<'d> Value<'d> {
 
     /// `true` or `false`.
     pub(crate) fn flag(&self, problems: &mut Vec<Diagnostic>) -> Option<bool> {
-        let flag = self.value.get_ref().as_bool();
+        let flag = self.as_flag();
         if flag.is_none() {
             problems.push(self.mismatch("true or false", "`true` or `false` without quotes"));
         }
@@ -120,11 +134,7 @@ impl<'d> Value<'d> {
         range: RangeInclusive<f64>,
         problems: &mut Vec<Diagnostic>,
     ) -> Option<f64> {
-        let degrees = match self.value.get_ref() {
-            DeValue::Float(float) => float.as_str().parse().ok(),
-            _ => self.as_integer().map(|number| number as f64),
-        };
-        let degrees = degrees.filter(|degrees| range.contains(degrees));
+        let degrees = self.as_number().filter(|degrees| range.contains(degrees));
         if degrees.is_none() {
             let expected = format!("a {what} from {} to {}", range.start(), range.end());
             problems.push(self.mismatch(&expected, "degrees, such as `52.37`"));

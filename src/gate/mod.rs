@@ -3,6 +3,18 @@
 //! A gate is looked at in the background, whether a move is wanted or not; what was seen is [`Evidence`]. A fence is called
 //! before a switch ([`FenceCall`]) and answers with an acknowledgement or not ([`Fenced`]). Whether a move passes is
 //! decided by the control core, from these values alone.
+//!
+//! [`run`] looks at the gates and [`fence`] calls the fences: both are shells, each look and each call is a task of its own,
+//! and none waits for another but for the budgets of 32 looks and 64 calls at once. Sentences are one line of at most 256
+//! characters without control characters, whatever a program or a server says, and name of a URL its host and port alone.
+//!
+//! Deliberately absent: what a gate decides, and any memory of what was seen. A gate that cannot be looked at is shut.
+
+mod exec;
+pub mod fence;
+mod http;
+mod line;
+pub mod run;
 
 use std::sync::Arc;
 

@@ -106,6 +106,12 @@ impl Machine {
         Some(Transition { from, to, reason })
     }
 
+    /// Forgets the observations in a row: those before and after a time of blindness are not added up.
+    pub fn begin_anew(&mut self) {
+        self.good = 0;
+        self.failed = 0;
+    }
+
     fn good_sentence(&self) -> String {
         match (self.good, self.before) {
             (1, Health::Unknown) => "the first good observation".to_owned(),

@@ -27,7 +27,7 @@ use crate::policy::{Probe, ProbeTarget};
 use crate::time::Timestamp;
 
 /// Time from the end of a prober to its next start.
-const RESTART_PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// All probers of this process; they stop when it is dropped.
 ///
@@ -85,6 +85,11 @@ impl Probers {
         self.prober.renew();
         // A supervisor that is gone shows as silence of every prober.
         drop(self.orders.send(Order { wanted, restored }));
+    }
+
+    /// What resolves, connects and verifies for them, for others that have to do the same.
+    pub fn prober(&self) -> Arc<Prober> {
+        self.prober.clone()
     }
 
     /// How often a prober had to be started again.
@@ -206,7 +211,7 @@ impl Supervisor {
     }
 }
 
-fn panic_words(died: JoinError) -> String {
+pub(crate) fn panic_words(died: JoinError) -> String {
     let Ok(panic) = died.try_into_panic() else { return "it was cancelled".to_owned() };
     let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("it panicked: {}", words.unwrap_or("without a word"))

@@ -1,236 +1,47 @@
 //! Which region a hub answers with: the one function that decides it.
 //!
-//! `decide` takes what is configured, observed and marked, the previous decision and the time, and returns the next
-//! decision with its reason. It has no clock, no I/O and no randomness. The rules, by the names that [`Rule`] gives them:
+//! `decide` takes what is configured, what is known at the moment (a [`Scene`]), the previous decision and the time, and
+//! returns the next decision with its reason. It has no clock, no I/O and no randomness. The rules, by the names that
+//! [`Rule`] gives them:
 //!
 //! 1. *Stay.* While the active region is eligible it stays active. A better region that comes back takes over only as
 //!    [`Failback`] says, and never from a region that an operator chose with `failover`.
 //! 2. *Move.* When the active region is not eligible, the first eligible endpoint in preference order takes over, once
-//!    the dwell has passed since the last automatic switch. An operator's `down` mark on the active region skips the
-//!    dwell. An endpoint that is probed and has no verdict yet (the daemon has just started) is waited for, for as long
-//!    as its probe needs at worst, whoever wants the move and unless it is marked up: a restart does not send a fleet to
-//!    a region that is down as well.
+//!    nothing holds the move.
 //! 3. *All down.* With nothing eligible, a drained endpoint that is not observed down is used; then [`WhenAllDown`].
 //!
+//! What may hold a move is looked at in the order of [`Waiting`], and the first that holds it is shown:
+//!
+//! | hold | holds moves by | until |
+//! | --- | --- | --- |
+//! | `failback` | a better region | it has been good for as long as `failback.after` says |
+//! | `verdict` | anything, unless the target is marked up | there is a first verdict on the target, or its probe's worst case has passed |
+//! | `sight` | health | this node sees: it is not blind, and a reference was reached since the active region began to fail |
+//! | `pinned` | health | an operator acknowledges that the hub has been flapping |
+//! | `budget` | anything | a switch has left the period that the budget counts |
+//! | `dwell` | anything but a `down` mark | the dwell has passed since the last automatic switch |
+//! | `gate` | anything | the gate opens, or `proceed_after` has passed since gates began to hold this move |
+//! | `rule` | anything | the safety rule would not be broken any more |
+//! | `fence` | anything | the region that is left has acknowledged, or the fence's deadline has passed |
+//!
+//! A hub that has no standing, or whose region has left the policy, chooses afresh and passes all of them: something has to
+//! be answered. Nor is there a way around a candidate that is held: the next one in order is not tried, for a move that is
+//! held is a decision of the operators about the region that they prefer.
+//!
 //! A restart is no rule of its own: health is unknown then, unknown is eligible, and the standing is read from the store.
+//!
+//! [`WhenAllDown`]: super::WhenAllDown
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::health::Health;
-use crate::policy::{Endpoint, Failback, Hub, RegionName, WhenAllDown};
+use super::{
+    Cause, EndpointView, Failback, FenceView, GateView, MarkKind, OnFenceFailure, OnShut, Previous, Resort, Rules,
+    Scene, Standing,
+};
 use crate::time::Timestamp;
 
-/// An operator's word on an endpoint.
-///
-/// Where a region and one of its endpoints are both marked, the more restrictive mark holds: `down` before `drain` before
-/// `up`. An `up` mark says "ignore health", it does not contradict another operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MarkKind {
-    /// May be chosen, whatever health says.
-    Up,
-    /// Never newly chosen, still usable as last resort.
-    Drain,
-    /// May not be chosen.
-    Down,
-}
-
-impl MarkKind {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Drain => "drain",
-            Self::Down => "down",
-        }
-    }
-}
-
-/// What is known of one endpoint at the moment of the decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndpointView {
-    /// What observations say.
-    pub health: Health,
-    /// The mark that holds.
-    pub mark: Option<MarkKind>,
-    /// Since when it has been eligible without a break, and observed up or marked up; `None` while it is not, or nothing
-    /// is heard of it.
-    pub good_since: Option<Timestamp>,
-    /// Until when a first verdict is waited for; `None` when there is one, or nothing is probed.
-    pub verdict_by: Option<Timestamp>,
-    /// Whether it is probed at all.
-    pub probed: bool,
-}
-
-impl EndpointView {
-    /// Whether the endpoint may be chosen: marked up, or not marked and not down.
-    pub fn eligible(&self) -> bool {
-        match self.mark {
-            Some(MarkKind::Up) => true,
-            Some(MarkKind::Down | MarkKind::Drain) => false,
-            None => self.health != Health::Down,
-        }
-    }
-
-    /// Whether a drained endpoint can still serve as last resort.
-    fn last_resort(&self) -> bool {
-        self.mark == Some(MarkKind::Drain) && self.health != Health::Down
-    }
-
-    /// Whether it is known to be good, not merely not known to be bad.
-    fn known_good(&self) -> bool {
-        self.eligible() && (self.mark == Some(MarkKind::Up) || self.health == Health::Up)
-    }
-}
-
-/// What a decision needs of a hub: a few words beside each other, for there may be ten thousand to go through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Least time between two automatic switches.
-    pub dwell: Duration,
-    /// When a better region that comes back takes over.
-    pub failback: Failback,
-    /// What is answered when no endpoint may be chosen.
-    pub resort: Resort,
-}
-
-/// [`WhenAllDown`] with the position of the endpoint in the place of its region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resort {
-    /// The last active region goes on being answered.
-    Keep,
-    /// The addresses of every endpoint at once.
-    All,
-    /// The endpoint of last resort.
-    Endpoint(usize),
-}
-
-impl Rules {
-    /// Those of a hub.
-    pub fn of(hub: &Hub) -> Self {
-        let resort = match &hub.when_all_down {
-            WhenAllDown::Keep => Resort::Keep,
-            WhenAllDown::All => Resort::All,
-            // The policy's reader lets no region through that is none of the hub's.
-            WhenAllDown::Region(region) => hub.position(region).map_or(Resort::Keep, Resort::Endpoint),
-        };
-        Self { dwell: hub.dwell, failback: hub.failback, resort }
-    }
-}
-
-/// What a hub answers, since when, and why: the previous decision, as it is kept in the store.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Standing {
-    /// The active region.
-    pub active: RegionName,
-    /// Changes of the active region so far, from 1.
-    pub epoch: u64,
-    /// When the active region last changed.
-    pub since: Timestamp,
-    /// What changed it.
-    pub cause: Cause,
-    /// The sentence that explained the change; hubs that move for the same facts share it.
-    pub reason: Arc<str>,
-    /// When the last automatic switch was: the dwell counts from here.
-    pub last_automatic: Option<Timestamp>,
-    /// Whether all endpoints are answered at once (`when_all_down = "all"`).
-    #[serde(default)]
-    pub all: bool,
-    /// When the active region last changed, newest last: at most [`Standing::RECENT`] switches, of any cause. The first
-    /// choice is none. Shared, for what stood and what stands are kept side by side.
-    #[serde(default)]
-    pub recent: Arc<[SwitchTime]>,
-}
-
-impl Standing {
-    /// As many switches as are remembered.
-    pub const RECENT: usize = 32;
-
-    /// The remembered switches and one more, without the oldest when there are too many.
-    pub fn with_switch(&self, at: Timestamp, automatic: bool) -> Arc<[SwitchTime]> {
-        let kept = &self.recent[(self.recent.len() + 1).saturating_sub(Self::RECENT)..];
-        kept.iter().copied().chain([SwitchTime { at, automatic }]).collect()
-    }
-}
-
-/// When one switch was, and whether the policy wanted it or an operator. In JSON a pair, for there are many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(into = "(Timestamp, bool)", from = "(Timestamp, bool)")]
-pub struct SwitchTime {
-    /// When.
-    pub at: Timestamp,
-    /// Whether its cause [is automatic](Cause::is_automatic).
-    pub automatic: bool,
-}
-
-impl From<SwitchTime> for (Timestamp, bool) {
-    fn from(SwitchTime { at, automatic }: SwitchTime) -> Self {
-        (at, automatic)
-    }
-}
-
-impl From<(Timestamp, bool)> for SwitchTime {
-    fn from((at, automatic): (Timestamp, bool)) -> Self {
-        Self { at, automatic }
-    }
-}
-
-/// The previous decision as the next one sees it.
-#[derive(Clone, Copy, Debug)]
-pub struct Previous<'a> {
-    /// What stands.
-    pub standing: &'a Standing,
-    /// Position of the active region among the hub's endpoints; `None` when the policy does not have it any more.
-    pub active: Option<usize>,
-}
-
-impl<'a> Previous<'a> {
-    /// Looks the active region up by its name.
-    pub fn of(hub: &Hub, standing: &'a Standing) -> Self {
-        Self { standing, active: hub.position(&standing.active) }
-    }
-}
-
-/// What changed an active region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The hub was seen for the first time.
-    Start,
-    /// The active region was observed down.
-    Health,
-    /// The active region was marked `down` or `drain`.
-    Mark,
-    /// An operator's `failover`.
-    Failover,
-    /// An operator's `failback`.
-    Failback,
-    /// A better region came back, and the policy says that it takes over.
-    FailbackAfter,
-    /// The active region is no longer in the policy.
-    Policy,
-}
-
-impl Cause {
-    /// The word for it in logs, metrics and the API.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Health => "health",
-            Self::Mark => "mark",
-            Self::Failover => "failover",
-            Self::Failback => "failback",
-            Self::FailbackAfter => "failback-after",
-            Self::Policy => "policy",
-        }
-    }
-
-    /// Whether the dwell counts from a switch of this cause.
-    pub fn is_automatic(self) -> bool {
-        matches!(self, Self::Health | Self::FailbackAfter)
-    }
-}
+/// How long after a fence has failed that must not be passed it is called again.
+pub const FENCE_AGAIN: Duration = Duration::from_secs(30);
 
 /// The rule that a decision follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -250,19 +61,56 @@ pub struct Hold {
     pub wanted: usize,
     /// What is waited for.
     pub waiting: Waiting,
-    /// When it ends by itself.
-    pub until: Timestamp,
+    /// Since when this move has waited, whatever for.
+    pub since: Timestamp,
+    /// Since when gates have held it; `None` while none did.
+    pub gated_since: Option<Timestamp>,
+    /// When it ends by itself; `None`: when something else changes.
+    pub until: Option<Timestamp>,
 }
 
 /// What a hold waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waiting {
-    /// The least time between two automatic switches.
-    Dwell,
-    /// The first verdict on the wanted endpoint.
-    Verdict,
     /// The time that a better region must have been good before it takes over.
     Failback,
+    /// The first verdict on the wanted endpoint.
+    Verdict,
+    /// That this node sees again, or has reached a reference since the failure.
+    Sight,
+    /// An operator's acknowledgement that the hub has been flapping.
+    Pinned,
+    /// The end of the period in which as many switches were done as the budget allows.
+    Budget,
+    /// The least time between two automatic switches.
+    Dwell,
+    /// The gate at this position among the hub's.
+    Gate(u16),
+    /// The safety rule at this position.
+    Rule(u32),
+    /// The acknowledgement of the region that is left.
+    Fence,
+}
+
+impl Waiting {
+    /// Every word that [`Waiting::word`] says.
+    pub const WORDS: [&'static str; 9] =
+        ["failback", "verdict", "sight", "pinned", "budget", "dwell", "gate", "rule", "fence"];
+
+    /// The word for it in logs, metrics and the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Failback => "failback",
+            Self::Verdict => "verdict",
+            Self::Sight => "sight",
+            Self::Pinned => "pinned",
+            Self::Budget => "budget",
+            Self::Dwell => "dwell",
+            Self::Gate(_) => "gate",
+            Self::Rule(_) => "rule",
+            Self::Fence => "fence",
+        }
+    }
 }
 
 /// The next decision for one hub.
@@ -278,19 +126,27 @@ pub struct Decision {
     pub all: bool,
     /// The change that is wanted and not done yet.
     pub hold: Option<Hold>,
+    /// Whether the region that is left is to be told now, for the move that is held.
+    pub call_fence: bool,
+    /// Whether the lower TTL is to be answered.
+    pub low_ttl: bool,
+    /// When the lower TTL has been answered long enough after a switch.
+    pub ttl_ends: Option<Timestamp>,
 }
 
 impl Decision {
     /// When to decide again, even if nothing happens.
     pub fn wake(&self) -> Option<Timestamp> {
-        self.hold.as_ref().map(|hold| hold.until)
+        let hold = self.hold.as_ref().and_then(|hold| hold.until);
+        hold.into_iter().chain(self.ttl_ends).min()
     }
 }
 
-/// Decides for one hub. `views` has one entry for each endpoint of the hub, in their order.
+/// Decides for one hub. The scene has one view for each endpoint of the hub, in their order.
 ///
 /// Without a previous decision, or with one whose region the policy does not have, it chooses afresh.
-pub fn decide(rules: &Rules, views: &[EndpointView], previous: Option<Previous<'_>>, now: Timestamp) -> Decision {
+pub fn decide(rules: &Rules, scene: &Scene<'_>, previous: Option<Previous<'_>>, now: Timestamp) -> Decision {
+    let views = scene.views;
     let candidate = views.iter().position(EndpointView::eligible);
     let last_resort = || views.iter().position(EndpointView::last_resort);
     let Some((standing, active)) = previous.and_then(|previous| Some((previous.standing, previous.active?))) else {
@@ -299,43 +155,182 @@ pub fn decide(rules: &Rules, views: &[EndpointView], previous: Option<Previous<'
             Some(chosen) => (Rule::Move, chosen),
             None => (Rule::AllDown, resort_of_policy(rules).unwrap_or(0)),
         };
-        return Decision { rule, active: chosen, cause: Some(cause), all: false, hold: None };
+        return Step::afresh(rule, chosen, cause).with_ttl(rules, scene, None, now);
     };
-    let stay = |rule, all, hold| Decision { rule, active, cause: None, all, hold };
     let all_before = standing.all && rules.resort == Resort::All;
+    let step = Step { rules, scene, standing, active, all_before, now };
+    step.next(candidate, last_resort()).with_ttl(rules, scene, Some(standing), now)
+}
 
-    if views[active].eligible() {
-        // Answering with all endpoints ends when one of them is known to be good, not when nothing is known (a restart).
-        // One that is not probed is never known to be better than eligible.
-        let good = |view: &EndpointView| view.known_good() || (view.eligible() && !view.probed);
-        let all = all_before && !views.iter().any(good);
-        return match better(rules, views, standing, active, now) {
-            Some((better, hold)) if hold.until <= now => {
-                Decision { rule: Rule::Move, active: better, cause: Some(Cause::FailbackAfter), all: false, hold: None }
-            }
-            Some((_, hold)) => stay(Rule::Stay, all, Some(hold)),
-            None => stay(Rule::Stay, all, None),
+/// One decision for a hub that has an active region, while it is being made.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    rules: &'a Rules,
+    scene: &'a Scene<'a>,
+    standing: &'a Standing,
+    active: usize,
+    all_before: bool,
+    now: Timestamp,
+}
+
+impl Step<'_> {
+    fn afresh(rule: Rule, active: usize, cause: Cause) -> Decision {
+        let cause = Some(cause);
+        Decision { rule, active, cause, all: false, hold: None, call_fence: false, low_ttl: false, ttl_ends: None }
+    }
+
+    fn stay(&self, rule: Rule, all: bool, held: Option<Held>) -> Decision {
+        let hold = held.map(|held| held.hold);
+        let call_fence = held.is_some_and(|held| held.call_fence);
+        Decision { rule, active: self.active, cause: None, all, hold, call_fence, low_ttl: false, ttl_ends: None }
+    }
+
+    fn next(&self, candidate: Option<usize>, last_resort: Option<usize>) -> Decision {
+        let Self { rules, scene, active, all_before, .. } = *self;
+        let views = scene.views;
+        if views[active].eligible() {
+            // Answering with all endpoints ends when one of them is known to be good, not when nothing is known (a
+            // restart). One that is not probed is never known to be better than eligible.
+            let good = |view: &EndpointView| view.known_good() || (view.eligible() && !view.probed);
+            let all = all_before && !views.iter().any(good);
+            return match self.better() {
+                Some((better, ready)) if ready > self.now => {
+                    let hold = self.hold(better, Waiting::Failback, Some(ready));
+                    self.stay(Rule::Stay, all, Some(hold))
+                }
+                Some((better, _)) => match self.barrier(better, Cause::FailbackAfter) {
+                    Some(held) => self.stay(Rule::Stay, all, Some(held)),
+                    None => Self::afresh(Rule::Move, better, Cause::FailbackAfter),
+                },
+                None => self.stay(Rule::Stay, all, None),
+            };
+        }
+        let cause = if views[active].mark.is_some() { Cause::Mark } else { Cause::Health };
+        let to = |rule, chosen: usize| match self.barrier(chosen, cause) {
+            Some(held) => self.stay(rule, all_before, Some(held)),
+            None => Self::afresh(rule, chosen, cause),
         };
+        if let Some(chosen) = candidate {
+            return to(Rule::Move, chosen);
+        }
+        if views[active].last_resort() {
+            return self.stay(Rule::AllDown, false, None);
+        }
+        if let Some(chosen) = last_resort {
+            return to(Rule::Move, chosen);
+        }
+        match resort_of_policy(rules) {
+            Some(chosen) if chosen != active => to(Rule::AllDown, chosen),
+            // What may be this node's own blindness is not answered with everything.
+            _ if cause.is_automatic() && scene.sight.doubts(views[active].failing_since) => {
+                self.stay(Rule::AllDown, all_before, None)
+            }
+            _ => self.stay(Rule::AllDown, rules.resort == Resort::All, None),
+        }
     }
 
-    let marked_down = views[active].mark == Some(MarkKind::Down);
-    let cause = if views[active].mark.is_some() { Cause::Mark } else { Cause::Health };
-    let to = |rule, chosen: usize| match wait(rules, &views[chosen], chosen, standing, marked_down, now) {
-        Some(hold) => stay(rule, all_before, Some(hold)),
-        None => Decision { rule, active: chosen, cause: Some(cause), all: false, hold: None },
-    };
-    if let Some(chosen) = candidate {
-        return to(Rule::Move, chosen);
+    /// The first endpoint that is preferred to the active one and may take over by itself, and when.
+    fn better(&self) -> Option<(usize, Timestamp)> {
+        let Failback::After(after) = self.rules.failback else { return None };
+        if self.standing.cause == Cause::Failover {
+            return None;
+        }
+        self.scene.views[..self.active].iter().enumerate().find_map(|(at, view)| {
+            let good_since = view.good_since.filter(|_| view.known_good())?;
+            Some((at, good_since.after(after)))
+        })
     }
-    if views[active].last_resort() {
-        return stay(Rule::AllDown, false, None);
+
+    /// The first thing that holds a move to the endpoint at `to`.
+    fn barrier(&self, to: usize, cause: Cause) -> Option<Held> {
+        let Self { rules, scene, standing, active, now, .. } = *self;
+        let (view, left) = (&scene.views[to], &scene.views[active]);
+        let hold = |waiting, until| Some(self.hold(to, waiting, until));
+        if let Some(until) = view.verdict_by.filter(|until| *until > now && view.mark != Some(MarkKind::Up)) {
+            return hold(Waiting::Verdict, Some(until));
+        }
+        if cause.is_automatic() {
+            let failing_since = left.failing_since.filter(|_| cause == Cause::Health);
+            if scene.sight.doubts(failing_since) {
+                return hold(Waiting::Sight, None);
+            }
+            if is_pinned(rules, standing, scene.acknowledged) {
+                return hold(Waiting::Pinned, None);
+            }
+        }
+        if let Some(until) = budget_ends(rules, standing, now) {
+            return hold(Waiting::Budget, Some(until));
+        }
+        let dwell_ends = standing.last_automatic.map(|at| at.after(rules.dwell)).filter(|ends| *ends > now);
+        if let Some(ends) = dwell_ends.filter(|_| left.mark != Some(MarkKind::Down)) {
+            return hold(Waiting::Dwell, Some(ends));
+        }
+        if let Some(held) = self.gates(to) {
+            return Some(held);
+        }
+        if let Some(rule) = (scene.breaks)(to) {
+            return hold(Waiting::Rule(rule), None);
+        }
+        let wait = fence_wait(rules, scene.fence, to, now)?;
+        Some(Held { call_fence: wait.call, ..self.hold(to, Waiting::Fence, wait.until) })
     }
-    if let Some(chosen) = last_resort() {
-        return to(Rule::Move, chosen);
+
+    /// The first gate that holds the move: one that is shut, and whose time to pass all the same has not come.
+    fn gates(&self, to: usize) -> Option<Held> {
+        let gates = self.scene.gates;
+        let since = self.same(to).and_then(|held| held.gated_since).unwrap_or(self.now);
+        let mut at = 0;
+        while let Some(next) = gate_in_the_way(&gates[at..], self.active, to) {
+            let position = at + next;
+            let until = match gates[position].on_shut {
+                OnShut::Hold => None,
+                OnShut::ProceedAfter(length) => Some(since.after(length)),
+            };
+            if until.is_none_or(|until| until > self.now) {
+                let mut held = self.hold(to, Waiting::Gate(position as u16), until);
+                held.hold.gated_since = Some(since);
+                return Some(held);
+            }
+            at = position + 1;
+        }
+        None
     }
-    match resort_of_policy(rules) {
-        Some(chosen) if chosen != active => to(Rule::AllDown, chosen),
-        _ => stay(Rule::AllDown, rules.resort == Resort::All, None),
+
+    /// What held the same move before.
+    fn same(&self, wanted: usize) -> Option<Hold> {
+        self.scene.held.filter(|held| held.wanted == wanted)
+    }
+
+    fn hold(&self, wanted: usize, waiting: Waiting, until: Option<Timestamp>) -> Held {
+        let before = self.same(wanted);
+        let since = before.map_or(self.now, |before| before.since);
+        let gated_since = before.and_then(|before| before.gated_since);
+        Held { hold: Hold { wanted, waiting, since, gated_since, until }, call_fence: false }
+    }
+}
+
+/// A hold, and whether the region that is left is to be told now.
+#[derive(Clone, Copy)]
+struct Held {
+    hold: Hold,
+    call_fence: bool,
+}
+
+impl Decision {
+    /// The same with the TTL that goes with it.
+    fn with_ttl(self, rules: &Rules, scene: &Scene<'_>, standing: Option<&Standing>, now: Timestamp) -> Self {
+        if !rules.adaptive_ttl {
+            return self;
+        }
+        let switched = match self.cause {
+            Some(Cause::Start) => None,
+            Some(_) => Some(now),
+            // The first choice is no switch.
+            None => standing.filter(|standing| !standing.recent.is_empty()).map(|standing| standing.since),
+        };
+        let ttl_ends = switched.map(|at| at.after(rules.ttl_restore)).filter(|ends| *ends > now);
+        let low_ttl = ttl_ends.is_some() || scene.moving || scene.views[self.active].unsettled;
+        Self { low_ttl, ttl_ends, ..self }
     }
 }
 
@@ -347,156 +342,58 @@ fn resort_of_policy(rules: &Rules) -> Option<usize> {
     }
 }
 
-/// What a move to the endpoint at `chosen` has to wait for.
-fn wait(
-    rules: &Rules,
-    view: &EndpointView,
-    chosen: usize,
-    standing: &Standing,
-    marked_down: bool,
-    now: Timestamp,
-) -> Option<Hold> {
-    if let Some(until) = view.verdict_by.filter(|until| *until > now && view.mark != Some(MarkKind::Up)) {
-        return Some(Hold { wanted: chosen, waiting: Waiting::Verdict, until });
-    }
-    let until = dwell_ends(rules, standing)?;
-    (until > now && !marked_down).then_some(Hold { wanted: chosen, waiting: Waiting::Dwell, until })
+/// The first of these gates that is shut and that a move between endpoints has to pass.
+pub(super) fn gate_in_the_way(gates: &[GateView], from: usize, to: usize) -> Option<usize> {
+    gates.iter().position(|gate| !gate.open && gate.concerns(from, to))
 }
 
-fn dwell_ends(rules: &Rules, standing: &Standing) -> Option<Timestamp> {
-    standing.last_automatic.map(|at| at.after(rules.dwell))
+/// Whether the hub has switched by itself so often that it stays where it is: the last automatic switches, as many as the
+/// limit says and all after the last acknowledgement, lie within the window.
+///
+/// A pinned hub switches no more by itself, so that it stays pinned until it is acknowledged.
+pub fn is_pinned(rules: &Rules, standing: &Standing, acknowledged: Option<Timestamp>) -> bool {
+    let counts = |at: Timestamp| acknowledged.is_none_or(|acknowledged| at > acknowledged);
+    let automatic = || standing.recent.iter().rev().filter(|switch| switch.automatic && counts(switch.at));
+    let last = automatic().next();
+    let first = automatic().nth(usize::from(rules.flap_limit).saturating_sub(1));
+    last.zip(first).is_some_and(|(last, first)| last.at.since(first.at) <= rules.flap_window)
 }
 
-/// The first endpoint that is preferred to the active one and may take over by itself, and when.
-fn better(
-    rules: &Rules,
-    views: &[EndpointView],
-    standing: &Standing,
-    active: usize,
-    now: Timestamp,
-) -> Option<(usize, Hold)> {
-    let Failback::After(after) = rules.failback else { return None };
-    if standing.cause == Cause::Failover {
-        return None;
-    }
-    let (at, good_since) = views[..active].iter().enumerate().find_map(|(at, view)| {
-        let good_since = view.good_since.filter(|_| view.known_good())?;
-        Some((at, good_since))
-    })?;
-    let ready = good_since.after(after);
-    let (waiting, until) = match dwell_ends(rules, standing) {
-        Some(dwell) if dwell > ready && dwell > now => (Waiting::Dwell, dwell),
-        _ => (Waiting::Failback, ready),
-    };
-    Some((at, Hold { wanted: at, waiting, until }))
+/// When the budget allows another switch; `None` when it does now.
+pub fn budget_ends(rules: &Rules, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
+    let (switches, period) = rules.budget?;
+    let oldest = standing.recent.iter().rev().nth(usize::from(switches).saturating_sub(1))?;
+    Some(oldest.at.after(period)).filter(|ends| *ends > now)
 }
 
-/// Why an operator's `failover` or `failback` is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MoveRefused {
-    /// The hub has no endpoint there.
-    #[error("{hub} has no endpoint in {region}; it has {known}")]
-    NoEndpoint {
-        /// The hub.
-        hub: String,
-        /// The region that was asked for.
-        region: RegionName,
-        /// The regions that it has.
-        known: String,
-    },
-    /// The target is marked down or drain.
-    #[error("{region} is marked {}; unmark it first", .mark.word())]
-    Marked {
-        /// The region that was asked for.
-        region: RegionName,
-        /// Its mark.
-        mark: MarkKind,
-    },
-    /// The target is observed down.
-    #[error("{region} is down; to move there all the same, mark it up first")]
-    Down {
-        /// The region that was asked for.
-        region: RegionName,
-    },
-    /// The target is probed and was not observed yet.
-    #[error("{region} was not observed yet; ask again in a few seconds, or mark it up first")]
-    NoVerdict {
-        /// The region that was asked for.
-        region: RegionName,
-    },
-    /// The move was planned before another change.
-    #[error(
-        "planned at epoch {planned}, but the epoch is {current} and {active} is active; look again before you move"
-    )]
-    OldEpoch {
-        /// The epoch that the command carries.
-        planned: u64,
-        /// The epoch of the hub.
-        current: u64,
-        /// Its active region.
-        active: RegionName,
-    },
-}
-
-/// What an operator's move comes to.
+/// A wait for a fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Moved {
-    /// The endpoint at this position becomes active.
-    To(usize),
-    /// It is active, whether by this very command sent before or otherwise: nothing changes.
-    Already,
+pub struct FenceWait {
+    /// Whether it is to be called now.
+    pub call: bool,
+    /// When the wait ends by itself.
+    pub until: Option<Timestamp>,
 }
 
-/// Judges an operator's move to `region`, planned at epoch `planned` (`None`: whatever the epoch is).
-///
-/// A repeat of a move that has been applied succeeds and changes nothing; one planned at an older epoch is refused, and
-/// so is one to a region that devices should not be sent to.
-///
-/// # Errors
-/// Says which rule refuses it and what to do.
-pub fn judge_move(
-    hub: &Hub,
-    views: &[EndpointView],
-    standing: &Standing,
-    region: &RegionName,
-    planned: Option<u64>,
-    now: Timestamp,
-) -> Result<Moved, MoveRefused> {
-    let Some(at) = hub.position(region) else {
-        let known = hub.endpoints.iter().map(|endpoint| endpoint.region.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(MoveRefused::NoEndpoint { hub: hub.name.to_string(), region: region.clone(), known });
+/// What a move to the endpoint at `to` has to wait for before the region that is left counts as told.
+pub fn fence_wait(rules: &Rules, fence: FenceView, to: usize, now: Timestamp) -> Option<FenceWait> {
+    let (timeout, on_failure) = rules.fence?;
+    let wait = |call, until| Some(FenceWait { call, until: Some(until) });
+    let failed = |at: Timestamp| match on_failure {
+        OnFenceFailure::Proceed => None,
+        OnFenceFailure::Stop if at.after(FENCE_AGAIN) <= now => wait(true, now.after(timeout)),
+        OnFenceFailure::Stop => wait(false, at.after(FENCE_AGAIN)),
     };
-    if let Some(planned) = planned.filter(|planned| *planned != standing.epoch) {
-        let applied = standing.active == *region && planned.checked_add(1) == Some(standing.epoch);
-        return if applied {
-            Ok(Moved::Already)
-        } else {
-            Err(MoveRefused::OldEpoch { planned, current: standing.epoch, active: standing.active.clone() })
-        };
+    match fence {
+        FenceView::Acknowledged { to: told } if told == to => None,
+        FenceView::Called { to: told, at } if told == to => match at.after(timeout) {
+            ends if ends > now => wait(false, ends),
+            // No answer is none.
+            ends => failed(ends),
+        },
+        FenceView::Failed { to: told, at } if told == to => failed(at),
+        _ => wait(true, now.after(timeout)),
     }
-    if standing.active == *region {
-        return Ok(Moved::Already);
-    }
-    let view = &views[at];
-    match view.mark {
-        Some(mark @ (MarkKind::Down | MarkKind::Drain)) => {
-            return Err(MoveRefused::Marked { region: region.clone(), mark });
-        }
-        Some(MarkKind::Up) => return Ok(Moved::To(at)),
-        None => {}
-    }
-    match view.health {
-        Health::Down => Err(MoveRefused::Down { region: region.clone() }),
-        Health::Unknown if view.verdict_by.is_some_and(|until| until > now) => {
-            Err(MoveRefused::NoVerdict { region: region.clone() })
-        }
-        Health::Unknown | Health::Up => Ok(Moved::To(at)),
-    }
-}
-
-/// The region that `failback` without more words means: the first of the hub's endpoints.
-pub fn preferred(hub: &Hub) -> &Endpoint {
-    &hub.endpoints[0]
 }
 
 #[cfg(test)]

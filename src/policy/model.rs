@@ -166,6 +166,11 @@ impl Hub {
     }
 }
 
+/// Where a hub with [`txt`](Hub::txt) says what it answers: `_concierge.HUB`. `None` where that is longer than a name may be.
+pub fn text_name(hub: &Name) -> Option<Name> {
+    hub.child(b"_concierge").ok()
+}
+
 /// When a better region that comes back takes over from the active one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failback {
@@ -246,8 +251,16 @@ impl GateKind {
 /// A program and its arguments; no shell is between.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
-    /// The program, an absolute path or relative to the policy file's folder, and its arguments; at least one.
+    /// The program and its arguments; at least one. The program is a path with a `/` in it: absolute, or seen from where
+    /// the daemon was started.
     pub command: Vec<String>,
+}
+
+impl Exec {
+    /// The path of the program.
+    pub fn program(&self) -> &str {
+        self.command.first().map_or("", String::as_str)
+    }
 }
 
 /// An HTTP request, and what its response has to be.

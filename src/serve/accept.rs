@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::net::{SocketFlags, accept_with};
+use rustix::net::{SocketFlags, acceptfrom_with};
+
+use crate::answer::client::Client;
 
 /// Pause after a failure to accept that lasts; doubled from the first to the last while it goes on.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -24,12 +26,24 @@ const MOST_PATIENCE: u32 = 64;
 /// Where connections come from: a listener, or in tests one that fails.
 pub(super) trait Accept: AsFd + fmt::Debug + Send + Sync {
     /// Accepts a connection without waiting for one. Its socket never blocks.
-    fn accept(&self) -> io::Result<OwnedFd>;
+    fn accept(&self) -> io::Result<Arrival>;
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    pub(super) socket: OwnedFd,
+    /// Who is at the other end.
+    pub(super) client: Client,
 }
 
 impl Accept for TcpListener {
-    fn accept(&self) -> io::Result<OwnedFd> {
-        Ok(accept_with(self, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?)
+    fn accept(&self) -> io::Result<Arrival> {
+        let (socket, peer) = acceptfrom_with(self, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
+        // One that has gone already has no address, and no answer reaches it.
+        let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+        let client = Client::at(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip()));
+        Ok(Arrival { socket, client })
     }
 }
 

@@ -29,6 +29,7 @@ use socket2::Socket;
 
 use super::counters::Tally;
 use super::engine::{Engine, Outcome, Transport};
+use crate::answer::client::Client;
 use crate::answer::publish::Reader;
 
 /// Datagrams received and sent with one system call each.
@@ -50,6 +51,9 @@ pub(super) trait Family: SockaddrLike + Copy {
 
     /// As the send side takes it.
     fn recipient(self) -> SocketAddrAny;
+
+    /// As the answer depends on it.
+    fn client(self) -> Client;
 }
 
 impl Family for SockaddrIn {
@@ -60,6 +64,11 @@ impl Family for SockaddrIn {
     fn recipient(self) -> SocketAddrAny {
         SocketAddrV4::from(self).as_any()
     }
+
+    #[inline]
+    fn client(self) -> Client {
+        Client::at(self.ip().into())
+    }
 }
 
 impl Family for SockaddrIn6 {
@@ -69,6 +78,11 @@ impl Family for SockaddrIn6 {
 
     fn recipient(self) -> SocketAddrAny {
         SocketAddrV6::from(self).as_any()
+    }
+
+    #[inline]
+    fn client(self) -> Client {
+        Client::at(self.ip().into())
     }
 }
 
@@ -126,8 +140,8 @@ impl<F: Family> Batch<F> {
             };
             let query = datagram.iovs().next().unwrap_or_default();
             let response = &mut replies.responses[replies.count];
-            match engine.answer_one(&snapshot, query, Transport::Udp, response) {
-                Outcome::Reply { rcode, truncated } => {
+            match engine.answer_one(&snapshot, query, sender.client(), Transport::Udp, response) {
+                Outcome::Reply { rcode, truncated, .. } => {
                     tally.response(rcode, truncated);
                     replies.recipients[replies.count] = sender.recipient();
                     replies.count += 1;

@@ -32,9 +32,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
+use super::accept::Arrival;
 use super::counters::Tally;
 use super::engine::Engine;
 use super::pipeline::{Follows, Pipeline, Written, has_message};
+use crate::answer::client::Client;
 use crate::answer::publish::Reader;
 
 /// Octets read at once.
@@ -46,6 +48,9 @@ const SHORT: usize = 512;
 
 /// Batches of responses in a turn.
 const BATCHES: usize = 4;
+
+/// No bound on what is read.
+const UNBOUNDED: u32 = u32::MAX;
 
 /// Reads in a turn of a connection that is closed by us.
 const DISCARDS: usize = 4;
@@ -63,6 +68,7 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
+    client: Client,
     /// What its worker's epoll set tells of it.
     pub(super) interest: Interest,
     /// Whether it has another turn without having to be told of.
@@ -73,8 +79,8 @@ pub(super) struct Connection {
     pub(super) ended: bool,
     /// Whether it is being closed by us, and what comes is not listened to.
     closing: bool,
-    /// Once the drain has begun: how many octets may have arrived before.
-    arrived: Option<u32>,
+    /// Octets that may still be read: [`UNBOUNDED`] until the drain begins, and then what may have arrived before.
+    arrived: u32,
     held: Option<Box<Held>>,
 }
 
@@ -141,15 +147,16 @@ impl Desk {
 }
 
 impl Connection {
-    pub(super) fn new(socket: OwnedFd) -> Self {
+    pub(super) fn new(arrival: Arrival) -> Self {
         Self {
-            socket,
+            socket: arrival.socket,
+            client: arrival.client,
             interest: Interest::None,
             queued: false,
             new: true,
             ended: false,
             closing: false,
-            arrived: None,
+            arrived: UNBOUNDED,
             held: None,
         }
     }
@@ -167,7 +174,11 @@ impl Connection {
     /// From here on only what had arrived is answered: at most what the kernel's buffer holds.
     pub(super) fn begin_drain(&mut self) {
         let buffer = rustix::net::sockopt::socket_recv_buffer_size(&self.socket).unwrap_or(1 << 20);
-        self.arrived = Some(u32::try_from(buffer).unwrap_or(u32::MAX));
+        self.arrived = u32::try_from(buffer).unwrap_or(UNBOUNDED).min(UNBOUNDED - 1);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.arrived != UNBOUNDED
     }
 
     /// Says that nothing more comes, and goes on reading for a while: closing with unread input would reset the
@@ -204,7 +215,8 @@ impl Connection {
                 }
                 let mut input = held.input;
                 if has_message(&input) {
-                    let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Held(&input), completed);
+                    let (stopped, written) =
+                        answer(self.socket.as_fd(), self.client, desk, Source::Held(&input), completed);
                     self.keep(&mut input, &written, &desk.pipeline);
                     self.after(stopped)?;
                     input = self.held.take().map(|held| held.input).unwrap_or_default();
@@ -212,7 +224,7 @@ impl Connection {
                 input
             }
         };
-        let most = self.arrived.map_or(INPUT, |arrived| INPUT.min(arrived as usize));
+        let most = INPUT.min(self.arrived as usize);
         if most == 0 {
             return Err(Next::Close);
         }
@@ -228,24 +240,24 @@ impl Connection {
                 return Err(match error {
                     Errno::INTR => Next::Again,
                     // In the drain, a query that has begun to arrive is waited for.
-                    Errno::AGAIN if self.arrived.is_some() && !held => Next::Close,
+                    Errno::AGAIN if self.is_draining() && !held => Next::Close,
                     Errno::AGAIN => Next::Input,
                     _ => Next::Over,
                 });
             }
         };
-        if let Some(arrived) = &mut self.arrived {
+        if self.is_draining() {
             // At most as many were asked for.
-            *arrived -= octets as u32;
+            self.arrived -= octets as u32;
         }
         let stopped = if input.len() > SHORT {
             input.extend_from_slice(&desk.input[..octets]);
-            let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Held(&input), completed);
+            let (stopped, written) = answer(self.socket.as_fd(), self.client, desk, Source::Held(&input), completed);
             self.keep(&mut input, &written, &desk.pipeline);
             stopped
         } else {
             let end = before + octets;
-            let (stopped, written) = answer(self.socket.as_fd(), desk, Source::Desk(end), completed);
+            let (stopped, written) = answer(self.socket.as_fd(), self.client, desk, Source::Desk(end), completed);
             if written.answered < end || !written.rest.is_empty() {
                 input.clear();
                 input.extend_from_slice(&desk.input[written.answered..end]);
@@ -258,7 +270,7 @@ impl Connection {
         Ok(match octets < most {
             // All that was here is read. More is told of, unless it came before.
             true if self.ended => Next::Over,
-            true if self.arrived.is_none() => Next::Input,
+            true if !self.is_draining() => Next::Input,
             _ => Next::Again,
         })
     }
@@ -337,7 +349,13 @@ enum Source<'a> {
 }
 
 /// Answers the complete queries of the input, each batch from one snapshot that is left when it is with the kernel.
-fn answer(socket: BorrowedFd<'_>, desk: &mut Desk, source: Source<'_>, completed: &mut bool) -> (Stopped, Written) {
+fn answer(
+    socket: BorrowedFd<'_>,
+    client: Client,
+    desk: &mut Desk,
+    source: Source<'_>,
+    completed: &mut bool,
+) -> (Stopped, Written) {
     let Desk { pipeline, reader, input, tally } = desk;
     let input = match source {
         Source::Desk(end) => &input[..end],
@@ -346,7 +364,7 @@ fn answer(socket: BorrowedFd<'_>, desk: &mut Desk, source: Source<'_>, completed
     let mut answered = 0;
     for _ in 0..BATCHES {
         let snapshot = reader.enter();
-        let follows = pipeline.render(&snapshot, &input[answered..]);
+        let follows = pipeline.render(&snapshot, client, &input[answered..]);
         let output = pipeline.output();
         if !output.is_empty() {
             let Ok(octets) = hand_over(socket, output) else { return (Stopped::Broken, Written::default()) };
@@ -393,10 +411,21 @@ mod tests {
     use crate::dns::Rcode;
 
     /// Answers with the first two octets.
-    fn echo(_: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+    fn echo(
+        _: &Snapshot,
+        query: &[u8],
+        _: Client,
+        _: Transport,
+        _: &ResponseLimits,
+        response: &mut Vec<u8>,
+    ) -> Outcome {
         response.clear();
         response.extend_from_slice(&query[..2]);
-        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
+    }
+
+    fn nobody() -> Client {
+        Client::at([192, 0, 2, 1].into())
     }
 
     /// A connection, its client, and the desk with what publishes to it.
@@ -404,11 +433,11 @@ mod tests {
         let (client, server) = UnixStream::pair().unwrap();
         client.set_nonblocking(true).unwrap();
         server.set_nonblocking(true).unwrap();
-        let first = Snapshot { generation: 1, content: Arc::new(Content::default()), choices: Box::new([]) };
+        let first = Snapshot::new(1, Arc::new(Content::default()), Box::new([])).unwrap();
         let publisher = Publisher::new(first).unwrap();
         let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 } };
         let desk = Desk::new(engine, publisher.readers().reader());
-        (Connection::new(server.into()), client, desk, publisher)
+        (Connection::new(Arrival { socket: server.into(), client: nobody() }), client, desk, publisher)
     }
 
     fn message(number: u8, length: u16) -> Vec<u8> {

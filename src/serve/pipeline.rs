@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::counters::Tally;
 use super::engine::{Engine, Outcome, Transport};
+use crate::answer::client::Client;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
 
@@ -66,8 +67,8 @@ impl Pipeline {
         Self { engine, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
     }
 
-    /// Answers the queries at the start of `input` into the output, up to a batch; what it held before is forgotten.
-    pub(super) fn render(&mut self, snapshot: &Snapshot, input: &[u8]) -> Follows {
+    /// Answers the queries of `client` at the start of `input` into the output, up to a batch; what it held before is forgotten.
+    pub(super) fn render(&mut self, snapshot: &Snapshot, client: Client, input: &[u8]) -> Follows {
         self.output.clear();
         self.frames.clear();
         let mut at = 0;
@@ -81,8 +82,8 @@ impl Pipeline {
             if self.output.len() >= OUTPUT {
                 return Follows::Query;
             }
-            let Outcome::Reply { rcode, truncated } =
-                self.engine.answer_one(snapshot, query, Transport::Tcp, &mut self.response)
+            let Outcome::Reply { rcode, truncated, .. } =
+                self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response)
             else {
                 return Follows::NoQuery;
             };
@@ -145,17 +146,28 @@ mod tests {
     use crate::answer::snapshot::Content;
 
     fn snapshot(generation: u8) -> Snapshot {
-        Snapshot { generation: generation.into(), content: Arc::new(Content::default()), choices: Box::new([]) }
+        Snapshot::new(generation.into(), Arc::new(Content::default()), Box::new([])).unwrap()
     }
 
     /// Answers with the query's first octet and the generation; an odd first octet gets no response.
-    fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+    fn stamp(
+        snapshot: &Snapshot,
+        query: &[u8],
+        _: Client,
+        _: Transport,
+        _: &ResponseLimits,
+        response: &mut Vec<u8>,
+    ) -> Outcome {
         response.clear();
         if query[0] % 2 == 1 {
             return Outcome::Silence;
         }
         response.extend_from_slice(&[query[0], u8::try_from(snapshot.generation).unwrap()]);
-        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
+    }
+
+    fn nobody() -> Client {
+        Client::at([192, 0, 2, 1].into())
     }
 
     fn pipeline() -> Pipeline {
@@ -176,12 +188,12 @@ mod tests {
     fn sent(input: &[u8], taken: usize) -> Vec<u8> {
         let mut pipeline = pipeline();
         let mut tally = Tally::default();
-        pipeline.render(&snapshot(1), input);
+        pipeline.render(&snapshot(1), nobody(), input);
         let mut sent = pipeline.output()[..taken].to_vec();
         let written = pipeline.written(taken, &mut tally);
         sent.extend_from_slice(&pipeline.output()[written.rest]);
         let input = &input[written.answered..];
-        assert_eq!(pipeline.render(&snapshot(2), input), Follows::Partial);
+        assert_eq!(pipeline.render(&snapshot(2), nobody(), input), Follows::Partial);
         sent.extend_from_slice(pipeline.output());
         let all = pipeline.written(pipeline.output().len(), &mut tally);
         assert_eq!(all.answered, input.len());
@@ -205,7 +217,7 @@ mod tests {
     #[test]
     fn a_response_is_complete_when_its_last_octet_is_taken() {
         let mut pipeline = pipeline();
-        pipeline.render(&snapshot(1), &queries(2));
+        pipeline.render(&snapshot(1), nobody(), &queries(2));
         let check = |octets, answered, rest, completed| {
             let written = pipeline.written(octets, &mut Tally::default());
             assert_eq!(written, Written { answered, rest, completed }, "{octets}");
@@ -222,7 +234,7 @@ mod tests {
     fn what_follows_the_queries_is_told() {
         let check = |after: &[u8], expected| {
             let mut pipeline = pipeline();
-            assert_eq!(pipeline.render(&snapshot(1), &[&queries(2), after].concat()), expected, "{after:?}");
+            assert_eq!(pipeline.render(&snapshot(1), nobody(), &[&queries(2), after].concat()), expected, "{after:?}");
             assert_eq!(pipeline.output().len(), 8);
             assert_eq!(has_message(after), expected == Follows::NoQuery, "{after:?}");
         };
@@ -242,7 +254,7 @@ mod tests {
         let input = query(8).repeat(10_000);
         let (mut responses, mut answered) = (0, 0);
         loop {
-            let follows = pipeline.render(&snapshot(1), &input[answered..]);
+            let follows = pipeline.render(&snapshot(1), nobody(), &input[answered..]);
             let output = pipeline.output().len();
             assert!(output < OUTPUT + 4);
             answered += pipeline.written(output, &mut Tally::default()).answered;
@@ -271,14 +283,14 @@ mod tests {
             let (mut arrivals, mut takes) = (arrivals.iter().cycle(), takes.iter().chain([&3]).cycle());
             for generation in 1..=u8::MAX {
                 arrived = stream.len().min(arrived + arrivals.next().unwrap());
-                pipeline.render(&snapshot(generation), &stream[answered..arrived]);
+                pipeline.render(&snapshot(generation), nobody(), &stream[answered..arrived]);
                 let taken = pipeline.output().len().min(*takes.next().unwrap());
                 sent.extend_from_slice(&pipeline.output()[..taken]);
                 let written = pipeline.written(taken, &mut tally);
                 answered += written.answered;
                 sent.extend_from_slice(&pipeline.output()[written.rest]);
             }
-            pipeline.render(&snapshot(u8::MAX), &stream[answered..]);
+            pipeline.render(&snapshot(u8::MAX), nobody(), &stream[answered..]);
             pipeline.written(pipeline.output().len(), &mut tally);
             sent.extend_from_slice(pipeline.output());
             let numbers: Vec<u8> = sent.chunks(4).map(|response| response[2] / 2).collect();

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accept::Listener;
+use super::accept::{Arrival, Listener};
 use super::stop::Waker;
 
 /// Where a worker finds what others have for it.
@@ -23,7 +22,7 @@ pub(super) enum Letter {
     /// Not to accept at any more.
     LetGo(SocketAddr),
     /// To serve. It has its seat.
-    Connection(OwnedFd),
+    Connection(Arrival),
 }
 
 impl Post {

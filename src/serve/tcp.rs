@@ -37,7 +37,7 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::io::Errno;
 
-use super::accept::{Accept, Door, FIRST_PAUSE, LAST_PAUSE, Listener, of_one_connection};
+use super::accept::{Accept, Arrival, Door, FIRST_PAUSE, LAST_PAUSE, Listener, of_one_connection};
 use super::bind::BACKLOG;
 use super::burst::Burst;
 use super::connection::{Connection, Desk, Interest, Next};
@@ -393,10 +393,10 @@ impl Worker {
                 return at.reached_quota();
             }
             match at.listener.source.accept() {
-                Ok(socket) => {
+                Ok(arrival) => {
                     accepted += 1;
                     at.pause = FIRST_PAUSE;
-                    self.admit(socket);
+                    self.admit(arrival);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return at.missed_quota(accepted),
                 Err(error) if of_one_connection(&error) => accepted += 1,
@@ -406,7 +406,7 @@ impl Worker {
     }
 
     /// Seats a newcomer, here or with a worker that has far fewer.
-    fn admit(&mut self, socket: OwnedFd) {
+    fn admit(&mut self, arrival: Arrival) {
         let seats = self.service.seats.clone();
         if seats.take() {
             // Twice where somebody who was asked had none.
@@ -422,19 +422,19 @@ impl Worker {
                 }
             }
         }
-        let letter = Letter::Connection(socket);
+        let letter = Letter::Connection(arrival);
         let back = match seats.emptier(self.index, self.table.len()) {
             Some(other) => self.posts[other].send(letter),
             None => Err(letter),
         };
-        if let Err(Letter::Connection(socket)) = back {
-            self.serve_new(socket);
+        if let Err(Letter::Connection(arrival)) = back {
+            self.serve_new(arrival);
         }
     }
 
     /// The query is often here already.
-    fn serve_new(&mut self, socket: OwnedFd) {
-        let token = self.table.insert(Connection::new(socket), self.now);
+    fn serve_new(&mut self, arrival: Arrival) {
+        let token = self.table.insert(Connection::new(arrival), self.now);
         self.turn(token);
     }
 
@@ -489,7 +489,7 @@ impl Worker {
                     let _ = epoll::delete(&self.epoll, &door.listener.source);
                 }
             }
-            Letter::Connection(socket) => self.serve_new(socket),
+            Letter::Connection(arrival) => self.serve_new(arrival),
         }
     }
 
@@ -503,7 +503,7 @@ impl Worker {
         for Door { listener, .. } in std::mem::take(&mut self.doors).into_values() {
             for _ in 0..BACKLOG {
                 match listener.source.accept() {
-                    Ok(socket) => self.admit(socket),
+                    Ok(arrival) => self.admit(arrival),
                     Err(error) if of_one_connection(&error) => {}
                     Err(_) => break,
                 }

@@ -12,12 +12,16 @@
 //! ends in two octets as well, for the apex has a place in every message: it is a suffix of the name that was asked.
 //! Name servers below the cut that they serve end in a pointer to its name. Types of later specifications are never
 //! compressed (RFC 3597 4). A pointer is noted as twice its offset in the records, plus one where it means the owner; the
-//! number of pointers as twice that number, plus one where the records are known to lead to a name that is not served.
+//! number of pointers as four times that number, plus two where the records are a hub's own and no zone file's, plus one
+//! where they are known to lead to a name that is not served.
 
 use crate::dns::{Class, Name, Rtype};
 
 /// A compression pointer to the question's name (RFC 1035 4.1.4).
 pub(crate) const QUESTION: u16 = 0xc000 | crate::dns::HEADER as u16;
+
+/// Octets of a compression pointer.
+pub(crate) const POINTER: usize = 2;
 
 /// Octets of a record in front of its RDATA: owner pointer, type, class, TTL, RDLENGTH (RFC 1035 3.2.1).
 pub(crate) const FIXED: usize = 12;
@@ -35,6 +39,8 @@ pub(crate) struct Rrset<'a> {
     pointers: &'a [u8],
     /// Whether the records are known to lead to a name that is not served.
     pub(crate) leaves: bool,
+    /// Whether the records are a hub's own: what is said of TTLs in the policy is said of them.
+    pub(crate) own: bool,
 }
 
 /// A compression pointer inside the RDATA.
@@ -61,9 +67,10 @@ impl<'a> Rrset<'a> {
         let (length, rest) = number(octets)?;
         let (count, rest) = number(rest)?;
         let (pointers, rest) = rest.split_first()?;
-        if *pointers < 2 {
+        if *pointers < 4 {
             let (wire, rest) = rest.split_at_checked(length)?;
-            return Some((Self { count: count as u16, wire, pointers: &[], leaves: *pointers == 1 }, rest));
+            let (leaves, own) = (pointers & 1 != 0, pointers & 2 != 0);
+            return Some((Self { count: count as u16, wire, pointers: &[], leaves, own }, rest));
         }
         Self::read_with_pointers(octets)
     }
@@ -72,7 +79,7 @@ impl<'a> Rrset<'a> {
         let (length, rest) = number(octets)?;
         let (count, rest) = number(rest)?;
         let (pointers, rest) = number(rest)?;
-        let (mut pointers, leaves) = (pointers >> 1, pointers & 1 == 1);
+        let (mut pointers, leaves, own) = (pointers >> 2, pointers & 1 != 0, pointers & 2 != 0);
         let mut octets = 0;
         while pointers > 0 {
             pointers -= usize::from(*rest.get(octets)? < 0x80);
@@ -80,7 +87,7 @@ impl<'a> Rrset<'a> {
         }
         let (pointers, rest) = rest.split_at_checked(octets)?;
         let (wire, rest) = rest.split_at_checked(length)?;
-        Some((Self { count: count as u16, wire, pointers, leaves }, rest))
+        Some((Self { count: count as u16, wire, pointers, leaves, own }, rest))
     }
 
     /// The type of all records.
@@ -240,6 +247,19 @@ impl<'a> Rrsets<'a> {
     }
 }
 
+/// Sets the TTL of all `records`, whose owners take `owner` octets each.
+#[inline]
+pub(crate) fn set_ttl(records: &mut [u8], owner: usize, ttl: u32) {
+    let mut at = 0;
+    // The owner, type and class; TTL; RDLENGTH and RDATA.
+    while let Some([t0, t1, t2, t3, high, low]) =
+        records.get_mut(at + owner + 4..).and_then(|rest| rest.first_chunk_mut())
+    {
+        [*t0, *t1, *t2, *t3] = ttl.to_be_bytes();
+        at += owner + 10 + usize::from(u16::from_be_bytes([*high, *low]));
+    }
+}
+
 /// Where the record that starts at `at` ends.
 #[inline]
 pub(crate) fn record_end(wire: &[u8], at: usize) -> usize {
@@ -253,6 +273,8 @@ pub(crate) struct Encoder {
     pointers: Vec<u8>,
     /// What is said of the RRsets to come: that they are known to lead to a name that is not served.
     pub(crate) leaves: bool,
+    /// And that they are a hub's own.
+    pub(crate) own: bool,
 }
 
 /// An RRset has no record, or a record has more RDATA than its length can say (RFC 1035 3.2.1).
@@ -300,7 +322,7 @@ impl Encoder {
         put_number(self.wire.len(), out);
         // More records than a section can count are more octets than a message can hold.
         put_number(count.min(usize::from(u16::MAX)), out);
-        put_number(pointers << 1 | usize::from(self.leaves), out);
+        put_number(pointers << 2 | usize::from(self.own) << 1 | usize::from(self.leaves), out);
         out.extend_from_slice(&self.pointers);
         out.extend_from_slice(&self.wire);
         Ok(())

@@ -83,3 +83,31 @@ fn a_hub_as_glue() {
     assert!(ask(&first, &Ask::new("x.sub.example. A")).ends_with("| hub.example. 30 A 192.0.2.10"));
     assert!(ask(&second, &Ask::new("x.sub.example. A")).ends_with("| hub.example. 30 A 192.0.2.20"));
 }
+
+/// Both TTLs are answered from what was compiled, and beside them nothing differs; what the zone file says keeps its own.
+#[test]
+fn a_low_ttl_is_that_of_the_hubs_own_rrsets() {
+    let mut adaptive = hub("hub.example.", "weu 192.0.2.10\nneu 192.0.2.20");
+    adaptive.ttl_min = std::time::Duration::from_secs(10);
+    adaptive.when_all_down = crate::policy::WhenAllDown::All;
+    let plain = hub("plain.example.", "weu cname www.example.org.");
+    let first = snapshot(&[zone("example.", "hub TXT static")], vec![adaptive, plain]);
+    let check = |what: What, question: &str, full: &str, low: &str| {
+        let asked = |low_ttl| {
+            let choice = Choice { low_ttl, ..Choice::of(what) };
+            let plain = Choice { low_ttl, ..Choice::endpoint(0) };
+            ask(&first.switch([choice, plain].into()).unwrap(), &Ask::new(question))
+        };
+        assert_eq!(asked(false), format!("NOERROR aa | {full}"), "{question}");
+        assert_eq!(asked(true), format!("NOERROR aa | {low}"), "{question}");
+    };
+    let a = "hub.example. A";
+    check(What::Endpoint(0), a, "hub.example. 30 A 192.0.2.10", "hub.example. 10 A 192.0.2.10");
+    check(What::Endpoint(1), a, "hub.example. 30 A 192.0.2.20", "hub.example. 10 A 192.0.2.20");
+    let all = |ttl| format!("hub.example. {ttl} A 192.0.2.10, hub.example. {ttl} A 192.0.2.20");
+    check(What::All, a, &all(30), &all(10));
+    let fixed = "hub.example. 300 TXT static";
+    check(What::Endpoint(0), "hub.example. TXT", fixed, fixed);
+    let without = "plain.example. 30 CNAME www.example.org.";
+    check(What::Endpoint(0), "plain.example. A", without, without);
+}

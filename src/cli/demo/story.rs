@@ -17,6 +17,7 @@ use super::{Hub, Stage};
 use crate::cli::print;
 use crate::control::event::{Author, Command};
 use crate::control::mark::MarkTarget;
+use crate::control::moves::MoveOptions;
 use crate::control::reason::many;
 use crate::control::report::{HubStatus, Moved};
 use crate::control::run::Control;
@@ -89,15 +90,16 @@ pub(super) async fn play(stage: &Stage) -> Result<(), String> {
     say(&format!("{first} is up, and {second} stays active: failback is manual"));
 
     allow(&ledger, &[first, second]);
-    command(control, Command::Failback { hub: hub.owner.clone(), epoch: Some(back.epoch), reason: "story".into() })
-        .await?;
+    let options = MoveOptions { epoch: Some(back.epoch), now: true, ..MoveOptions::default() };
+    command(control, Command::Failback { hub: hub.owner.clone(), options, reason: "story".into() }).await?;
     allow(&ledger, &[first]);
     say(&format!("failback: acknowledged, and from here on every answer is {first}"));
     pause(Duration::from_secs(1)).await;
 
     allow(&ledger, &[first, second]);
     let target = MarkTarget::Region(first.clone());
-    let mark = Command::Mark { target: target.clone(), kind: MarkKind::Down, reason: "story".into(), until: None };
+    let mark =
+        Command::Mark { target: target.clone(), kind: MarkKind::Down, reason: "story".into(), from: None, until: None };
     let moved = command(control, mark).await?;
     allow(&ledger, &[second]);
     say(&format!("{first} is marked down: {} moved in one switch", many(moved.moved, "hub")));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::super::moves::MoveOptions;
 use super::*;
 use crate::answer::compile::compile;
 use crate::control::event::{LoadFailure, ReplyTo};
@@ -11,6 +12,7 @@ use crate::control::report::{AuditKind, Condition, Status};
 use crate::control::told;
 use crate::diagnostic::Place;
 use crate::dns::Rtype;
+use crate::gate::FenceCall;
 use crate::health::{Observation, Outcome};
 use crate::policy::{
     Answer, Endpoint, Failback, Hub, MarkKind, ProbeKind, ProbeName, Region, RegionName, Target, TcpProbe, WhenAllDown,
@@ -55,6 +57,11 @@ fn zone() -> Tree {
 /// Two hubs, each with weu before neu, on the same two probers.
 fn loaded(regions: &[&str]) -> Loaded {
     loaded_with(regions, |_| {})
+}
+
+/// A move that does not lower the TTL first, planned at an epoch.
+fn at_once(epoch: Option<u64>) -> MoveOptions {
+    MoveOptions { epoch, now: true, ..MoveOptions::default() }
 }
 
 /// The same, each hub changed.
@@ -102,6 +109,7 @@ struct Bench {
     commits: Vec<Commit>,
     published: Vec<Box<[Choice]>>,
     log: Vec<String>,
+    fenced: Vec<FenceCall>,
 }
 
 impl Bench {
@@ -115,7 +123,8 @@ impl Bench {
 
     fn started(loaded: Loaded, persisted: Persisted, now: Timestamp) -> Self {
         let (state, effects) = State::new(loaded, persisted, now);
-        let mut bench = Self { state, now, commits: Vec::new(), published: Vec::new(), log: Vec::new() };
+        let mut bench =
+            Self { state, now, commits: Vec::new(), published: Vec::new(), log: Vec::new(), fenced: Vec::new() };
         bench.take(effects);
         bench
     }
@@ -127,7 +136,7 @@ impl Bench {
             order.push(match &effect {
                 Effect::Commit(_) => 0,
                 Effect::Publish(..) => 1,
-                Effect::Probe { .. } => 2,
+                Effect::Probe { .. } | Effect::Gates(_) | Effect::Fence(_) => 2,
                 Effect::Reply(..) => 3,
                 Effect::Log(_) | Effect::Tell(_) => 4,
             });
@@ -137,7 +146,8 @@ impl Bench {
                 Effect::Log(line) => self.log.push(line.sentence),
                 Effect::Tell(switch) => self.log.extend(told::switched(&switch).into_iter().map(|line| line.sentence)),
                 Effect::Reply(_, answer) => reply = Some(answer),
-                Effect::Probe { .. } => {}
+                Effect::Fence(call) => self.fenced.push(call),
+                Effect::Probe { .. } | Effect::Gates(_) => {}
             }
         }
         assert!(order.is_sorted(), "commit, publish, reply, log: {order:?}");
@@ -200,7 +210,7 @@ impl Bench {
 
     fn mark(&mut self, target: &str, kind: MarkKind, until: Option<Timestamp>) -> Moved {
         let target: MarkTarget = target.parse().unwrap();
-        self.moved(Command::Mark { target, kind, reason: "because".into(), until })
+        self.moved(Command::Mark { target, kind, reason: "because".into(), from: None, until })
     }
 
     /// What was published last.
@@ -228,7 +238,7 @@ impl Bench {
             standings: self.state.standings().to_vec(),
             marks: self.state.marks().clone(),
             health: health.map(|(target, health)| (target.to_string(), *health)).collect(),
-            facts: BTreeMap::new(),
+            facts: Facts::clone(&self.state.facts),
         }
     }
 }
@@ -254,7 +264,9 @@ fn a_region_that_fails_moves_every_hub_in_one_commit_and_one_publication() {
     assert_eq!((bench.commits.len(), bench.published.len()), (commits + 1, published + 1));
     assert_eq!(bench.answered(), [What::Endpoint(1); 2]);
     let audit: Vec<_> = bench.commits.last().unwrap().records().collect();
-    assert_eq!(audit.len(), 2, "one record for each hub");
+    let kinds: Vec<_> = audit.iter().map(|record| record.kind).collect();
+    assert_eq!(kinds, [AuditKind::Health, AuditKind::Switch, AuditKind::Switch], "one record for each hub");
+    let audit = &audit[1..];
     assert!(audit[0].reason.contains("weu is down: 3 failed in a row"), "{}", audit[0].reason);
     assert!(
         bench.log.iter().any(|line| line.starts_with("a.example.net.: weu -> neu, epoch 2: weu is down")),
@@ -362,7 +374,7 @@ fn what_is_not_there_is_named_with_what_was_meant() {
     let mut refused = |target: &str| {
         let target = target.parse().unwrap();
         bench
-            .command(Command::Mark { target, kind: MarkKind::Up, reason: "r".into(), until: None })
+            .command(Command::Mark { target, kind: MarkKind::Up, reason: "r".into(), from: None, until: None })
             .unwrap_err()
             .to_string()
     };
@@ -370,8 +382,13 @@ fn what_is_not_there_is_named_with_what_was_meant() {
     assert_eq!(refused("asia-east"), "no region `asia-east`; there are neu, weu");
     assert_eq!(refused("a.example.nett./weu"), "no hub `a.example.nett.`; did you mean `a.example.net.`?");
     assert_eq!(refused("a.example.net./wee"), "a.example.net. has no endpoint in `wee`; did you mean `weu`?");
-    let past =
-        Command::Mark { target: "weu".parse().unwrap(), kind: MarkKind::Up, reason: "r".into(), until: Some(START) };
+    let past = Command::Mark {
+        target: "weu".parse().unwrap(),
+        kind: MarkKind::Up,
+        reason: "r".into(),
+        from: None,
+        until: Some(START),
+    };
     assert!(matches!(bench.command(past), Err(CommandError::Refused(_))));
 }
 
@@ -382,14 +399,15 @@ fn failover_and_failback_are_idempotent_by_epoch() {
     let to = |to: &str, epoch| Command::Failover {
         hub: name("a.example.net."),
         to: RegionName::new(to),
-        epoch: Some(epoch),
+        options: at_once(Some(epoch)),
         reason: "drill".into(),
     };
     assert!(bench.moved(to("neu", 1)).changed);
     assert_eq!(bench.active(), "neu 2, weu 1");
     assert!(!bench.moved(to("neu", 1)).changed, "a repeat of an applied move succeeds");
     assert!(matches!(bench.command(to("weu", 1)), Err(CommandError::Refused(_))), "planned at an old epoch");
-    let back = |epoch| Command::Failback { hub: name("a.example.net."), epoch, reason: "done".into() };
+    let back =
+        |epoch| Command::Failback { hub: name("a.example.net."), options: at_once(epoch), reason: "done".into() };
     assert!(bench.moved(back(Some(2))).changed);
     assert!(!bench.moved(back(None)).changed);
     assert_eq!(bench.active(), "weu 3, weu 1");
@@ -436,7 +454,7 @@ fn a_commit_that_fails_changes_nothing_and_is_tried_again() {
     bench.verdict("weu", true).verdict("neu", true);
     let author = Author { name: "alice".into(), origin: "test".into() };
     let target: MarkTarget = "weu".parse().unwrap();
-    let command = Command::Mark { target, kind: MarkKind::Down, reason: "r".into(), until: None };
+    let command = Command::Mark { target, kind: MarkKind::Down, reason: "r".into(), from: None, until: None };
     bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
     assert_eq!(bench.active(), "weu 1, weu 1");
     assert!(bench.state.marks().is_empty());
@@ -490,23 +508,9 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod engine;
+mod explained;
 mod faults;
 mod many;
 mod random;
 mod words;
-
-#[test]
-fn a_low_ttl_outlasts_a_switch_and_is_told_of_once() {
-    let mut bench = Bench::new();
-    let layout = bench.state.layout.clone();
-    let (first, second) = (&layout.hubs[0], &layout.hubs[1]);
-    let stands = Arc::make_mut(&mut bench.state.stands);
-    assert!(stands.set_low_ttl(second, true));
-    assert!(!stands.set_low_ttl(second, true));
-    assert!(!stands.set_low_ttl(first, false));
-    bench.verdict("neu", true).verdict("weu", false);
-    let published = bench.published.last().unwrap();
-    assert_eq!(published.iter().map(|choice| choice.low_ttl).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(published.iter().map(|choice| (choice.epoch, choice.since)).collect::<Vec<_>>(), [(2, bench.now); 2]);
-    assert!(Arc::make_mut(&mut bench.state.stands).set_low_ttl(second, false));
-}

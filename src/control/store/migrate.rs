@@ -1,15 +1,23 @@
-//! Opens the tables, and makes a store of the former layout one of this.
+//! Opens the tables, and makes a store of a former layout one of this.
 //!
 //! The first layout had a row for each hub's standing, by its name, and one for each audit record. The records stay as
 //! they are: they are rows of the audit trail like any other. The standings become sheets that take in all of them.
+//!
+//! The second layout had no facts and no chain of hashes. What the audit trail says is hashed as it is found, and one more
+//! row names the hubs, so that from here on nothing of either can be changed unseen.
 
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
+use super::super::batch::told;
+use super::super::chain::Hash;
+use super::super::event::{Author, naming};
+use super::super::roster::HubId;
 use super::super::state::Persisted;
 use super::sheets;
 use super::tables::{
-    AUDIT, Cause, FACTS, FORMAT, HEALTH, HUBS, MARKS, SHEETS, json, last_record, parse, parse_name, rows,
+    AUDIT, CHAIN, Cause, FACTS, FORMAT, HEALTH, HUBS, MARKS, SHEETS, json, last_record, parse, parse_name, rows,
 };
+use super::trail::Trail;
 use crate::policy::Standing;
 
 /// The layout that this program writes.
@@ -27,10 +35,14 @@ pub(super) fn prepare(database: &Database) -> Result<(), Cause> {
         write.open_table(HEALTH)?;
         write.open_table(FACTS)?;
         write.open_table(AUDIT)?;
+        write.open_table(CHAIN)?;
         match found {
-            // The second layout had no facts.
-            Some(VERSION | 2) | None => {}
-            Some(1) => from_first(&write)?,
+            Some(VERSION) | None => {}
+            Some(1) => {
+                from_first(&write)?;
+                from_second(&write)?;
+            }
+            Some(2) => from_second(&write)?,
             Some(other) => {
                 let sentence =
                     format!("its format is {other}, this program knows {VERSION}; run the program that wrote it");
@@ -63,5 +75,34 @@ fn from_first(write: &WriteTransaction) -> Result<(), Cause> {
     }
     write.open_table(FORMAT)?.insert("sheets", last)?;
     write.delete_table(STANDINGS)?;
+    Ok(())
+}
+
+fn from_second(write: &WriteTransaction) -> Result<(), Cause> {
+    let mut newest = None;
+    {
+        let (audit, mut chain) = (write.open_table(AUDIT)?, write.open_table(CHAIN)?);
+        let mut head = Hash::START;
+        for row in audit.iter()? {
+            let (first, row) = row?;
+            head = head.link(first.value(), row.value());
+            chain.insert(first.value(), &head.0)?;
+        }
+        if let Some((first, row)) = audit.last()? {
+            let wrong = |error| Cause::new(format!("audit record {}: {error}", first.value()));
+            newest = Some(told(row.value()).map_err(wrong)?);
+        }
+    }
+    let mut named = Vec::new();
+    for row in write.open_table(HUBS)?.iter()? {
+        let (id, name) = row?;
+        named.push((HubId(id.value()), parse_name(name.value())?));
+    }
+    if let Some((_, first)) = named.first() {
+        // There is no clock here, and nothing has happened since.
+        let at = newest.map(|newest| newest.at).unwrap_or_default();
+        let record = naming(at, Author::daemon(), first, named.len() - 1);
+        Trail::open(write)?.naming(record, named.iter().map(|(id, name)| (*id, name)))?;
+    }
     Ok(())
 }

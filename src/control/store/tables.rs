@@ -11,10 +11,10 @@ use super::super::batch::{self, Batch};
 use super::super::event::Commit;
 use super::super::fact::{Fact, FactKey};
 use super::super::mark::{Mark, MarkTarget};
-use super::super::report::AuditRecord;
 use super::super::roster::HubId;
 use super::super::state::{Persisted, health_key};
 use super::sheets::{Sheet, Sheets};
+use super::trail::Trail;
 use crate::dns::Name;
 
 /// By number: the owner name of a hub, as it was written when it was first seen.
@@ -27,9 +27,13 @@ pub(super) const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("mar
 pub(super) const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
 /// By [`FactKey`]: the [`Fact`].
 pub(super) const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
-/// By the sequence number of the first: one [`AuditRecord`], or those of a switch as a [`Batch`].
+/// By the sequence number of the first: one [`AuditRecord`](super::super::report::AuditRecord), or those of a switch as a [`Batch`].
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
-/// `version`: what the rows look like. `sheets`: no sheet misses a record up to this one.
+/// By the sequence number of the first record of a row: its [`Hash`](super::super::chain::Hash). The hash of the last row
+/// that was removed for its age stays.
+pub(super) const CHAIN: TableDefinition<u64, &[u8; 32]> = TableDefinition::new("chain");
+/// `version`: what the rows look like. `sheets`: no sheet misses a record up to this one. `first`: the first record, once
+/// older ones were removed.
 pub(super) const FORMAT: TableDefinition<&str, u64> = TableDefinition::new("format");
 
 /// Everything that the daemon starts from.
@@ -123,19 +127,16 @@ pub(super) fn begin(database: &Database, commit: &Commit) -> Result<(WriteTransa
         }
     }
     let (before, last) = {
-        let mut audit = write.open_table(AUDIT)?;
-        let before = last_record(&audit)?;
-        let mut last = before;
-        for record in &commit.audit {
-            last += 1;
-            let record = AuditRecord { sequence: last, ..record.clone() };
-            audit.insert(last, json(&record)?.as_slice())?;
+        let mut trail = Trail::open(&write)?;
+        let before = trail.last();
+        if let Some(record) = commit.naming() {
+            trail.naming(record, commit.named.iter().map(|(id, name)| (*id, name)))?;
         }
+        commit.audit.iter().try_for_each(|record| trail.record(record.clone()))?;
         if let Some(switch) = &commit.switch {
-            audit.insert(last + 1, batch::write(switch)?.as_slice())?;
-            last += switch.changes.len() as u64;
+            trail.rows(&batch::write(switch)?, switch.changes.len() as u64)?;
         }
-        (before, last)
+        (before, trail.last())
     };
     Ok((write, before, last))
 }
@@ -166,6 +167,7 @@ pub(super) fn take_back(database: &Database, commit: &Commit, sequence: u64) -> 
     }
     // What stands is what the records say.
     write.open_table(AUDIT)?.retain_in(sequence + 1.., |_, _| false)?;
+    write.open_table(CHAIN)?.retain_in(sequence + 1.., |_, _| false)?;
     write.commit()?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! is probed. No octet more is read than the verdict needs: the head of the response, and of the body at most
 //! [`MAX_BODY`], up to the expected text.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -11,25 +12,25 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::tls::{TrustAnchors, handshake};
 use super::{Deadline, Doing, connect, words};
-use crate::policy::{Expectation, HttpProbe};
+use crate::policy::HttpProbe;
 
 /// How much of a body is searched for the expected text, octets.
-const MAX_BODY: usize = 64 * 1024;
+pub(super) const MAX_BODY: usize = 64 * 1024;
 
 /// Largest head of a response, octets.
 const MAX_HEAD: usize = 64 * 1024;
 
-const AGENT: &str = concat!("concierge/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("concierge/", env!("CARGO_PKG_VERSION"));
 
 pub(super) async fn attempt(
     probe: &HttpProbe,
@@ -50,19 +51,26 @@ pub(super) async fn attempt(
         .map_err(|error| format!("GET {} from `{authority}` is no HTTP request: {error}", probe.path))?;
 
     let peer = SocketAddr::new(address, probe.port);
+    let judge = |response: Response<Incoming>| async move {
+        judge_status(response.status().as_u16(), &probe.expect.status, peer)?;
+        match &probe.expect.body {
+            Some(text) => search(response.into_body(), text, peer, deadline).await,
+            None => Ok(()),
+        }
+    };
     let stream = connect(peer, deadline).await?;
     if probe.tls {
         let ca = probe.ca.as_deref().map(Path::new);
         let stream = handshake(anchors, ca, without_port(&authority), (stream, peer), deadline).await?;
-        exchange(stream, request, &probe.expect, peer, deadline).await
+        exchange(stream, request, peer, deadline, judge).await
     } else {
-        exchange(stream, request, &probe.expect, peer, deadline).await
+        exchange(stream, request, peer, deadline, judge).await
     }
 }
 
 /// The `Host` field for a host: with brackets around an IPv6 address, and the port unless it is the scheme's own
 /// (RFC 9110 4.2.3 and 7.2).
-fn authority(host: &str, port: u16, tls: bool) -> String {
+pub(super) fn authority(host: &str, port: u16, tls: bool) -> String {
     let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
     if port == if tls { 443 } else { 80 } { host } else { format!("{host}:{port}") }
 }
@@ -79,15 +87,18 @@ fn without_port(authority: &str) -> &str {
     }
 }
 
-async fn exchange<S>(
+/// Sends a request and hands the response to `judge`.
+pub(super) async fn exchange<S, B, T, F>(
     stream: S,
-    request: Request<Empty<Bytes>>,
-    expect: &Expectation,
+    request: Request<B>,
     peer: SocketAddr,
     deadline: Deadline,
-) -> Result<(), String>
+    judge: impl FnOnce(Response<Incoming>) -> F,
+) -> Result<T, String>
 where
     S: AsyncRead + AsyncWrite + Unpin,
+    B: Body<Data = Bytes, Error = Infallible> + 'static,
+    F: Future<Output = Result<T, String>>,
 {
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
@@ -99,11 +110,7 @@ where
             .within(Doing::AwaitingResponse(peer), sender.send_request(request))
             .await?
             .map_err(|error| sentence(&error, peer))?;
-        judge_status(response.status().as_u16(), &expect.status, peer)?;
-        match &expect.body {
-            Some(text) => search(response.into_body(), text, peer, deadline).await,
-            None => Ok(()),
-        }
+        judge(response).await
     };
     // The connection moves only while it is polled: here, beside the exchange, so that it ends with it.
     let (mut verdict, mut connection) = (pin!(verdict), pin!(connection));
@@ -116,14 +123,24 @@ where
 }
 
 fn judge_status(status: u16, expected: &[(u16, u16)], peer: SocketAddr) -> Result<(), String> {
-    if expected.iter().any(|(low, high)| (*low..=*high).contains(&status)) {
+    if is_expected(status, expected) {
         return Ok(());
     }
-    let ranges: Vec<String> = expected
+    Err(format!("expected status {} from {peer}, got {status}", ranges(expected)))
+}
+
+/// Whether a status is in one of these ranges.
+pub(crate) fn is_expected(status: u16, expected: &[(u16, u16)]) -> bool {
+    expected.iter().any(|(low, high)| (*low..=*high).contains(&status))
+}
+
+/// Ranges of status codes in words.
+pub(crate) fn ranges(expected: &[(u16, u16)]) -> String {
+    let words: Vec<String> = expected
         .iter()
         .map(|(low, high)| if low == high { low.to_string() } else { format!("{low} to {high}") })
         .collect();
-    Err(format!("expected status {} from {peer}, got {status}", ranges.join(", ")))
+    words.join(", ")
 }
 
 async fn search(mut body: Incoming, text: &str, peer: SocketAddr, deadline: Deadline) -> Result<(), String> {
@@ -147,7 +164,7 @@ async fn search(mut body: Incoming, text: &str, peer: SocketAddr, deadline: Dead
     }
 }
 
-fn sentence(error: &hyper::Error, peer: SocketAddr) -> String {
+pub(super) fn sentence(error: &hyper::Error, peer: SocketAddr) -> String {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return format!("{peer} closed the connection before its response was complete");
     }

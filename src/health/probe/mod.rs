@@ -13,8 +13,9 @@
 //! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
-mod http;
+pub(crate) mod http;
 mod renew;
+pub(crate) mod request;
 mod resolve;
 mod tcp;
 #[cfg(test)]
@@ -76,15 +77,34 @@ impl Prober {
 
     /// Makes one observation; takes at most the probe's timeout.
     pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Outcome {
-        let deadline = Deadline { at: Instant::now() + probe.timeout, length: probe.timeout };
+        let deadline = Deadline::after(probe.timeout);
+        let attempt = |host, address| attempt(self.clone(), probe.clone(), host, address, deadline);
+        match self.first(target, deadline, attempt).await {
+            Ok(()) => Outcome::Good,
+            Err(sentence) => Outcome::Failed(sentence),
+        }
+    }
+
+    /// Makes an attempt, of a host and its address, at every address of the target at once. The first one that succeeds
+    /// is the result; when none does, a sentence that says why for each.
+    async fn first<T, F>(
+        self: &Arc<Self>,
+        target: &Target,
+        deadline: Deadline,
+        attempt: impl Fn(String, IpAddr) -> F,
+    ) -> Result<T, String>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, String>> + Send + 'static,
+    {
         let mut steps = JoinSet::new();
         let mut dialled = Vec::new();
-        let mut dial = |steps: &mut JoinSet<Step>, addresses: &[IpAddr]| {
+        let mut dial = |steps: &mut JoinSet<Step<T>>, addresses: &[IpAddr]| {
             for address in addresses.iter().take(MAX_ADDRESSES) {
                 if !dialled.contains(address) {
                     let position = dialled.len();
                     dialled.push(*address);
-                    let attempt = attempt(self.clone(), probe.clone(), host_of(target, *address), *address, deadline);
+                    let attempt = attempt(host_of(target, *address), *address);
                     steps.spawn(async move { Step::Dialled(position, attempt.await) });
                 }
             }
@@ -106,7 +126,7 @@ impl Prober {
                 Ok(Step::Resolved(_, Ok(addresses))) => dial(&mut steps, &addresses),
                 Ok(Step::Resolved(family, Err(why))) => unresolved.push((family, why)),
                 // The other attempts are dropped with `steps`, and their connections closed.
-                Ok(Step::Dialled(_, Ok(()))) => return Outcome::Good,
+                Ok(Step::Dialled(_, Ok(found))) => return Ok(found),
                 Ok(Step::Dialled(position, Err(sentence))) => failed.push((position, sentence)),
                 Err(died) => {
                     // A step that panicked is a prober that panicked: its supervisor sees it. Nothing but the end of
@@ -120,14 +140,14 @@ impl Prober {
         // In the order of the addresses and not of their failing, so that equal failures read alike.
         failed.sort();
         unresolved.sort();
-        Outcome::Failed(sentence(target, failed.into_iter().map(|(_, sentence)| sentence).collect(), unresolved))
+        Err(sentence(target, failed.into_iter().map(|(_, sentence)| sentence).collect(), unresolved))
     }
 }
 
 /// What one of the concurrent parts of an observation came to.
-enum Step {
+enum Step<T> {
     Resolved(Family, Result<Vec<IpAddr>, Unresolved>),
-    Dialled(usize, Result<(), String>),
+    Dialled(usize, Result<T, String>),
 }
 
 /// The name by which a device would know the target at this address.
@@ -179,12 +199,32 @@ fn sentence(target: &Target, mut failed: Vec<String>, mut unresolved: Vec<(Famil
 
 /// When an observation has failed for want of time.
 #[derive(Clone, Copy, Debug)]
-struct Deadline {
+pub(crate) struct Deadline {
     at: Instant,
     length: Duration,
 }
 
 impl Deadline {
+    /// So long from this moment on.
+    pub(crate) fn after(length: Duration) -> Self {
+        Self::from(Instant::now(), length)
+    }
+
+    /// So long from `start` on.
+    pub(crate) fn from(start: Instant, length: Duration) -> Self {
+        Self { at: start + length, length }
+    }
+
+    /// The one that comes first.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
+    /// The moment.
+    pub(crate) fn at(self) -> Instant {
+        self.at
+    }
+
     /// Waits for `work` until the deadline; the sentence of the failure says what was being done.
     async fn within<T>(self, doing: Doing, work: impl Future<Output = T>) -> Result<T, String> {
         timeout_at(self.at, work).await.map_err(|_| format!("timed out after {} while {doing}", exact(self.length)))
@@ -216,7 +256,7 @@ impl fmt::Display for Doing {
 }
 
 /// As [`human`], but not rounded: timeouts are short and often no whole seconds.
-fn exact(length: Duration) -> String {
+pub(crate) fn exact(length: Duration) -> String {
     if length.subsec_millis() == 0 { human(length) } else { format!("{} ms", length.as_millis()) }
 }
 
@@ -239,7 +279,7 @@ fn not_itself(stream: TcpStream, peer: SocketAddr) -> Result<TcpStream, String> 
 }
 
 /// The system's words for an error, to stand inside a sentence: in lower case and without the error's number.
-fn words(error: &io::Error) -> String {
+pub(crate) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

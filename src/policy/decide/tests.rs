@@ -1,14 +1,16 @@
 //! The rules by table, and what must hold whatever the inputs are.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::*;
 use super::*;
 use crate::diagnostic::Place;
 use crate::dns::Name;
-use crate::policy::{Answer, ProbeName, ProbeTarget, Target};
+use crate::health::Health;
 
 const REGIONS: [&str; 3] = ["weu", "neu", "eus"];
 const NOW: Timestamp = Timestamp(1_000_000);
@@ -47,7 +49,15 @@ fn view(text: &str) -> EndpointView {
         "awaited" => (Health::Unknown, Some(NOW.after(Duration::from_secs(5)))),
         other => panic!("{other}"),
     };
-    EndpointView { health, mark, good_since: Some(Timestamp(0)), verdict_by, probed: true }
+    EndpointView {
+        health,
+        mark,
+        good_since: Some(Timestamp(0)),
+        verdict_by,
+        probed: true,
+        failing_since: (health == Health::Down).then_some(Timestamp(NOW.0 - 3000)),
+        unsettled: health == Health::Down,
+    }
 }
 
 fn views(text: &str) -> Vec<EndpointView> {
@@ -69,7 +79,7 @@ fn standing(active: &str, cause: Cause) -> Standing {
 
 /// The decision after this one.
 fn next(hub: &Hub, views: &[EndpointView], standing: &Standing) -> Decision {
-    decide(&Rules::of(hub), views, Some(Previous::of(hub, standing)), NOW)
+    decide(&Rules::of(hub), &Scene::of(views), Some(Previous::of(hub, standing)), NOW)
 }
 
 /// What is decided: `weu` where it stays, `-> neu (health)` where it moves, `weu, neu waits for dwell` where it is held.
@@ -93,7 +103,7 @@ fn check(hub: &Hub, active: &str, endpoints: &str, expected: &str) {
 
 #[test]
 fn the_first_choice_is_the_first_eligible_in_preference_order() {
-    let first = |endpoints: &str| said(&keep(), &decide(&Rules::of(&keep()), &views(endpoints), None, NOW));
+    let first = |endpoints: &str| said(&keep(), &decide(&Rules::of(&keep()), &Scene::of(&views(endpoints)), None, NOW));
     assert_eq!(first("awaited awaited awaited"), "-> weu (start)");
     assert_eq!(first("up+down up up"), "-> neu (start)");
     assert_eq!(first("down down+drain unknown+drain"), "-> eus (start)");
@@ -136,8 +146,8 @@ fn the_dwell_holds_automatic_switches_and_not_a_down_mark() {
         let decision = next(&keep(), &views(endpoints), &standing);
         assert_eq!(said(&keep(), &decision), expected, "{endpoints}, {ago} s ago");
         if let Some(hold) = &decision.hold {
-            assert_eq!(hold.until, Timestamp(NOW.0 + (60 - ago) * 1000));
-            assert_eq!(decision.wake(), Some(hold.until));
+            assert_eq!(hold.until, Some(Timestamp(NOW.0 + (60 - ago) * 1000)));
+            assert_eq!(decision.wake(), hold.until);
         }
     };
     check("down up up", 59, "weu, neu waits for dwell");
@@ -254,7 +264,9 @@ fn any_view() -> impl Strategy<Value = EndpointView> {
         prop_oneof![Just(None), Just(Some(MarkKind::Up)), Just(Some(MarkKind::Down)), Just(Some(MarkKind::Drain))];
     (health, mark, proptest::option::of(0..NOW.0), proptest::bool::ANY).prop_map(|(health, mark, good, awaited)| {
         let verdict_by = (health == Health::Unknown && awaited).then(|| NOW.after(Duration::from_secs(5)));
-        EndpointView { health, mark, good_since: good.map(Timestamp), verdict_by, probed: true }
+        let (failing_since, unsettled) = (None, health == Health::Down);
+        let good_since = good.map(Timestamp);
+        EndpointView { health, mark, good_since, verdict_by, probed: true, failing_since, unsettled }
     })
 }
 
@@ -304,7 +316,7 @@ proptest! {
             prop_assert!(decision.hold.is_some() || !views.iter().any(EndpointView::known_good));
         }
         if let Some(hold) = &decision.hold {
-            prop_assert!(hold.until > NOW, "a wait has an end that is to come");
+            prop_assert!(hold.until.is_none_or(|until| until > NOW), "a wait that has an end has one that is to come");
             prop_assert!(decision.cause.is_none());
         }
     }

@@ -1,45 +1,52 @@
-//! Regions and probes: what hubs refer to by name.
+//! Regions, probes and gates: what hubs, references and rules refer to by name.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::{Probe, ProbeName, Region, RegionName};
-use super::probe;
+use super::super::{Gate, GateName, Policy, Probe, ProbeName, Region, RegionName};
+use super::{gate, probe};
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::document::{Document, Entry, Value, escaped, quoted};
 
-/// The regions and probes of all files.
+/// Definitions of one kind by name, as it is written; its form is checked apart.
+pub(super) type Named<T> = BTreeMap<String, Definition<T>>;
+
+/// The regions, probes and gates of all files.
 pub(super) struct Definitions<'d> {
     documents: &'d [Document<'d>],
-    /// By name, as it is written; its form is checked apart.
-    regions: BTreeMap<String, Definition<Region>>,
-    probes: BTreeMap<String, Definition<Arc<Probe>>>,
+    regions: Named<Region>,
+    probes: Named<Arc<Probe>>,
+    gates: Named<Arc<Gate>>,
 }
 
 /// One definition; without content when something in it is wrong, which has been reported.
-struct Definition<T> {
-    content: Option<T>,
-    place: Place,
+pub(super) struct Definition<T> {
+    pub(super) content: Option<T>,
+    /// Where its name stands.
+    pub(super) place: Place,
     used: bool,
 }
 
 impl<'d> Definitions<'d> {
     pub(super) fn new(documents: &'d [Document<'d>]) -> Self {
-        Self { documents, regions: BTreeMap::new(), probes: BTreeMap::new() }
+        Self { documents, regions: Named::new(), probes: Named::new(), gates: Named::new() }
     }
 
     /// Takes `[regions.NAME]`.
     pub(super) fn add_region(&mut self, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) {
-        let form = check_form("region", entry, problems);
-        let region = read_region(entry, problems).filter(|_| form);
-        define(&mut self.regions, "region", entry, region, problems);
+        define(&mut self.regions, "region", entry, problems, read_region);
     }
 
     /// Takes `[probes.NAME]`.
     pub(super) fn add_probe(&mut self, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) {
-        let form = check_form("probe", entry, problems);
-        let probe = probe::read(entry, problems).filter(|_| form).map(Arc::new);
-        define(&mut self.probes, "probe", entry, probe, problems);
+        define(&mut self.probes, "probe", entry, problems, |entry, problems| {
+            probe::read(entry, problems).map(Arc::new)
+        });
+    }
+
+    /// Takes `[gates.NAME]`.
+    pub(super) fn add_gate(&mut self, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) {
+        define(&mut self.gates, "gate", entry, problems, |entry, problems| gate::read(entry, problems).map(Arc::new));
     }
 
     /// The region that `value` names.
@@ -60,14 +67,32 @@ impl<'d> Definitions<'d> {
         Some((ProbeName::new(text), definition.content.clone()))
     }
 
-    /// The name of some probe, for a hint.
-    pub(super) fn example_probe(&self) -> &str {
-        self.probes.keys().next().map_or("NAME", String::as_str)
+    /// The gate that `value` names.
+    pub(super) fn gate(&mut self, value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<GateName> {
+        let text = value.text("the name of a gate", "it in quotes", problems)?;
+        refer(&mut self.gates, "gate", text, value, self.documents, problems)?;
+        Some(GateName::new(text))
+    }
+
+    /// Whether a file that could not be read to its end may define `name`.
+    pub(super) fn may_define(&self, name: &str) -> bool {
+        self.documents.iter().any(|document| document.may_define(name))
+    }
+
+    /// Whether a file could not be read to its end.
+    pub(super) fn are_broken(&self) -> bool {
+        self.documents.iter().any(Document::is_broken)
+    }
+
+    /// The name of some probe, for a hint: of one that decides where `shadow` is false.
+    pub(super) fn example_probe(&self, shadow: bool) -> &str {
+        let suits = |probe: &Definition<Arc<Probe>>| probe.content.as_ref().is_none_or(|probe| probe.shadow == shadow);
+        self.probes.iter().find(|(_, probe)| suits(probe)).map_or("NAME", |(name, _)| name)
     }
 
     /// Warns of what no hub refers to, unless a file could not be read to its end.
     pub(super) fn report_unused(&self, problems: &mut Vec<Diagnostic>) {
-        if self.documents.iter().any(Document::is_broken) {
+        if self.are_broken() {
             return;
         }
         let unused =
@@ -80,15 +105,26 @@ impl<'d> Definitions<'d> {
             let sentence = format!("probe {} is defined, but no endpoint uses it", quoted(name));
             problems.push(unused(&probe.place, sentence, "name it as `probe` of an endpoint, or remove it"));
         }
+        for (name, gate) in self.gates.iter().filter(|(_, gate)| !gate.used) {
+            let sentence = format!("gate {} is defined, but no hub and no rule uses it", quoted(name));
+            problems.push(unused(&gate.place, sentence, "name it in `gates` of a hub, or remove it"));
+        }
     }
 
-    /// The definitions without mistakes.
-    pub(super) fn finish(self) -> (BTreeMap<RegionName, Region>, BTreeMap<ProbeName, Arc<Probe>>) {
-        let regions =
-            self.regions.into_iter().filter_map(|(name, region)| Some((RegionName::new(&name), region.content?)));
-        let probes = self.probes.into_iter().filter_map(|(name, probe)| Some((ProbeName::new(&name), probe.content?)));
-        (regions.collect(), probes.collect())
+    /// A policy of the definitions without mistakes.
+    pub(super) fn finish(self) -> Policy {
+        Policy {
+            regions: good(self.regions, RegionName::new).collect(),
+            probes: good(self.probes, ProbeName::new).collect(),
+            gates: good(self.gates, GateName::new).collect(),
+            ..Policy::default()
+        }
     }
+}
+
+/// The definitions without mistakes, by `name`.
+pub(super) fn good<T, N>(definitions: Named<T>, name: fn(&str) -> N) -> impl Iterator<Item = (N, T)> {
+    definitions.into_iter().filter_map(move |(key, definition)| Some((name(&key), definition.content?)))
 }
 
 fn read_region(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<Region> {
@@ -136,13 +172,16 @@ fn check_form(kind: &str, entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> 
     good
 }
 
-fn define<T>(
-    definitions: &mut BTreeMap<String, Definition<T>>,
+/// Takes the definition of `entry`, which `read` reads; of two by one name the first counts, and both places are named.
+pub(super) fn define<T>(
+    definitions: &mut Named<T>,
     kind: &str,
     entry: &Entry<'_>,
-    content: Option<T>,
     problems: &mut Vec<Diagnostic>,
+    read: impl FnOnce(&Entry<'_>, &mut Vec<Diagnostic>) -> Option<T>,
 ) {
+    let form = check_form(kind, entry, problems);
+    let content = read(entry, problems).filter(|_| form);
     if let Some(first) = definitions.get(entry.key) {
         let problem = Diagnostic::error(entry.place(), format!("{kind} {} is defined twice", quoted(entry.key)));
         problems.push(problem.related(first.place.clone(), "first defined here").hint("keep one of the two"));
@@ -153,7 +192,7 @@ fn define<T>(
 
 /// The definition called `text`, which is used by that.
 fn refer<'a, T>(
-    definitions: &'a mut BTreeMap<String, Definition<T>>,
+    definitions: &'a mut Named<T>,
     kind: &str,
     text: &str,
     value: &Value<'_>,

@@ -21,16 +21,34 @@ pub(super) struct EndpointDraft {
     pub(super) region_place: Place,
     pub(super) answer: Option<Answer>,
     pub(super) answer_place: Option<Place>,
-    /// The definition of the probe, if there is a good one.
+    /// The definition of the probe that decides, if there is a good one.
     pub(super) definition: Option<Arc<Probe>>,
-    /// The endpoint's probe; `None` when something about it is wrong.
-    probe: Option<Option<ProbeTarget>>,
+    /// What is probed; `None` when something about it is wrong.
+    probed: Option<Probed>,
 }
+
+/// What an endpoint's probes are pointed at.
+#[derive(Clone, Default)]
+struct Probed {
+    /// To decide.
+    probe: Option<ProbeTarget>,
+    /// To be shown.
+    shadow: Option<ProbeTarget>,
+}
+
+/// A probe that an endpoint names, and its definition if that is without mistakes.
+type Named = (ProbeName, Option<Arc<Probe>>);
 
 impl EndpointDraft {
     /// The endpoint, if nothing in it is wrong.
     pub(super) fn finish(&self) -> Option<Endpoint> {
-        Some(Endpoint { probe: self.probe.clone()?, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
+        let Probed { probe, shadow } = self.probed.clone()?;
+        Some(Endpoint { probe, shadow, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
+    }
+
+    /// What is probed to decide.
+    pub(super) fn probe(&self) -> Option<&ProbeTarget> {
+        self.probed.as_ref()?.probe.as_ref()
     }
 }
 
@@ -46,7 +64,7 @@ pub(super) fn read(
         answer: None,
         answer_place: None,
         definition: None,
-        probe: None,
+        probed: None,
     };
     let example = "a table: `{ region = \"NAME\", cname = \"TARGET.\", probe = \"NAME\" }`";
     let Some(mut table) = value.table("the endpoint", example, problems) else { return draft };
@@ -60,6 +78,7 @@ pub(super) fn read(
     let rrsets =
         table.setting("records", problems, |value, problems| records::read(value, problems).map(Answer::Rrsets));
     let probe = table.setting("probe", problems, |value, problems| definitions.probe(value, problems));
+    let shadow = table.setting("shadow", problems, |value, problems| definitions.probe(value, problems));
     let target = table.setting("target", problems, |value, problems| read_target(value, hub, problems));
 
     let written: Vec<_> =
@@ -80,35 +99,57 @@ pub(super) fn read(
         draft.region_place = place;
     }
     draft.region = region.good();
-    if table.lacks(&["probe"]) {
-        let region = draft.region.as_ref().map(|region| format!(" in `{region}`")).unwrap_or_default();
-        let message = format!("the endpoint{region} has no `probe`: its health stays unknown");
-        let hint = format!("add `probe = \"{}\"`", definitions.example_probe());
+    let is_shadow = |probe: &Setting<Named>| {
+        probe.placed().is_some_and(|((_, definition), _)| definition.as_ref().is_some_and(|probe| probe.shadow))
+    };
+    let in_its_region = draft.region.as_ref().map(|region| format!(" in `{region}`")).unwrap_or_default();
+    let only_shown = is_shadow(&probe);
+    if only_shown || table.lacks(&["probe"]) {
+        let example = definitions.example_probe(false);
+        let (why, hint) = match only_shown {
+            true => ("no `probe` but a shadow", format!("add `probe = \"{example}\"`, and call this one `shadow`")),
+            false => ("no `probe`", format!("add `probe = \"{example}\"`")),
+        };
+        let message = format!("the endpoint{in_its_region} has {why}: its health stays unknown");
         problems.push(Diagnostic::warning(value.place(), message).hint(hint));
     }
     table.close(problems);
-    draft.definition = probe.placed().and_then(|((_, definition), _)| definition.clone());
-    draft.probe = aim(&draft, value, probe, target, problems);
+    if let Some(((name, Some(_)), place)) = shadow.placed()
+        && !is_shadow(&shadow)
+    {
+        let problem = Diagnostic::error(place.clone(), format!("`shadow` is probe `{name}`, which is no shadow"));
+        problems.push(problem.hint(format!("write `shadow = true` in `[probes.{name}]`, or name another probe")));
+    }
+    if let (true, Some(place), Some(first)) = (only_shown, shadow.place(), probe.place()) {
+        let problem = Diagnostic::error(place, format!("the endpoint{in_its_region} has two shadows, expected one"));
+        problems.push(problem.related(first, "the first, called `probe`").hint("remove one of the two"));
+    }
+    if !only_shown {
+        draft.definition = probe.placed().and_then(|((_, definition), _)| definition.clone());
+    }
+    let (probe, shadow) = if only_shown { (shadow, probe) } else { (probe, shadow) };
+    draft.probed = aim(&draft, value, probe, shadow, target, problems);
     draft
 }
 
-/// What the endpoint's probe dials: `target`, else what is answered.
+/// What the endpoint's probes dial: `target`, else what is answered.
 fn aim(
     draft: &EndpointDraft,
     endpoint: &Value<'_>,
-    probe: Setting<(ProbeName, Option<Arc<Probe>>)>,
+    probe: Setting<Named>,
+    shadow: Setting<Named>,
     target: Setting<Target>,
     problems: &mut Vec<Diagnostic>,
-) -> Option<Option<ProbeTarget>> {
-    if !probe.is_written() {
+) -> Option<Probed> {
+    if !probe.is_written() && !shadow.is_written() {
         if let Some(place) = target.place() {
             let problem = Diagnostic::warning(place, "`target` has no effect without `probe`");
             problems.push(problem.hint("add `probe`, or remove `target`"));
         }
         target.optional()?;
-        return Some(None);
+        return Some(Probed::default());
     }
-    let (name, _) = probe.good()?;
+    let (probe, shadow) = (probe.optional()?, shadow.optional()?);
     let target = match (target.optional()?, draft.answer.as_ref()?) {
         (Some(target), _) => target,
         (None, Answer::Cname(target)) => Target::Host(target.clone()),
@@ -125,7 +166,8 @@ fn aim(
             Target::Addresses(addresses)
         }
     };
-    Some(Some(ProbeTarget { probe: name, target }))
+    let pointed = |named: Option<Named>| named.map(|(probe, _)| ProbeTarget { probe, target: target.clone() });
+    Some(Probed { probe: pointed(probe), shadow: pointed(shadow) })
 }
 
 fn addresses_among(rrsets: &[Rrset]) -> Vec<IpAddr> {
@@ -166,7 +208,7 @@ fn read_addresses(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<V
 }
 
 /// A host name, an address, or a list of addresses.
-fn read_target(value: &Value<'_>, hub: Option<&Name>, problems: &mut Vec<Diagnostic>) -> Option<Target> {
+pub(super) fn read_target(value: &Value<'_>, hub: Option<&Name>, problems: &mut Vec<Diagnostic>) -> Option<Target> {
     if value.is_list() {
         return read_addresses(value, problems).map(Target::Addresses);
     }

@@ -4,9 +4,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Answer, Failback, Hub, Probe, RegionName, WhenAllDown};
+use super::super::{Answer, Failback, Hub, RegionName, WhenAllDown};
+use super::barriers::Barriers;
 use super::definitions::Definitions;
 use super::endpoint::{self, EndpointDraft};
+use super::objective;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::dns::Name;
 use crate::document::{Entry, Setting, Value, absolute_name, quoted, show_duration};
@@ -15,8 +17,12 @@ const TTL: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_ho
 const DWELL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(7 * 24);
 const RTO: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_hours(7 * 24);
 const AFTER: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
+const TTL_RESTORE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+/// Percent.
+const TTL_SPREAD: RangeInclusive<i64> = 0..=50;
 const MOST_ENDPOINTS: usize = 256;
-const DEFAULT_TTL: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT_TTL: Duration = Duration::from_secs(30);
+const DEFAULT_TTL_RESTORE: Duration = Duration::from_mins(5);
 const EXAMPLE: &str = "`endpoints = [{ region = \"NAME\", cname = \"TARGET.\", probe = \"NAME\" }]`";
 
 /// A hub as far as it could be read.
@@ -40,6 +46,12 @@ pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problem
     let Some(mut table) = entry.value.table(&what, "a table: `[hubs.\"NAME.\"]`", problems) else { return draft };
     let policy = table.setting("policy", problems, |value, problems| value.word(&[("priority", ())], problems));
     let ttl = table.setting("ttl", problems, read_ttl);
+    let ttl_min = table.setting("ttl_min", problems, read_ttl);
+    let ttl_restore = table.setting("ttl_restore", problems, |value, problems| value.duration(TTL_RESTORE, problems));
+    let ttl_spread = table.setting("ttl_spread", problems, |value, problems| {
+        value.integer(TTL_SPREAD, problems).and_then(|percent| u8::try_from(percent).ok())
+    });
+    let txt = table.setting("txt", problems, Value::flag);
     let dwell = table.setting("dwell", problems, |value, problems| value.duration(DWELL, problems));
     let rto = table.setting("rto", problems, |value, problems| value.duration(RTO, problems));
     let failback = table.setting("failback", problems, read_failback);
@@ -59,30 +71,40 @@ pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problem
     if !endpoints.is_written() {
         table.missing("endpoints", format!("write {EXAMPLE}"), problems);
     }
+    let barriers = Barriers::read(&mut table, definitions, problems);
+    let canary = table.setting("canary", problems, Value::flag);
     table.close(problems);
 
     draft.endpoints = endpoints.good().unwrap_or_default();
     draft.answers_all = when_all_down.placed().is_some_and(|(choice, _)| *choice == WhenAllDown::All);
     check_regions(&draft.endpoints, problems);
     check_when_all_down(&draft.endpoints, &when_all_down, problems);
-    check_budget(&draft.endpoints, &ttl, &rto, problems);
+    check_ttls(&ttl, &ttl_min, &ttl_restore, &ttl_spread, problems);
+    barriers.check(&what, &draft.endpoints, &dwell, problems);
+    objective::check(&draft.endpoints, &ttl, &ttl_min, &barriers, &rto, problems);
     draft.hub = draft.name.clone().filter(|_| name_is_good).and_then(|name| {
         policy.or(())?;
         let ttl = ttl.or(DEFAULT_TTL)?;
         let endpoints: Vec<_> = draft.endpoints.iter().map(EndpointDraft::finish).collect();
-        Some(Arc::new(Hub {
+        let mut hub = Hub {
             ttl,
-            ttl_min: ttl,
+            ttl_min: ttl_min.or(ttl)?,
+            ttl_restore: ttl_restore.or(DEFAULT_TTL_RESTORE)?,
+            ttl_spread: ttl_spread.or(0)?,
+            txt: txt.or(false)?,
             dwell: dwell.or(Duration::from_mins(1))?,
             failback: failback.or(Failback::Manual)?,
             when_all_down: when_all_down.or(WhenAllDown::Keep)?,
             rto: rto.optional()?,
+            canary: canary.or(false)?,
             ..Hub::new(
                 name,
                 endpoints.into_iter().collect::<Option<Vec<_>>>().filter(|list| !list.is_empty())?,
                 draft.place.clone(),
             )
-        }))
+        };
+        barriers.apply(&mut hub)?;
+        Some(Arc::new(hub))
     });
     draft
 }
@@ -108,11 +130,64 @@ fn read_name(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> (Option<Name>
 fn read_ttl(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Duration> {
     let ttl = value.duration(TTL, problems)?;
     if ttl.subsec_nanos() != 0 {
-        let message = format!("`ttl` is {}, expected whole seconds", show_duration(ttl));
+        let message = format!("{} is {}, expected whole seconds", value.what(), show_duration(ttl));
         problems.push(value.error(message).hint(format!("write \"{}s\"", ttl.as_secs())));
         return None;
     }
     Some(ttl)
+}
+
+/// The lower TTL below the other one, and the spread of both above the least that there is.
+fn check_ttls(
+    ttl: &Setting<Duration>,
+    ttl_min: &Setting<Duration>,
+    ttl_restore: &Setting<Duration>,
+    ttl_spread: &Setting<u8>,
+    problems: &mut Vec<Diagnostic>,
+) {
+    let Some(length) = ttl.clone().or(DEFAULT_TTL) else { return };
+    if let Some((low, place)) = ttl_min.placed()
+        && *low > length
+    {
+        let (low, shown) = (show_duration(*low), show_duration(length));
+        let message = format!("`ttl_min` is {low}, longer than the `ttl` of {shown}");
+        let problem = Diagnostic::error(place.clone(), message).hint(format!("write at most \"{shown}\""));
+        problems.push(match ttl.placed() {
+            Some((_, place)) => problem.related(place.clone(), "the `ttl`"),
+            None => problem,
+        });
+    }
+    if let Some(place) = ttl_restore.place()
+        && ttl_min.clone().or(length) == Some(length)
+    {
+        let message = "`ttl_restore` has no effect without a `ttl_min` below `ttl`";
+        problems.push(Diagnostic::warning(place, message).hint("add `ttl_min = \"10s\"`, or remove `ttl_restore`"));
+    }
+    let Some((spread, place)) = ttl_spread.placed() else { return };
+    let least = *TTL.start();
+    let spread_of = |ttl: Duration| ttl.mul_f64(1.0 - f64::from(*spread) / 100.0);
+    let most = |ttl: Duration| 100 - (least.as_secs() * 100).div_ceil(ttl.as_secs().max(1)).min(100);
+    if spread_of(length) < least {
+        let message = format!(
+            "`ttl_spread` of {spread} percent lowers the `ttl` of {} to {} for some resolvers, below the least of {}",
+            show_duration(length),
+            show_duration(spread_of(length)),
+            show_duration(least),
+        );
+        let hint = format!("write at most {}, or a longer `ttl`", most(length));
+        problems.push(Diagnostic::error(place.clone(), message).hint(hint));
+    } else if let Some((low, low_place)) = ttl_min.placed()
+        && spread_of(*low) < least
+    {
+        let message = format!(
+            "`ttl_spread` of {spread} percent would lower the `ttl_min` of {} to {}: {} is answered in its place",
+            show_duration(*low),
+            show_duration(spread_of(*low)),
+            show_duration(least),
+        );
+        let problem = Diagnostic::warning(place.clone(), message).related(low_place.clone(), "the `ttl_min`");
+        problems.push(problem.hint(format!("write at most {}, or a longer `ttl_min`", most(*low))));
+    }
 }
 
 fn read_failback(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Failback> {
@@ -227,58 +302,4 @@ fn check_when_all_down(
         }
         Some((WhenAllDown::Keep, _)) | None => {}
     }
-}
-
-/// The TTL alone must keep within the recovery time objective; detection and TTL together should.
-fn check_budget(
-    endpoints: &[EndpointDraft],
-    ttl: &Setting<Duration>,
-    rto: &Setting<Duration>,
-    problems: &mut Vec<Diagnostic>,
-) {
-    let (Some((rto, rto_place)), Some(length)) = (rto.placed(), ttl.clone().or(DEFAULT_TTL)) else { return };
-    let (shown_rto, shown_ttl) = (show_duration(*rto), show_duration(length));
-    if length > *rto {
-        let place = ttl.placed().map_or(rto_place, |(_, place)| place);
-        let message = format!("`ttl` is {shown_ttl}, longer than the `rto` of {shown_rto}");
-        let hint = format!("write a `ttl` of at most \"{shown_rto}\"");
-        let problem = Diagnostic::error(place.clone(), message).hint(hint);
-        problems.push(if place == rto_place { problem } else { problem.related(rto_place.clone(), "the `rto`") });
-        return;
-    }
-    let slowest =
-        endpoints.iter().filter_map(|endpoint| endpoint.definition.as_ref()).max_by_key(|p| p.worst_detection());
-    if let Some(probe) = slowest
-        && probe.worst_detection() + length > *rto
-    {
-        let message = format!(
-            "an automatic switch may take {} from the failure to the last resolver, longer than the `rto` of {shown_rto}: \
-             probe `{}` detects in {}, then `ttl` {shown_ttl}",
-            show_duration(probe.worst_detection() + length),
-            probe.name,
-            arithmetic(probe),
-        );
-        let problem = Diagnostic::warning(rto_place.clone(), message);
-        problems.push(
-            problem.hint("write a shorter `ttl`, or a shorter `interval`, `timeout`, `confirm` or `fall` of the probe"),
-        );
-    }
-}
-
-/// `interval + 10 % 5s500ms + timeout 2s + 2 * 2s (the longer of confirm + 10 % and timeout) = 11s500ms`.
-fn arithmetic(probe: &Probe) -> String {
-    let timeout = show_duration(probe.timeout);
-    let repeats = probe.fall.get() - 1;
-    let confirmed = match repeats {
-        0 => String::new(),
-        _ => {
-            let confirm = show_duration(probe.worst_confirm());
-            format!(" + {repeats} * {confirm} (the longer of confirm + 10 % and timeout)")
-        }
-    };
-    format!(
-        "interval + 10 % {} + timeout {timeout}{confirmed} = {}",
-        show_duration(probe.interval.mul_f64(1.1)),
-        show_duration(probe.worst_detection()),
-    )
 }

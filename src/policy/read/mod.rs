@@ -1,7 +1,7 @@
 //! TOML texts to [`Policy`].
 //!
-//! All files merge into one policy, in two passes: the regions and probes of every file first, then the hubs of every
-//! file, so that the order of files and tables does not matter. What is wrong in one place hides nothing elsewhere: a
+//! All files merge into one policy, in three passes: the regions, probes and gates of every file first, then the hubs of
+//! every file, then the references and rules, so that the order of files and tables does not matter. What is wrong in one place hides nothing elsewhere: a
 //! definition with a mistake still counts as a definition, and checks of several keys together run on those that are
 //! good by themselves.
 //!
@@ -16,55 +16,61 @@
 //! endpoints = [{ region = "westeurope", cname = "hub-weu.example.org.", probe = "broker" }]
 //! ```
 //!
-//! | key | what it says |
-//! | --- | --- |
-//! | `regions.NAME.location` | latitude and longitude in degrees; optional |
-//! | `probes.NAME.tcp` | kind: a connection to `port` |
-//! | `probes.NAME.http`, `https` | kind: a request, judged by [`HttpProbe`]'s keys `port`, `path`, `host`, `status`, `body`, `ca`; `http` has `tls` too |
-//! | `probes.NAME.interval`, `timeout`, `confirm`, `fall`, `rise` | the fields of [`Probe`]; a `timeout` or `confirm` that is not written is never longer than `interval` |
-//! | `hubs."NAME.".policy` | how a region is preferred: `"priority"`, the order of `endpoints`; default |
-//! | `hubs."NAME.".ttl`, `dwell` | the fields of [`Hub`] |
-//! | `hubs."NAME.".rto` | recovery time objective, 5 s to 7 d; optional. A longer `ttl` is an error; detection and `ttl` together longer than it, a warning |
-//! | `hubs."NAME.".failback` | `"manual"`, the default, or `{ after = "15m" }`, 1 s to 30 d |
-//! | `hubs."NAME.".when_all_down` | `"keep"`, the default; `"all"`, which needs `addresses` in every endpoint; `{ region = "NAME" }`, one of the hub's |
-//! | `endpoints[].region` | the endpoint's region, each once in a hub |
-//! | `endpoints[].cname`, `addresses`, `records` | what is answered, one of the three: a target; IP addresses; records as `"MX 10 mail.example.net."`, without class and TTL. Endpoints of one hub may differ in it; one `cname` is enough for the hub to stand alone at its name |
-//! | `endpoints[].probe` | the probe; without one the health stays unknown, which is a warning |
-//! | `endpoints[].target` | what the probe dials: a host name, an address or a list of addresses. Default: the CNAME target or the addresses that are answered; needed for `records` without A and AAAA |
+//! The keys are described in `docs/policy.md`, whose tables and examples are held against this reader by a test.
 //!
-//! Defaults and ranges that are not said here stand at the fields of [`Probe`], [`HttpProbe`] and [`Hub`]. Names of hubs,
-//! targets and in records are absolute, with the final dot: a policy file belongs to no zone and so has no origin.
+//! | table | read by | becomes |
+//! | --- | --- | --- |
+//! | `[regions.NAME]` | `definitions` | [`Region`] |
+//! | `[probes.NAME]` | `probe` | [`Probe`] |
+//! | `[references.NAME]` | `reference` | [`ProbeTarget`], what this node has to reach |
+//! | `[gates.NAME]` | `gate`, `call` | [`Gate`] |
+//! | `[rules.NAME]` | `rule` | [`SafetyRule`] |
+//! | `[hubs."NAME."]` | `hub`; `endpoint` and `records`; `barriers` and `call` | [`Hub`] |
 //!
+//! `objective` holds a hub's recovery time objective against all that takes time, `placement` the hubs against the zones.
+//!
+//! Defaults and ranges stand at the fields of these too. Names of hubs, targets and in records are absolute, with the
+//! final dot: a policy file belongs to no zone and so has no origin.
+//!
+//! [`Region`]: super::Region
 //! [`Probe`]: super::Probe
-//! [`HttpProbe`]: super::HttpProbe
+//! [`ProbeTarget`]: super::ProbeTarget
+//! [`Gate`]: super::Gate
+//! [`SafetyRule`]: super::SafetyRule
 //! [`Hub`]: super::Hub
 
+mod barriers;
+mod call;
 mod definitions;
 mod endpoint;
+mod gate;
 mod hub;
+mod objective;
 mod placement;
 mod probe;
 mod records;
+mod reference;
+mod rule;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::Policy;
+use super::{Policy, RuleName, text_name};
 use crate::diagnostic::{Diagnostic, Source, has_errors};
 use crate::dns::Name;
 use crate::document::{Document, Entry};
 use crate::zone::Zone;
 
-use definitions::Definitions;
+use definitions::{Definitions, Named, good};
 use hub::Draft;
 use placement::Zones;
 
 /// Reads and merges policy files for these zones.
 ///
 /// With an error among the problems there is no policy; with warnings only there is. The problems come in the order of
-/// `sources`, then of lines. Whether the files that `ca` names exist is for the caller to see: this is pure.
+/// `sources`, then of lines. Whether the files exist that `ca` and `command` name is for the caller to see: this is pure.
 pub fn read(sources: &[Source], zones: &[Zone]) -> (Option<Policy>, Vec<Diagnostic>) {
     read_beside_refused(sources, zones, &[])
 }
@@ -79,6 +85,7 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
     for file in &files {
         file.regions.iter().for_each(|entry| definitions.add_region(entry, &mut problems));
         file.probes.iter().for_each(|entry| definitions.add_probe(entry, &mut problems));
+        file.gates.iter().for_each(|entry| definitions.add_gate(entry, &mut problems));
     }
     let drafts: Vec<Draft> = files
         .iter()
@@ -87,6 +94,16 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
         .collect();
     let hubs = merge(&drafts, &mut problems);
     placement::check(&drafts, &Zones::new(zones, refused), &mut problems);
+    let references = reference::read(files.iter().flat_map(|file| &file.references), &mut definitions, &mut problems);
+    reference::check(&references, &drafts, definitions.are_broken(), &mut problems);
+    let known = rule::Drafts::new(&drafts);
+    let mut rules = Named::new();
+    for entry in files.iter().flat_map(|file| &file.rules) {
+        let read = |entry: &Entry<'_>, problems: &mut Vec<Diagnostic>| {
+            rule::read(entry, &known, &mut definitions, problems).map(Arc::new)
+        };
+        definitions::define(&mut rules, "rule", entry, &mut problems, read);
+    }
     definitions.report_unused(&mut problems);
     documents.iter().for_each(|document| document.settle(&mut problems));
     let order = |problem: &Diagnostic| {
@@ -94,22 +111,38 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
         Some((sources.iter().position(|source| source.path == place.path), place.line, place.column))
     };
     problems.sort_by_key(order);
-    let (regions, probes) = definitions.finish();
-    let policy = (!has_errors(&problems)).then_some(Policy { regions, probes, hubs, ..Policy::default() });
+    let policy = (!has_errors(&problems)).then(|| Policy {
+        references: references.into_values().filter_map(|reference| Some(reference.content?.0)).collect(),
+        rules: good(rules, RuleName::new).collect(),
+        hubs,
+        ..definitions.finish()
+    });
     (policy, problems)
 }
 
-/// The names of the hubs that policy files define, as far as they can be read; their mistakes are not reported here.
+/// The names of the hubs that policy files define, and of their texts, as far as they can be read; their mistakes are not
+/// reported here.
 pub fn hub_names(sources: &[Source]) -> BTreeSet<Name> {
     let documents = sources.iter().map(Document::parse).collect::<Vec<_>>();
-    let files = documents.iter().map(|document| File::open(document, &mut Vec::new()));
-    files.flat_map(|file| file.hubs).filter_map(|entry| Name::parse(entry.key, None).ok()).collect()
+    let mut names = BTreeSet::new();
+    let unreported = &mut Vec::new();
+    for entry in documents.iter().flat_map(|document| File::open(document, &mut Vec::new()).hubs) {
+        let Ok(name) = Name::parse(entry.key, None) else { continue };
+        let txt = entry.value.table("", "", unreported).and_then(|mut table| table.value("txt"));
+        let text = text_name(&name).filter(|_| txt.and_then(|txt| txt.flag(unreported)) == Some(true));
+        names.extend(text);
+        names.insert(name);
+    }
+    names
 }
 
 /// The tables of one file.
 struct File<'d> {
     regions: Vec<Entry<'d>>,
     probes: Vec<Entry<'d>>,
+    references: Vec<Entry<'d>>,
+    gates: Vec<Entry<'d>>,
+    rules: Vec<Entry<'d>>,
     hubs: Vec<Entry<'d>>,
 }
 
@@ -122,9 +155,12 @@ impl<'d> File<'d> {
         };
         let regions = named("regions", "a table for each region: `[regions.NAME]`");
         let probes = named("probes", "a table for each probe: `[probes.NAME]`");
+        let references = named("references", "a table for each reference: `[references.NAME]`");
+        let gates = named("gates", "a table for each gate: `[gates.NAME]`");
+        let rules = named("rules", "a table for each safety rule: `[rules.NAME]`");
         let hubs = named("hubs", "a table for each hub: `[hubs.\"NAME.\"]`");
         root.close(problems);
-        Self { regions, probes, hubs }
+        Self { regions, probes, references, gates, rules, hubs }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::Answer;
+use super::super::{Answer, text_name};
 use super::endpoint::EndpointDraft;
 use super::hub::Draft;
 use crate::diagnostic::{Diagnostic, Place, closest};
@@ -50,6 +50,9 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
             Some(Some(zone)) => {
                 check_above(name, draft, zone, problems);
                 check_beside(name, draft, zone, problems);
+                if draft.hub.as_ref().is_some_and(|hub| hub.txt) {
+                    check_text(name, draft, &hubs, zones, zone, problems);
+                }
                 if node(zone, &zone.apex).is_some_and(|apex| apex.of_type(Rtype::DNSKEY).is_some()) {
                     let message = format!(
                         "hub `{name}` is in the signed zone `{}`, but its answers carry no signatures: resolvers that \
@@ -174,6 +177,41 @@ fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diag
                 problems.push(problem.hint(format!("remove the {rtype} records from the zone")));
             }
         }
+    }
+}
+
+/// What says which region is active stands alone at its name, in the zone of its hub.
+fn check_text(
+    name: &Name,
+    draft: &Draft,
+    hubs: &BTreeMap<&Name, &Draft>,
+    zones: &Zones<'_>,
+    zone: &Zone,
+    problems: &mut Vec<Diagnostic>,
+) {
+    const OR_NONE: &str = ", or write `txt = false`";
+    let error = |message: String| Diagnostic::error(draft.place.clone(), message);
+    let Some(text) = text_name(name) else {
+        let message =
+            format!("hub `{name}` has `txt`, but its name with `_concierge.` before it is too long for a name");
+        problems.push(error(message).hint(format!("give the hub a shorter name{OR_NONE}")));
+        return;
+    };
+    if let Some(other) = hubs.get(&text) {
+        let problem = error(format!("hub `{name}` has `txt`, but `{text}` is a hub"));
+        problems.push(problem.related(other.place.clone(), "this hub").hint(format!("give it another name{OR_NONE}")));
+    } else if zones.0.contains_key(&text) {
+        let message = format!("hub `{name}` has `txt`, but `{text}` is a zone of its own");
+        problems.push(error(message).hint(format!("remove the file of that zone{OR_NONE}")));
+    } else if let Some(first) = node(zone, &text).and_then(|node| node.rrsets().iter().next()) {
+        let rtype = first.rtype();
+        let problem = error(format!("hub `{name}` has `txt`, but the zone has {rtype} at `{text}`"));
+        let problem = problem.related(place(zone, &text, rtype), "in the zone");
+        problems.push(problem.hint(format!("remove the {rtype} records from the zone{OR_NONE}")));
+    } else if node(zone, name).is_some_and(|node| node.has_dname()) {
+        let problem = error(format!("hub `{name}` has `txt`, but the DNAME at its name redirects `{text}`"));
+        let problem = problem.related(place(zone, name, Rtype::DNAME), "the DNAME");
+        problems.push(problem.hint(format!("remove the DNAME{OR_NONE}")));
     }
 }
 

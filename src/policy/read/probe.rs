@@ -27,6 +27,7 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let confirm = table.setting("confirm", problems, |value, problems| value.duration(CONFIRM, problems));
     let fall = table.setting("fall", problems, read_count);
     let rise = table.setting("rise", problems, read_count);
+    let shadow = table.setting("shadow", problems, Value::flag);
     report_unknown_kinds(&mut table, problems);
     table.close(problems);
     // A timeout or confirm that is not written gives way to a short interval.
@@ -52,7 +53,7 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         confirm: confirm?,
         fall: NonZeroU8::new(fall.or(3)?)?,
         rise: NonZeroU8::new(rise.or(5)?)?,
-        shadow: false,
+        shadow: shadow.or(false)?,
     })
 }
 
@@ -191,7 +192,7 @@ fn read_body(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String
 }
 
 /// A status code, a range of them as text, or a list of either.
-fn read_status(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<(u16, u16)>> {
+pub(super) fn read_status(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<(u16, u16)>> {
     if !value.is_list() {
         return read_status_range(value, problems).map(|range| vec![range]);
     }

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 
 use super::engine::{Engine, Outcome, ResponseLimits, Transport};
 use super::*;
+use crate::answer::client::Client;
 use crate::answer::publish::Publisher;
 use crate::answer::snapshot::{Content, Snapshot};
 use crate::dns::Rcode;
@@ -133,7 +134,7 @@ impl Server {
 }
 
 fn snapshot(generation: u64) -> Snapshot {
-    Snapshot { generation, content: Arc::new(Content::default()), choices: Box::new([]) }
+    Snapshot::new(generation, Arc::new(Content::default()), Box::new([])).unwrap()
 }
 
 /// What [`stamp`] does with a query, by the octet after its header.
@@ -179,7 +180,14 @@ impl Gate {
 }
 
 /// Answers with the query's header, the generation, and the rest of the query.
-fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, response: &mut Vec<u8>) -> Outcome {
+fn stamp(
+    snapshot: &Snapshot,
+    query: &[u8],
+    _: Client,
+    _: Transport,
+    _: &ResponseLimits,
+    response: &mut Vec<u8>,
+) -> Outcome {
     response.clear();
     let kind = query.get(12).copied().unwrap_or(kind::SILENCE);
     match kind {
@@ -199,7 +207,7 @@ fn stamp(snapshot: &Snapshot, query: &[u8], _: Transport, _: &ResponseLimits, re
         kind::HUGE => response.resize(65_530, 0),
         _ => {}
     }
-    Outcome::Reply { rcode: Rcode::NOERROR, truncated: false }
+    Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
 }
 
 /// A query that [`stamp`] knows, told from others by its number, of which the id is the end.

@@ -5,10 +5,10 @@ use std::net::Shutdown;
 use std::sync::Mutex;
 use std::thread;
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::super::accept::Accept;
+use super::super::accept::{Accept, Arrival};
 use super::super::tcp::{Service, Workers};
 use super::*;
 
@@ -229,7 +229,7 @@ impl AsFd for Misbehaving {
 }
 
 impl Accept for Misbehaving {
-    fn accept(&self) -> io::Result<OwnedFd> {
+    fn accept(&self) -> io::Result<Arrival> {
         let misstep = self.missteps.lock().unwrap().pop_front();
         match misstep {
             Some(Misstep::Fails(error)) => Err(io::Error::from_raw_os_error(error)),

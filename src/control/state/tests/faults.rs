@@ -82,7 +82,7 @@ fn all_at_once_ends_when_an_endpoint_that_is_not_probed_is_eligible_again() {
 #[test]
 fn a_hub_that_loses_its_region_while_all_is_down_answers_as_when_all_down_says() {
     let mut bench = Bench::started(loaded_with(&["weu", "neu", "eus"], all), Persisted::default(), START);
-    bench.verdict("weu", true).verdict("neu", false).verdict("eus", false).verdict("weu", false);
+    bench.verdict("weu", true).verdict("neu", false).verdict("eus", false).pass(30).verdict("weu", false);
     assert_eq!(whats(bench.state.choices()), [What::All; 2]);
     bench.reload(loaded_with(&["neu", "eus"], all));
     assert_eq!(bench.active(), "neu 2, neu 2");

@@ -37,7 +37,7 @@ proptest! {
             let command = |target: &str| {
                 let (target, reason) = (target.parse().unwrap(), "because".into());
                 match kind {
-                    Some(kind) => Command::Mark { target, kind, reason, until: None },
+                    Some(kind) => Command::Mark { target, kind, reason, from: None, until: None },
                     None => Command::Unmark { target, reason },
                 }
             };

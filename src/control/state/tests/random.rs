@@ -63,7 +63,7 @@ proptest! {
                     Step::Failover(weu, stale) => {
                         let epoch = before[&name("a.example.net.")].epoch - u64::from(*stale);
                         let to = RegionName::new(if *weu { "weu" } else { "neu" });
-                        let command = Command::Failover { hub: name("a.example.net."), to, epoch: Some(epoch), reason: "r".into() };
+                        let command = Command::Failover { hub: name("a.example.net."), to, options: at_once(Some(epoch)), reason: "r".into() };
                         drop(bench.command(command));
                     }
                     Step::Pass(seconds) => { bench.pass(*seconds); }

@@ -30,11 +30,11 @@ fn reload(bench: &mut Bench, hubs: &[&str], when_all_down: &WhenAllDown) -> Move
 fn all_down_is_told_with_what_is_answered() {
     let mut bench = Bench::new();
     reload(&mut bench, &["a.example.net."], &WhenAllDown::All);
-    bench.verdict("weu", false).verdict("neu", false);
+    bench.verdict("weu", false).pass(30).verdict("neu", false);
     assert_eq!(bench.log.last().unwrap(), "a.example.net.: no endpoint is eligible; all endpoints are answered");
     let mut bench = Bench::new();
-    bench.verdict("weu", false).verdict("neu", false);
-    assert_eq!(bench.log.last().unwrap(), "b.example.net.: no endpoint is eligible; weu is answered");
+    bench.verdict("weu", false).pass(30).verdict("neu", false);
+    assert_eq!(bench.log.last().unwrap(), "b.example.net.: no endpoint is eligible; neu is answered");
 }
 
 /// A drained endpoint that is not down comes before `when_all_down`, and the note says so.

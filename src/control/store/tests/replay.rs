@@ -53,6 +53,8 @@ struct Bench {
     standings: Vec<Option<Standing>>,
     told: VecDeque<AuditRecord>,
     facts: Facts,
+    /// The hash after each commit.
+    heads: Vec<Hash>,
     now: u64,
 }
 
@@ -65,7 +67,8 @@ impl Bench {
         }
         let standings = vec![None; HUBS as usize];
         let (roster, told, facts) = (Arc::new(roster), VecDeque::new(), Facts::new());
-        let mut bench = Self { folder, store: None, roster, standings, told, facts, now: 0 };
+        let heads = Vec::new();
+        let mut bench = Self { folder, store: None, roster, standings, told, facts, heads, now: 0 };
         bench.restart();
         let names = bench.roster.names().iter().cloned();
         let named = (0..).map(HubId).zip(names).collect();
@@ -135,6 +138,7 @@ impl Bench {
         for change in commit.switch.iter().flat_map(|switch| &switch.changes) {
             self.standings[change.hub.index()] = Some(change.after.clone());
         }
+        self.heads.push(self.store().head().unwrap().1);
     }
 
     fn act(&mut self, act: &Act) {
@@ -188,6 +192,8 @@ impl Bench {
                     self.store = Some(Store::open(scratch.path()).unwrap());
                     self.commit(commit);
                     self.store = store;
+                    // A head of that other store.
+                    self.heads.pop();
                 }
             }
             Act::Restart => self.restart(),
@@ -201,6 +207,10 @@ impl Bench {
         for (hub, (found, expected)) in persisted.standings.iter().zip(&self.standings).enumerate() {
             assert_eq!(found, expected, "hub {hub}");
         }
+        let kept = self.heads.get(self.heads.len() / 2).map(|head| head.to_string().parse().unwrap());
+        let verified = store.verify(kept).unwrap();
+        assert!(verified.is_good(), "{verified:?}");
+        assert_eq!(verified.records, self.told.len() as u64);
         let told: Vec<_> = self.told.iter().cloned().collect();
         assert!(store.history(None, usize::MAX).unwrap() == told, "every record, newest first");
         assert!(store.history(None, 5).unwrap()[..] == told[..told.len().min(5)]);

@@ -3,6 +3,7 @@
 mod dns;
 mod http;
 mod peers;
+mod request;
 mod resolve;
 mod tcp;
 mod tls;

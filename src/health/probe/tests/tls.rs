@@ -9,9 +9,9 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     authority_called("an authority")
 }
 
@@ -23,31 +23,31 @@ fn authority_called(name: &str) -> Authority {
 }
 
 /// A folder with the authority's certificate as `ca.pem`.
-struct Anchors {
+pub(super) struct Anchors {
     folder: TempDir,
 }
 
 impl Anchors {
-    fn of(authority: &Authority) -> Self {
+    pub(super) fn of(authority: &Authority) -> Self {
         let anchors = Self { folder: TempDir::new().unwrap() };
         std::fs::write(anchors.file(), authority.pem()).unwrap();
         anchors
     }
 
-    fn file(&self) -> PathBuf {
+    pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 }
 
-fn certificate_for(names: &[&str]) -> CertificateParams {
+pub(super) fn certificate_for(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
 /// What the server saw of each handshake: the name asked for, and whether it was a whole one.
-type Handshakes = Arc<Mutex<Vec<(Option<String>, Option<HandshakeKind>)>>>;
+pub(super) type Handshakes = Arc<Mutex<Vec<(Option<String>, Option<HandshakeKind>)>>>;
 
 /// An HTTPS server with a certificate issued by `authority`.
-async fn https(address: IpAddr, authority: &Authority, params: CertificateParams) -> (u16, Handshakes) {
+pub(super) async fn https(address: IpAddr, authority: &Authority, params: CertificateParams) -> (u16, Handshakes) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

@@ -8,7 +8,7 @@ fn keys() {
         &format!("policy = \"weighted\"\nttll = 3\n{GOOD}"),
         &[
             "7:10: error: `policy` is \"weighted\", expected \"priority\" (hint: write \"priority\")",
-            "8:1: error: unknown key `ttll`, expected one of `policy`, `ttl`, `dwell`, `rto`, `failback`, `when_all_down`, `endpoints` (hint: did you mean `ttl`?)",
+            "8:1: error: unknown key `ttll`, expected one of `policy`, `ttl`, `ttl_min`, `ttl_restore`, `ttl_spread`, `txt`, `dwell`, `rto`, `failback`, `when_all_down`, `endpoints`, `gates`, `flap_limit`, `flap_window`, `budget`, `approvals`, `fence`, `canary` (hint: did you mean `ttl`?)",
         ],
     );
     check_hub(

@@ -5,17 +5,28 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::{Answer, Failback, HttpProbe, ProbeKind, ProbeName, RegionName, Target, TcpProbe, WhenAllDown};
+use super::super::{
+    Answer, Comparison, Demand, EndpointId, Exec, Failback, Gate, GateKind, GateName, GateUse, Hook, HttpProbe, Hub,
+    OnFenceFailure, OnShut, ProbeKind, ProbeName, ProbeTarget, RegionName, Target, TcpProbe, WhenAllDown,
+};
 use super::*;
 use crate::cli::render::render;
 use crate::dns::Rtype;
 
+mod barriers;
+mod docs;
 mod endpoints;
+mod gates;
 mod good;
 mod hubs;
 mod names;
+mod objective;
 mod placement;
 mod probes;
+mod references;
+mod rules;
+mod shadows;
+mod texts;
 mod together;
 
 const FILE: &str = "zones/example.net.toml";
@@ -43,6 +54,70 @@ endpoints = [
   { region = "northeurope", cname = "hub-neu.azure-devices.net.", probe = "broker" },
 ]
 failback = "manual"      # manual | { after = "15m" }
+"#;
+
+/// Every key that holds a move up, or says what is looked at around one.
+const GUARDED: &str = r#"
+[probes.broker]
+tcp = { port = 8883 }
+[probes.dns]
+tcp = { port = 53 }
+interval = "1s"
+timeout = "500ms"
+[probes.new]
+http = { path = "/health" }
+shadow = true
+
+[references.resolver]
+probe = "dns"
+target = ["192.0.2.53", "2001:db8::53"]
+
+[gates.registry]
+http = { url = "https://registry.example.net/neu", status = [200], pointer = "/lag", at_most = 60, ca = "ca.pem" }
+interval = "30s"
+timeout = "5s"
+max_age = "2m"
+[gates.merged]
+exec = { command = ["/usr/local/bin/merged", "weu"] }
+[gates.window]
+ack = true
+
+[rules.capacity]
+at_least = 1
+of = ["a.example.net./weu", "b.example.net./weu"]
+[rules.freeze]
+gate = "window"
+hubs = ["a.example.net."]
+regions = ["neu"]
+
+[regions]
+weu = {}
+neu = {}
+
+[hubs."a.example.net."]
+ttl = "30s"
+ttl_min = "10s"
+ttl_restore = "5m"
+ttl_spread = 20
+txt = true
+gates = [ { gate = "registry", on = "failover", to = "neu", on_shut = "hold" },
+          { gate = "merged", on = "failback", on_shut = { proceed_after = "10m" } } ]
+flap_limit = 3
+flap_window = "1h"
+budget = "2 per day"
+approvals = 2
+fence = { http = { url = "https://weu.example.net/fence" }, timeout = "5s", on_failure = "proceed" }
+canary = true
+endpoints = [
+  { region = "weu", cname = "a-weu.example.org.", probe = "broker", shadow = "new" },
+  { region = "neu", cname = "a-neu.example.org.", probe = "broker" },
+]
+[hubs."b.example.net."]
+budget = { switches = 1, per = "week" }
+endpoints = [
+  { region = "weu", cname = "b-weu.example.org.", probe = "broker" },
+  { region = "neu", cname = "b-neu.example.org.", probe = "broker" },
+]
 "#;
 
 /// What the tests of one hub share.
@@ -111,6 +186,35 @@ fn check_probe(keys: &str, expected: &[&str]) -> Option<Policy> {
     check(&format!("[probes.p]\n{keys}\n{hub}"), expected)
 }
 
+/// The keys of gate `g`, from line 2, which a hub uses.
+#[track_caller]
+fn check_gate(keys: &str, expected: &[&str]) -> Option<Policy> {
+    check(&format!("[gates.g]\n{keys}\n{COMMON}gates = [{{gate=\"g\",on=\"both\"}}]\n{GOOD}"), expected)
+}
+
+/// The keys of rule `r`, from line 2, beside two hubs with endpoints in `a` and `b` and the gate `g`.
+#[track_caller]
+fn check_rule(keys: &str, expected: &[&str]) -> Option<Policy> {
+    let other = GOOD.replace(".example.com", "2.example.com");
+    let other = format!("[hubs.\"i.example.net.\"]\ngates = [{{gate=\"g\",on=\"both\"}}]\n{other}");
+    check(&format!("[rules.r]\n{keys}\n{COMMON}{GOOD}{other}[gates.g]\nack = true\n"), expected)
+}
+
+/// [`check_hub`] with two good endpoints, and the gate `g`, which another hub uses too.
+#[track_caller]
+fn check_moves(keys: &str, expected: &[&str]) -> Option<Policy> {
+    let other = GOOD.replace(".example.com", "2.example.com");
+    let other = format!("[hubs.\"i.example.net.\"]\ngates = [{{gate=\"g\",on=\"both\"}}]\n{other}");
+    check(&format!("{COMMON}{keys}\n{GOOD}{other}[gates.g]\nack = true\n"), expected)
+}
+
+/// The keys of reference `r`, from line 2, beside a probe `q` that is quick enough for one.
+#[track_caller]
+fn check_reference(keys: &str, expected: &[&str]) -> Option<Policy> {
+    let quick = "[probes.q]\ntcp.port = 53\ninterval = \"1s\"\ntimeout = \"500ms\"\n";
+    check(&format!("[references.r]\n{keys}\n{quick}{COMMON}{GOOD}"), expected)
+}
+
 /// Both endpoints good.
 const GOOD: &str = "endpoints = [{region=\"a\",cname=\"a.example.com.\",probe=\"p\"},{region=\"b\",cname=\"b.example.com.\",probe=\"p\"}]\n";
 
@@ -122,7 +226,9 @@ proptest! {
     }
 
     #[test]
-    fn any_toml_like_text_is_read_without_panic(text in "([a-c.\"=\\[\\]{},#'\n ]|hubs|regions|probes|endpoints|=1|=\"a.\"|\\[\\[){0,60}") {
+    fn any_toml_like_text_is_read_without_panic(
+        text in "([a-c.\"=\\[\\]{},#'\n ]|hubs|regions|probes|endpoints|gates|rules|references|of|fence|http|exec|ack|=1|=\"a.\"|\\[\\[){0,60}",
+    ) {
         let (policy, problems) = read(&[Source::new(FILE, text)], &[plain_zone()]);
         prop_assert_eq!(policy.is_none(), has_errors(&problems));
     }
@@ -130,17 +236,47 @@ proptest! {
     /// Every problem of a changed file has a place in it and can be rendered.
     #[test]
     fn any_change_of_a_good_file_is_read_without_panic(
-        changes in prop::collection::vec((0..EXAMPLE.len(), 0usize..30, "[\\[\\]{}=\"',.#\n a-z0-9é]{0,8}"), 1..4),
+        file in prop::sample::select(vec![EXAMPLE, GUARDED]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0usize..30, "[\\[\\]{}=\"',.#~/\n a-z0-9é]{0,8}"), 1..4),
     ) {
-        let mut text = EXAMPLE.as_bytes().to_vec();
+        let mut text = file.as_bytes().to_vec();
         for (at, length, put) in changes {
-            let at = at.min(text.len());
+            let at = at.index(text.len() + 1);
             let end = (at + length).min(text.len());
             text.splice(at..end, put.bytes());
         }
-        let (policy, problems) = read(&[Source::new(FILE, text)], &[plain_zone()]);
-        prop_assert_eq!(policy.is_none(), has_errors(&problems));
-        prop_assert!(problems.iter().all(|problem| problem.place.is_some()));
-        prop_assert_eq!(render(&problems, false).is_empty(), problems.is_empty());
+        check_rendered(text)?;
     }
+
+    /// A value in the place of any other: of the wrong type, empty, far too large.
+    #[test]
+    fn any_other_value_is_read_without_panic(
+        at in any::<prop::sample::Index>(),
+        put in prop::sample::select(vec![
+            "-1", "0", "9223372036854775807", "1e308", "nan", "true", "\"\"", "\"/\"", "\"~\"", "\"1 per\"", "\"://\"",
+            "\"https://[\"", "\"./\"", "\"0s\"", "\"9999d\"", "[]", "[[]]", "[\"\"]", "{}", "[{}]", "1979-05-27",
+        ]),
+    ) {
+        let values: Vec<usize> = GUARDED.match_indices("= ").map(|(at, _)| at + 2).collect();
+        let at = values[at.index(values.len())];
+        let rest = &GUARDED[at..];
+        let length = match rest.as_bytes()[0] {
+            b'"' => rest[1..].find('"').unwrap() + 2,
+            _ => rest.find([',', '\n', ' ']).unwrap(),
+        };
+        check_rendered(format!("{}{put}{}", &GUARDED[..at], &rest[length..]))?;
+    }
+}
+
+fn check_rendered(text: impl Into<Vec<u8>>) -> Result<(), TestCaseError> {
+    let (policy, problems) = read(&[Source::new(FILE, text)], &[plain_zone()]);
+    prop_assert_eq!(policy.is_none(), has_errors(&problems));
+    prop_assert!(problems.iter().all(|problem| problem.place.is_some()));
+    prop_assert_eq!(render(&problems, false).is_empty(), problems.is_empty());
+    Ok(())
+}
+
+#[test]
+fn the_guarded_example_is_read_without_a_problem() {
+    check(GUARDED, &[]);
 }

@@ -130,10 +130,10 @@ fn what_nobody_uses_is_a_warning() {
 #[test]
 fn unknown_tables() {
     check(
-        "[hub.\"a.\"]\n[gates.x]\n",
+        "[hub.\"a.\"]\n[webhooks.x]\n",
         &[
-            "1:2: error: unknown key `hub`, expected one of `regions`, `probes`, `hubs` (hint: did you mean `hubs`?)",
-            "2:2: error: unknown key `gates`, expected one of `regions`, `probes`, `hubs` (hint: remove it)",
+            "1:2: error: unknown key `hub`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs` (hint: did you mean `hubs`?)",
+            "2:2: error: unknown key `webhooks`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs` (hint: remove it)",
         ],
     );
 }

@@ -54,7 +54,7 @@ fn numbers() {
     check_probe(
         "tcp.port = 1\nrize = 3",
         &[
-            "3:1: error: unknown key `rize`, expected one of `tcp`, `http`, `https`, `interval`, `timeout`, `confirm`, `fall`, `rise` (hint: did you mean `rise`?)",
+            "3:1: error: unknown key `rize`, expected one of `tcp`, `http`, `https`, `interval`, `timeout`, `confirm`, `fall`, `rise`, `shadow` (hint: did you mean `rise`?)",
         ],
     );
     check_probe(

@@ -1,0 +1,130 @@
+//! Who asks, as far as an answer depends on it: the network, never the port.
+//!
+//! Resolvers behind one IPv4 address, or in one /64 of IPv6, are one client: the /64 is what a site gives to one link,
+//! whose hosts change their addresses within it.
+
+use std::net::IpAddr;
+
+/// Octets of an IPv6 address that tell clients apart.
+const IPV6_PREFIX: usize = 8;
+
+/// Puts IPv4 addresses where no IPv6 client can be: at the prefix of IPv4-mapped addresses (RFC 4291 2.5.5.2).
+const MAPPED: u64 = 0xffff << 32;
+
+/// Least TTL of a hub's own RRsets, seconds, however much is taken off it.
+pub(super) const LEAST_TTL: u32 = 5;
+
+/// The network that a query comes from. Made once for a datagram or a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    network: u64,
+}
+
+impl Client {
+    /// The client at an address.
+    #[inline]
+    pub fn at(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self { network: MAPPED | u64::from(address.to_bits()) },
+            IpAddr::V6(address) => {
+                let prefix: [u8; IPV6_PREFIX] = *address.octets().first_chunk().unwrap_or(&[0; IPV6_PREFIX]);
+                Self { network: u64::from_be_bytes(prefix) }
+            }
+        }
+    }
+
+    /// A number for this client that depends on `key`, from all of its bits evenly. The same in every process.
+    #[inline]
+    pub fn hash(self, key: u64) -> u64 {
+        // The finalizer of SplitMix64: each bit of the input turns about half of those of the output.
+        let mut state = self.network ^ key;
+        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        state ^ (state >> 31)
+    }
+
+    /// The TTL that this client is given instead of `ttl`: lower by up to `percent` of it, in whole seconds.
+    ///
+    /// `hub` is a number for the hub, so that a client that is early for one is late for another.
+    #[inline]
+    pub(super) fn ttl(self, ttl: u32, percent: u8, hub: u32) -> u32 {
+        // As a fraction of 2^32.
+        let share = self.hash(u64::from(hub) << 32 | u64::from(hub)) >> 32;
+        let most = u128::from(ttl) * u128::from(percent);
+        let less = (most * u128::from(share) / (100 << 32)) as u32;
+        ttl.saturating_sub(less).max(LEAST_TTL.min(ttl))
+    }
+}
+
+/// The address is not shown: what is kept of clients is kept hashed.
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn client(address: &str) -> Client {
+        Client::at(address.parse().unwrap())
+    }
+
+    #[test]
+    fn clients_are_ipv4_addresses_and_ipv6_networks() {
+        let same = |one: &str, other: &str| client(one) == client(other);
+        assert!(!same("192.0.2.1", "192.0.2.2"));
+        assert!(same("192.0.2.1", "::ffff:192.0.2.1"));
+        assert!(same("2001:db8:1:2::1", "2001:db8:1:2:ffff::"));
+        assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
+        assert!(!same("192.0.2.1", "::192.0.2.1"));
+        assert_eq!(format!("{:?}", client("192.0.2.1")), "Client");
+    }
+
+    /// Two servers, and one before and after a restart, give the same TTL: the numbers are part of the behaviour.
+    #[test]
+    fn the_share_of_a_client_stays_the_same() {
+        let ttls =
+            |hub| ["192.0.2.1", "192.0.2.2", "198.51.100.7", "2001:db8::1"].map(|at| client(at).ttl(300, 50, hub));
+        assert_eq!(ttls(1), TTLS[0]);
+        assert_eq!(ttls(2), TTLS[1]);
+    }
+
+    /// Worked out by other code.
+    const TTLS: [[u32; 4]; 2] = [[274, 270, 281, 222], [276, 244, 229, 222]];
+
+    #[test]
+    fn ttls_spread_evenly_between_the_least_and_the_full_one() {
+        let given = |ttl, percent| -> Vec<u32> {
+            (0..10_000_u32).map(|at| Client::at(IpAddr::V4((0x0a00_0000 + at).into())).ttl(ttl, percent, 7)).collect()
+        };
+        let check = |ttl, percent, expected: std::ops::RangeInclusive<u32>| {
+            let ttls: BTreeSet<u32> = given(ttl, percent).into_iter().collect();
+            assert_eq!(ttls, expected.collect(), "{ttl} s less {percent} %");
+        };
+        check(30, 0, 30..=30);
+        check(30, 20, 25..=30);
+        check(30, 50, 16..=30);
+        check(6, 50, 5..=6);
+        check(5, 50, 5..=5);
+        check(9, 50, 5..=9);
+        // What is below the least is not made more.
+        check(3, 50, 3..=3);
+        let ttls = given(30, 20);
+        for ttl in 25..=30 {
+            let share = ttls.iter().filter(|given| **given == ttl).count();
+            assert!((1_500..1_850).contains(&share), "{share} of 10,000 clients are given {ttl} s");
+        }
+        let largest = Client::at(IpAddr::V4(1.into())).ttl(86_400, 50, 7);
+        assert!((43_200..=86_400).contains(&largest));
+    }
+
+    #[test]
+    fn a_client_that_is_early_for_one_hub_is_not_so_for_all() {
+        let ttls: BTreeSet<u32> = (0..100).map(|hub| client("192.0.2.1").ttl(300, 50, hub * 0x0123_4567)).collect();
+        assert!(ttls.len() > 50, "{ttls:?}");
+    }
+}

@@ -1,0 +1,127 @@
+//! The durable facts as the types that they are, by the number of the hub.
+//!
+//! A fact that cannot be understood is left alone: it stays in the store, and does not count.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::fact::{Fact, FactKey, FactKind, Facts};
+use super::mark::{Mark, MarkTarget};
+use super::moves::Move;
+use super::roster::{HubId, Roster};
+use crate::policy::GateName;
+use crate::time::Timestamp;
+
+/// An operator's acknowledgement that a gate asks for: good for one epoch of one hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateAck {
+    /// The epoch of the hub when it was given.
+    pub epoch: u64,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// When it ends, if the epoch has not changed before.
+    pub until: Option<Timestamp>,
+}
+
+/// An operator's acknowledgement that a hub has been flapping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlapAck {
+    /// When: automatic switches up to this moment do not count any more.
+    pub at: Timestamp,
+    /// Who.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A mark that is made for a time to come: a maintenance window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// What is marked.
+    pub target: MarkTarget,
+    /// The mark: it is in force from `since` until `until`.
+    pub mark: Mark,
+    /// Whether it is in force.
+    pub begun: bool,
+}
+
+/// What was overridden for a hub, and not acknowledged yet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Overridden {
+    /// One entry for each move that overrode something, oldest first.
+    pub entries: Vec<Override>,
+}
+
+/// What one move has overridden.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub author: String,
+    /// Why, in the operator's words.
+    pub why: String,
+    /// What: a sentence for each gate, rule or budget.
+    pub what: Vec<String>,
+    /// The epoch since.
+    pub epoch: u64,
+}
+
+/// All facts that can be understood.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// By hub and gate.
+    pub gates: BTreeMap<(HubId, GateName), GateAck>,
+    /// By hub.
+    pub flaps: BTreeMap<HubId, FlapAck>,
+    /// By hub: the one that is under way, or was last.
+    pub moves: BTreeMap<HubId, Move>,
+    /// By their number.
+    pub windows: BTreeMap<String, Window>,
+    /// By hub.
+    pub overrides: BTreeMap<HubId, Overridden>,
+}
+
+impl Known {
+    /// Takes everything in, and says which keys could not be understood.
+    pub fn of(facts: &Facts, roster: &Roster) -> (Self, Vec<FactKey>) {
+        let mut known = Self::default();
+        let unknown =
+            facts.iter().filter(|(key, fact)| !known.set(key, Some(fact), roster)).map(|(key, _)| key.clone());
+        let unknown = unknown.collect();
+        (known, unknown)
+    }
+
+    /// Sets or takes away one fact, and says whether it was understood.
+    pub fn set(&mut self, key: &FactKey, fact: Option<&Fact>, roster: &Roster) -> bool {
+        fn put<K: Ord, V: serde::de::DeserializeOwned>(map: &mut BTreeMap<K, V>, key: K, fact: Option<&Fact>) -> bool {
+            let Some(fact) = fact else {
+                map.remove(&key);
+                return true;
+            };
+            match fact.get() {
+                Ok(value) => {
+                    map.insert(key, value);
+                    true
+                }
+                Err(_) => false,
+            }
+        }
+        if let (FactKind::Window, Some(id)) = (key.kind(), key.id()) {
+            return put(&mut self.windows, id.to_owned(), fact);
+        }
+        let Some(hub) = key.hub().and_then(|hub| roster.id(&hub)) else { return false };
+        match (key.kind(), key.id()) {
+            (FactKind::Gate, Some(gate)) => put(&mut self.gates, (hub, GateName::new(gate)), fact),
+            (FactKind::Flap, _) => put(&mut self.flaps, hub, fact),
+            (FactKind::Move, _) => put(&mut self.moves, hub, fact),
+            (FactKind::Override, _) => put(&mut self.overrides, hub, fact),
+            (FactKind::Gate | FactKind::Window, _) => false,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Planned moves: what an operator asks for, carried out by the daemon stage by stage.
+//!
+//! ```text
+//!            a second operator          the moment                  the old TTL has passed
+//!  Approval ───────────────────► Scheduled ─────────► Ramp ────────────────────────► Ready
+//!     │                              │                  │                              │ gates, budget and rules agree,
+//!     │                              │                  │                              │ the old region has been told
+//!     └──────────────┬───────────────┴──────────────────┴──────────────────┐           ▼
+//!                    ▼                                                     ▼         Drain ───► Done
+//!                 Stopped: not approved in time, cancelled, overtaken, refused   (switched: there is no way back but a move)
+//! ```
+//!
+//! A move is a durable fact of its hub. The clock and the events of the one writer drive it, so that whoever asked for it
+//! may go away, and a daemon that was killed goes on where it was. What switches and what says that it has switched are
+//! one transaction: a move is applied once or not at all. Until then nothing has changed but the TTL, and stopping it
+//! leaves everything as it was.
+
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Cause, RegionName};
+use crate::time::Timestamp;
+
+/// How an operator wants a move to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoveOptions {
+    /// The epoch that it was planned at; `None`: whatever it is.
+    pub epoch: Option<u64>,
+    /// When the switch is to be; `None`: as soon as it can be.
+    pub at: Option<Timestamp>,
+    /// When it is given up, if it has not switched before.
+    pub until: Option<Timestamp>,
+    /// Whether the TTL is not lowered first.
+    pub now: bool,
+    /// Whether gates, and a fence that has failed, are overridden.
+    pub force: bool,
+    /// Why the budget and safety rules are overridden; `None`: they are not.
+    pub break_glass: Option<String>,
+}
+
+/// A planned move of one hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// The region that is left.
+    pub from: RegionName,
+    /// The region that becomes active.
+    pub to: RegionName,
+    /// `failover` or `failback`.
+    pub cause: Cause,
+    /// The epoch that it was planned at.
+    pub epoch: u64,
+    /// Who asked for it.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// When it was asked for.
+    pub asked: Timestamp,
+    /// How it is to be done.
+    pub options: MoveOptions,
+    /// Who has approved it, whoever asked for it first.
+    pub approvals: Vec<Approval>,
+    /// How many operators it needs.
+    pub needed: u8,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+/// One operator's word for a move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who.
+    pub author: String,
+    /// By which way.
+    pub origin: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How far a move is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stage", rename_all = "lowercase")]
+pub enum Stage {
+    /// It waits for another operator.
+    Approval {
+        /// When it is given up.
+        until: Timestamp,
+    },
+    /// It waits for its time.
+    Scheduled {
+        /// When the TTL is lowered.
+        until: Timestamp,
+    },
+    /// The TTL is low, and answers with the old one are waited out.
+    Ramp {
+        /// When it was lowered.
+        since: Timestamp,
+        /// When the last answer with the old one is over.
+        until: Timestamp,
+    },
+    /// It switches as soon as nothing holds it.
+    Ready {
+        /// Since when.
+        since: Timestamp,
+        /// Whether the TTL has been low for as long as the old one.
+        ramped: bool,
+        /// What holds it.
+        held: Option<String>,
+    },
+    /// It has switched, and resolvers follow.
+    Drain {
+        /// When it switched.
+        switched: Timestamp,
+        /// When the last answer of before is over, for resolvers that keep to the TTL.
+        until: Timestamp,
+    },
+    /// It is over.
+    Done {
+        /// When it switched.
+        switched: Timestamp,
+        /// When it was over.
+        at: Timestamp,
+    },
+    /// It was given up, and nothing was switched.
+    Stopped {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Approval { .. } => "approval",
+            Self::Scheduled { .. } => "scheduled",
+            Self::Ramp { .. } => "ramp",
+            Self::Ready { .. } => "ready",
+            Self::Drain { .. } => "drain",
+            Self::Done { .. } => "done",
+            Self::Stopped { .. } => "stopped",
+        }
+    }
+
+    /// Whether it can still be stopped, with nothing switched.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Drain { .. } | Self::Done { .. } | Self::Stopped { .. })
+    }
+
+    /// Whether the TTL is to be low.
+    pub fn is_under_way(&self) -> bool {
+        matches!(self, Self::Ramp { .. } | Self::Ready { .. } | Self::Drain { .. })
+    }
+
+    /// When it ends by itself.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Approval { until }
+            | Self::Scheduled { until }
+            | Self::Ramp { until, .. }
+            | Self::Drain { until, .. } => Some(*until),
+            Self::Ready { .. } | Self::Done { .. } | Self::Stopped { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether this node sees, or is itself cut off (rule 5).
+//!
+//! With references, the node is blind while the last observation of every one of them failed, and what fails is doubted
+//! until a reference was reached after the failure began. Without references, it is blind while the last observation of
+//! everything that endpoints are chosen by failed, in two regions or more, and all of that began within the time that the
+//! slowest of these probes takes to be sure: what fails everywhere at once fails here.
+//!
+//! While it is blind observations are shown and do not count. When sight comes back, everything in a row begins anew.
+
+use std::sync::Arc;
+
+use super::event::Level;
+use super::report::AuditKind;
+use super::state::State;
+use super::turn::Turn;
+use crate::policy::{Seen, Sight, Waiting};
+use crate::time::{Timestamp, human};
+
+/// What is known of this node's own sight.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Look {
+    pub(super) sight: Sight,
+    /// When `blind` became what it is.
+    pub(super) since: Option<Timestamp>,
+    /// How many of the watched targets failed when they were last observed.
+    failing: usize,
+    /// Whether, when the last of them began to fail, all had done so at once.
+    at_once: bool,
+}
+
+impl State {
+    /// After the observation of a target at a moment, which failed or not, as did the one before.
+    pub(super) fn look_around(
+        &mut self,
+        target: usize,
+        failed_before: bool,
+        failed: bool,
+        at: Timestamp,
+        turn: &mut Turn,
+    ) {
+        if self.layout.is_reference[target] && !failed {
+            let seen = match self.look.sight.seen {
+                Seen::At(seen) => seen.max(at),
+                Seen::NoReference | Seen::NotYet => at,
+            };
+            self.look.sight.seen = Seen::At(seen);
+            let doubted = self.holds.iter().filter(|(_, hold)| hold.waiting == Waiting::Sight);
+            turn.touched.extend(doubted.map(|(position, _)| *position));
+        }
+        if self.layout.by_target[target].is_empty() && !self.layout.is_reference[target] {
+            return;
+        }
+        if !self.layout.by_target[target].is_empty() && failed != failed_before {
+            self.look.failing = match failed {
+                true => self.look.failing + 1,
+                false => self.look.failing.saturating_sub(1),
+            };
+            self.look.at_once = failed && self.fail_at_once();
+        }
+        self.see(turn);
+    }
+
+    /// Works out anew what a load or a restart has changed.
+    pub(super) fn look_anew(&mut self, turn: &mut Turn) {
+        let failing = |target: &&u32| self.watches[**target as usize].failing_since().is_some();
+        self.look.failing = self.layout.watched.iter().filter(failing).count();
+        // A load shows nothing that was not there before: it does not make this node blind.
+        self.look.at_once &= self.look.failing == self.layout.watched.len();
+        let references = self.layout.references.iter();
+        let seen = references.filter_map(|target| self.watches[*target as usize].last_good).max();
+        self.look.sight.seen = match (self.layout.references.is_empty(), seen) {
+            (true, _) => Seen::NoReference,
+            (false, None) => Seen::NotYet,
+            (false, Some(at)) => Seen::At(at),
+        };
+        self.see(turn);
+    }
+
+    /// Whether everything fails that endpoints are chosen by, and began to at about the same time.
+    fn fail_at_once(&self) -> bool {
+        let watched = &self.layout.watched;
+        if self.layout.watched_regions < 2 || self.look.failing < watched.len() {
+            return false;
+        }
+        let since = || watched.iter().filter_map(|target| self.watches[*target as usize].failing_since());
+        let (first, last) = (since().min(), since().max());
+        first.zip(last).is_some_and(|(first, last)| last.since(first) <= self.layout.slowest)
+    }
+
+    fn see(&mut self, turn: &mut Turn) {
+        let references = &self.layout.references;
+        let blind = match references.is_empty() {
+            true => self.look.at_once && self.look.failing == self.layout.watched.len(),
+            false => references.iter().all(|target| self.watches[*target as usize].failing_since().is_some()),
+        };
+        if blind == self.look.sight.blind {
+            return;
+        }
+        let lasted = self.look.since.map(|since| human(turn.now.since(since)));
+        self.look.sight.blind = blind;
+        self.look.since = Some(turn.now);
+        let sentence = match (blind, references.is_empty()) {
+            (true, true) => "this node is blind: everything that it probes, in every region, began to fail at once; \
+                             health is frozen, and nothing moves because of it"
+                .to_owned(),
+            (true, false) => "this node is blind: it reaches none of its references; health is frozen, and nothing \
+                              moves because of it"
+                .to_owned(),
+            (false, _) => {
+                format!("this node sees again, after {}: health goes on", lasted.unwrap_or_default())
+            }
+        };
+        let record = turn.audit_by_daemon(AuditKind::Blind, "this node".into(), &sentence);
+        record.before = Some(if blind { "sees" } else { "blind" }.into());
+        record.after = Some(if blind { "blind" } else { "sees" }.into());
+        turn.say(if blind { Level::Error } else { Level::Warn }, "blind", sentence);
+        if !blind {
+            for watch in Arc::make_mut(&mut self.watches) {
+                Arc::make_mut(watch).machine.begin_anew();
+            }
+        }
+        turn.touched.extend(self.holds.keys().chain(self.all_down.iter()));
+    }
+}

@@ -1,0 +1,556 @@
+//! What holds a move, planned moves, windows: through events, as they come.
+
+use super::*;
+use crate::control::known::GateAck;
+use crate::control::moves::Stage;
+use crate::gate::{Evidence, Fenced};
+use crate::policy::{
+    Budget, Demand, Exec, Fence, Gate, GateKind, GateName, GateUse, Hook, OnFenceFailure, OnShut, RuleName, SafetyRule,
+};
+
+const A: &str = "a.example.net.";
+
+/// The policy of [`loaded`], changed.
+fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
+    let mut loaded = loaded_with(&["weu", "neu"], hub);
+    let mut policy = Policy::clone(&loaded.policy);
+    change(&mut policy);
+    loaded.policy = Arc::new(policy);
+    loaded
+}
+
+fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
+    let mut bench = Bench::started(policy(change, hub), Persisted::default(), START);
+    bench.verdict("weu", true).verdict("neu", true);
+    bench
+}
+
+fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
+    let (interval, timeout, max_age) = (Duration::from_secs(30), Duration::from_secs(5), Duration::from_secs(120));
+    let name = GateName::new(name);
+    (name.clone(), Arc::new(Gate { name, kind, interval, timeout, max_age }))
+}
+
+fn used(gate: &str, on_shut: OnShut) -> GateUse {
+    GateUse { gate: GateName::new(gate), on_failover: true, on_failback: false, to: None, on_shut }
+}
+
+fn exec() -> GateKind {
+    GateKind::Exec(Exec { command: vec!["check".into()] })
+}
+
+fn failover(to: &str, options: MoveOptions) -> Command {
+    Command::Failover { hub: name(A), to: RegionName::new(to), options, reason: "drill".into() }
+}
+
+impl Bench {
+    fn evidence(&mut self, gate: &str, open: bool) {
+        let sentence = if open { "in step" } else { "412 identities are missing" };
+        let evidence = Evidence { gate: GateName::new(gate), at: self.now, open, sentence: sentence.into() };
+        self.event(Event::Gate(evidence));
+    }
+
+    fn by(&mut self, author: &str, command: Command) -> Result<Moved, CommandError> {
+        let author = Author { name: author.into(), origin: "test".into() };
+        self.event(Event::Command { command, author, reply: ReplyTo(1) }).expect("a command is answered")
+    }
+
+    /// What hub `a` waits for.
+    fn hold(&mut self) -> String {
+        let status = self.status();
+        let hold = status.hubs[0].hold.as_ref();
+        hold.map(|hold| format!("{}: {}", hold.waiting, hold.reason)).unwrap_or_default()
+    }
+
+    fn stage(&self) -> &'static str {
+        let id = self.state.roster.id(&name(A)).unwrap();
+        self.state.known.moves.get(&id).map_or("none", |planned| planned.stage.word())
+    }
+
+    /// Persists everything that was committed, as a store would, and starts again from it.
+    fn restart(&mut self, loaded: Loaded) -> Bench {
+        let mut persisted = Persisted { roster: self.state.roster().clone(), ..Persisted::default() };
+        persisted.standings = self.state.standings().to_vec();
+        persisted.marks = self.state.marks().clone();
+        persisted.facts = Facts::clone(&self.state.facts);
+        Bench::started(loaded, persisted, self.now)
+    }
+}
+
+fn gated(on_shut: OnShut) -> Bench {
+    start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        move |hub| hub.gates = vec![used("registry", on_shut)],
+    )
+}
+
+#[test]
+fn a_shut_gate_holds_with_its_own_words_until_it_opens() {
+    let mut bench = gated(OnShut::Hold);
+    bench.verdict("weu", false).pass(600);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert_eq!(bench.hold(), "gate: the move to neu waits: gate registry is shut: it was not looked at yet");
+    bench.evidence("registry", false);
+    assert_eq!(bench.hold(), "gate: the move to neu waits: gate registry is shut: 412 identities are missing");
+    bench.evidence("registry", true);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    bench.verdict("weu", true).verdict("neu", false).pass(61);
+    assert_eq!(bench.active(), "weu 3, weu 3", "the way back has no gate");
+}
+
+#[test]
+fn old_evidence_counts_as_shut() {
+    let mut bench = gated(OnShut::Hold);
+    bench.evidence("registry", true);
+    bench.pass(121).verdict("weu", false);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert!(
+        bench.hold().contains("in step; that was 2 min 1 s ago, and evidence older than 2 min"),
+        "{}",
+        bench.status().hubs[0].hold.as_ref().unwrap().reason
+    );
+}
+
+#[test]
+fn a_gate_may_be_passed_after_a_time() {
+    let mut bench = gated(OnShut::ProceedAfter(Duration::from_mins(10)));
+    bench.verdict("weu", false).pass(599);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn marks_respect_gates_and_force_overrides_them() {
+    let mut bench = gated(OnShut::Hold);
+    bench.mark("weu", MarkKind::Down, None);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    let options = MoveOptions { now: true, ..MoveOptions::default() };
+    let refused = bench.command(failover("neu", options.clone())).unwrap_err().to_string();
+    assert_eq!(refused, "gate registry is shut: it was not looked at yet (--force overrides it)");
+    assert!(bench.moved(failover("neu", MoveOptions { force: true, ..options })).changed);
+    assert_eq!(bench.active(), "neu 2, weu 1");
+    let status = bench.status();
+    assert_eq!(
+        status.hubs[0].overrides[0].what,
+        ["gate registry is shut: it was not looked at yet (--force overrides it)"]
+    );
+    let acknowledge = || Command::Acknowledge { hub: name(A), reason: "seen".into() };
+    assert!(bench.moved(acknowledge()).changed);
+    assert!(bench.status().hubs[0].overrides.is_empty());
+    assert!(!bench.moved(acknowledge()).changed);
+}
+
+#[test]
+fn an_acknowledgement_opens_its_gate_for_one_epoch() {
+    let mut bench = start(
+        |policy| policy.gates = [gate("merged", GateKind::Ack)].into(),
+        |hub| hub.gates = vec![used("merged", OnShut::Hold)],
+    );
+    let ack = |gate: &str, until| Command::AckGate {
+        hub: name(A),
+        gate: GateName::new(gate),
+        reason: "checked".into(),
+        until,
+    };
+    assert!(matches!(bench.command(ack("merge", None)), Err(CommandError::NotFound(_))));
+    assert!(bench.moved(ack("merged", None)).changed);
+    bench.verdict("weu", false);
+    assert_eq!(bench.active(), "neu 2, weu 1", "the other hub was not acknowledged");
+    bench.verdict("weu", true).moved(Command::Failback { hub: name(A), options: at_once(None), reason: "r".into() });
+    bench.pass(100).verdict("weu", false);
+    assert_eq!(bench.active(), "weu 3, weu 1");
+    assert!(
+        bench.hold().contains("for epoch 1, and the epoch is 3"),
+        "{}",
+        bench.status().hubs[0].hold.as_ref().unwrap().reason
+    );
+    bench.moved(ack("merged", Some(bench.now.after(Duration::from_secs(1)))));
+    assert_eq!(bench.active(), "neu 4, weu 1");
+    let ack: GateAck = bench.state.facts.values().next().unwrap().get().unwrap();
+    assert_eq!((ack.epoch, ack.author.as_str()), (3, "alice"));
+}
+
+#[test]
+fn a_hub_that_flaps_is_pinned_until_an_operator_acknowledges() {
+    let mut bench = start(|_| {}, |hub| hub.flap_limit = 2.try_into().unwrap());
+    bench.verdict("weu", false).verdict("weu", true).pass(61).verdict("neu", false).verdict("neu", true).pass(61);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+    bench.verdict("weu", false).pass(9000);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+    assert!(bench.hold().starts_with("pinned: "), "{}", bench.status().hubs[0].hold.as_ref().unwrap().reason);
+    assert!(bench.status().hubs[0].pinned);
+    let mut again = bench.restart(policy(|_| {}, |hub| hub.flap_limit = 2.try_into().unwrap()));
+    again.verdict("neu", true).verdict("weu", false).pass(100);
+    assert_eq!(again.active(), "weu 3, weu 3", "a restart does not unpin");
+    bench.moved(Command::Acknowledge { hub: name(A), reason: "the link is mended".into() });
+    assert_eq!(bench.active(), "neu 4, weu 3");
+}
+
+#[test]
+fn the_budget_limits_switches_of_any_origin() {
+    let budget = Budget { switches: 2.try_into().unwrap(), period: Duration::from_hours(24) };
+    let mut bench = start(|_| {}, |hub| hub.budget = Some(budget));
+    bench.moved(failover("neu", at_once(None)));
+    bench.moved(failover("weu", at_once(None)));
+    let refused = bench.command(failover("neu", at_once(None))).unwrap_err().to_string();
+    assert!(refused.starts_with("the budget of 2 switches a day is used up, the next one is at "), "{refused}");
+    bench.verdict("weu", false);
+    assert_eq!(bench.active(), "weu 3, neu 2");
+    assert!(
+        bench.hold().starts_with("budget: the move to neu waits "),
+        "{}",
+        bench.status().hubs[0].hold.as_ref().unwrap().reason
+    );
+    let glass = MoveOptions { break_glass: Some("fire".into()), ..at_once(None) };
+    bench.moved(failover("neu", glass));
+    assert_eq!(bench.active(), "neu 4, neu 2");
+    assert_eq!(bench.status().hubs[0].overrides[0].why, "fire");
+}
+
+#[test]
+fn a_budget_that_is_used_up_comes_back_with_time() {
+    let budget = Budget { switches: 1.try_into().unwrap(), period: Duration::from_hours(1) };
+    let mut bench = start(|_| {}, |hub| hub.budget = Some(budget));
+    bench.moved(failover("neu", at_once(None)));
+    bench.verdict("neu", false).pass(3599);
+    assert_eq!(bench.active(), "neu 2, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "weu 3, weu 1");
+}
+
+#[test]
+fn safety_rules_hold_over_several_hubs_even_within_one_switch() {
+    let id = |hub: &str, region: &str| crate::policy::EndpointId { hub: name(hub), region: RegionName::new(region) };
+    let rule = |demand| {
+        let place = Place { path: Path::new("t").into(), line: 1, column: 1, width: 1, text: String::new() };
+        let name = RuleName::new("capacity");
+        (name.clone(), Arc::new(SafetyRule { name, demand, place }))
+    };
+    let both = |region: &str| [id(A, region), id("b.example.net.", region)].into();
+    let mut bench = start(|policy| policy.rules = [rule(Demand::AtMost(1, both("neu")))].into(), |_| {});
+    bench.verdict("weu", false);
+    assert_eq!(bench.active(), "neu 2, weu 1", "one of them, and no more");
+    assert_eq!(
+        bench.status().hubs[1].hold.as_ref().unwrap().reason,
+        "the move to neu waits: safety rule capacity wants at most 1 of 2 endpoints to be active, and 1 are"
+    );
+    bench.verdict("weu", true);
+    bench.moved(Command::Mark {
+        target: "b.example.net./weu".parse().unwrap(),
+        kind: MarkKind::Down,
+        reason: "r".into(),
+        from: None,
+        until: None,
+    });
+    assert_eq!(bench.active(), "neu 2, weu 1");
+    bench.moved(Command::Failback { hub: name(A), options: at_once(None), reason: "r".into() });
+    assert_eq!(bench.active(), "weu 3, neu 2", "the one that leaves frees the other in the same switch");
+    let refused = bench.command(failover("neu", at_once(None))).unwrap_err().to_string();
+    assert!(refused.contains("safety rule capacity") && refused.contains("--break-glass"), "{refused}");
+}
+
+#[test]
+fn a_node_that_sees_nothing_moves_nothing() {
+    let mut bench = start(|_| {}, |_| {});
+    bench.see("weu", false).see("neu", false);
+    assert!(bench.status().sight.blind);
+    bench.verdict("weu", false).verdict("neu", false).pass(600);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert_eq!(bench.status().hubs[0].endpoints[0].measured, Health::Up, "health is frozen");
+    bench.see("neu", true).see("weu", false).see("weu", false);
+    assert!(!bench.status().sight.blind);
+    assert_eq!(bench.active(), "weu 1, weu 1", "what was seen while blind does not count");
+    bench.see("weu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn regions_that_fail_one_after_the_other_are_no_blindness() {
+    let mut bench = start(|_| {}, |_| {});
+    bench.verdict("weu", false).pass(30).verdict("neu", false);
+    assert!(!bench.status().sight.blind);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+fn with_reference() -> Bench {
+    start(|policy| policy.references = [target("ref")].into(), |_| {})
+}
+
+#[test]
+fn a_failure_is_believed_once_a_reference_was_reached_after_it() {
+    let mut bench = with_reference();
+    bench.see("ref", true).pass(1).verdict("weu", false);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    assert!(
+        bench.hold().starts_with("sight: the move to neu waits until a reference is reached"),
+        "{}",
+        bench.status().hubs[0].hold.as_ref().unwrap().reason
+    );
+    bench.pass(1).see("ref", true);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn marks_work_while_no_reference_is_reached() {
+    let mut bench = with_reference();
+    bench.see("ref", false).verdict("weu", false);
+    let status = bench.status();
+    assert!(status.sight.blind && status.sight.references == 1);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.mark("weu", MarkKind::Down, None);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    bench.see("ref", true);
+    assert!(bench.log.iter().any(|line| line.starts_with("this node sees again")), "{:?}", bench.log);
+}
+
+fn adaptive(hub: &mut Hub) {
+    hub.ttl_min = Duration::from_secs(5);
+    hub.ttl_restore = Duration::from_secs(300);
+}
+
+fn low(bench: &Bench) -> Vec<bool> {
+    bench.state.choices().iter().map(|choice| choice.low_ttl).collect()
+}
+
+#[test]
+fn the_ttl_is_low_from_the_first_failure_until_all_is_settled_and_after_a_switch() {
+    let mut bench = start(|_| {}, adaptive);
+    assert_eq!(low(&bench), [false, false]);
+    let commits = bench.commits.len();
+    bench.see("neu", false);
+    assert_eq!(low(&bench), [false, false], "the standby does not count");
+    bench.see("neu", true).see("weu", false);
+    assert_eq!(low(&bench), [true, true]);
+    assert_eq!(bench.commits.len(), commits, "a TTL is nothing durable");
+    bench.see("weu", true);
+    assert_eq!(low(&bench), [false, false]);
+    bench.verdict("weu", false);
+    assert_eq!((bench.active().as_str(), low(&bench)), ("neu 2, neu 2", vec![true, true]));
+    bench.pass(299);
+    assert_eq!(low(&bench), [true, true]);
+    bench.pass(1);
+    assert_eq!(low(&bench), [false, false]);
+}
+
+#[test]
+fn a_planned_move_lowers_the_ttl_waits_switches_and_drains() {
+    let mut bench = start(|_| {}, adaptive);
+    let moved = bench.moved(failover("neu", MoveOptions { epoch: Some(1), ..MoveOptions::default() }));
+    assert!(moved.changed && moved.moved == 0, "{moved:?}");
+    assert_eq!((bench.stage(), bench.active().as_str(), low(&bench)), ("ramp", "weu 1, weu 1", vec![true, false]));
+    assert!(!bench.moved(failover("neu", MoveOptions { epoch: Some(1), ..MoveOptions::default() })).changed);
+    bench.pass(29);
+    assert_eq!(bench.stage(), "ramp");
+    let mut killed = bench.restart(policy(|_| {}, adaptive));
+    killed.pass(1).verdict("neu", true);
+    assert_eq!(killed.active(), "neu 2, weu 1", "a daemon that was killed goes on");
+    bench.pass(1);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+    bench.pass(5);
+    assert_eq!(bench.stage(), "done");
+    assert!(!bench.moved(failover("neu", MoveOptions { epoch: Some(1), ..MoveOptions::default() })).changed);
+    let stages = bench.commits.iter().flat_map(Commit::records).filter(|r| r.kind == AuditKind::Move);
+    let stages: Vec<_> = stages.filter_map(|record| record.after).collect();
+    assert_eq!(stages, ["ramp", "ready", "drain", "done"]);
+}
+
+#[test]
+fn a_move_is_stopped_by_a_cancel_by_another_switch_and_by_what_it_finds() {
+    let mut bench = start(|_| {}, adaptive);
+    bench.moved(failover("neu", MoveOptions::default()));
+    let other = bench.command(failover("neu", MoveOptions { epoch: Some(9), ..MoveOptions::default() }));
+    assert!(matches!(other, Err(CommandError::Refused(_))), "another one while one is under way");
+    assert!(bench.moved(Command::Cancel { hub: name(A), reason: "no".into() }).changed);
+    assert_eq!((bench.stage(), bench.active().as_str(), low(&bench)), ("stopped", "weu 1, weu 1", vec![false, false]));
+    bench.pass(100);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+
+    bench.moved(failover("neu", MoveOptions::default()));
+    bench.mark("neu", MarkKind::Down, None);
+    bench.pass(30);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "weu 1, weu 1"));
+    assert!(bench.log.iter().any(|line| line.contains("is stopped, and nothing was switched: neu is marked down")));
+    bench.moved(Command::Unmark { target: "neu".parse().unwrap(), reason: "r".into() });
+
+    bench.moved(failover("neu", MoveOptions::default()));
+    bench.verdict("weu", false);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "neu 2, neu 2"), "health was faster");
+    bench.pass(100);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    let cancel = bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    assert!(!cancel.changed);
+}
+
+#[test]
+fn a_scheduled_move_lowers_the_ttl_before_its_time_and_waits_for_gates_until_it_is_given_up() {
+    let mut bench = start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        |hub| {
+            adaptive(hub);
+            hub.gates = vec![used("registry", OnShut::Hold)];
+        },
+    );
+    let at = bench.now.after(Duration::from_secs(100));
+    let until = Some(bench.now.after(Duration::from_secs(200)));
+    bench.moved(failover("neu", MoveOptions { at: Some(at), until, ..MoveOptions::default() }));
+    assert_eq!(bench.stage(), "scheduled");
+    bench.pass(69);
+    assert_eq!((bench.stage(), low(&bench)[0]), ("scheduled", false));
+    bench.pass(1);
+    assert_eq!((bench.stage(), low(&bench)[0]), ("ramp", true));
+    bench.pass(30);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("ready", "weu 1, weu 1"));
+    bench.evidence("registry", true);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+
+    let refused = bench.command(failover(
+        "weu",
+        MoveOptions { until: Some(bench.now.after(Duration::from_secs(10))), ..MoveOptions::default() },
+    ));
+    assert!(refused.unwrap_err().to_string().starts_with("it cannot switch before "));
+}
+
+#[test]
+fn a_gate_that_stays_shut_stops_a_move_when_it_is_to_be_given_up() {
+    let mut bench = gated(OnShut::Hold);
+    let until = Some(bench.now.after(Duration::from_secs(60)));
+    bench.moved(failover("neu", MoveOptions { until, ..at_once(None) }));
+    assert_eq!(bench.stage(), "ready");
+    bench.pass(60);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "weu 1, weu 1"));
+    bench.evidence("registry", true);
+    bench.pass(1);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn two_operators_move_a_hub_that_needs_two() {
+    let mut bench = start(|_| {}, |hub| hub.approvals = 2);
+    bench.by("alice", failover("neu", at_once(Some(1)))).unwrap();
+    assert_eq!((bench.stage(), bench.active().as_str()), ("approval", "weu 1, weu 1"));
+    let approve = |epoch| Command::Approve { hub: name(A), epoch };
+    assert!(bench.by("alice", approve(None)).unwrap_err().to_string().starts_with("alice has approved it already"));
+    assert!(bench.by("bob", approve(Some(2))).is_err());
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.by("bob", approve(Some(1))).unwrap();
+    assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+    assert!(matches!(bench.by("carol", approve(None)), Err(CommandError::NotFound(_))));
+    bench.by("alice", failover("weu", at_once(None))).unwrap();
+    bench.pass(3600);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "neu 2, weu 1"), "not approved in time");
+}
+
+fn fenced(on_failure: OnFenceFailure) -> Bench {
+    let fence =
+        Fence { hook: Hook::Exec(Exec { command: vec!["fence".into()] }), timeout: Duration::from_secs(5), on_failure };
+    start(|_| {}, move |hub| hub.fence = Some(Arc::new(fence.clone())))
+}
+
+fn answer(bench: &mut Bench, acknowledged: bool) {
+    for call in std::mem::take(&mut bench.fenced) {
+        let sentence = if acknowledged { "fenced" } else { "exit 1" };
+        let fenced = Fenced { hub: call.hub, to: call.to, epoch: call.epoch, acknowledged, sentence: sentence.into() };
+        bench.event(Event::Fenced(fenced));
+    }
+}
+
+#[test]
+fn the_region_that_is_left_is_told_before_the_switch() {
+    let mut bench = fenced(OnFenceFailure::Proceed);
+    bench.verdict("weu", false).pass(4);
+    assert_eq!((bench.active().as_str(), bench.fenced.len()), ("weu 1, weu 1", 2), "each is told once");
+    assert_eq!((bench.fenced[0].epoch, bench.fenced[0].from.as_str()), (2, "weu"));
+    answer(&mut bench, true);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    bench.verdict("weu", true).moved(failover("weu", at_once(None)));
+    assert_eq!((bench.stage(), bench.active().as_str()), ("ready", "neu 2, neu 2"));
+    answer(&mut bench, false);
+    assert_eq!(
+        (bench.stage(), bench.active().as_str()),
+        ("drain", "weu 3, neu 2"),
+        "refused, and on_failure says go on"
+    );
+}
+
+#[test]
+fn a_fence_that_does_not_answer_holds_until_its_deadline_or_for_good() {
+    let mut bench = fenced(OnFenceFailure::Proceed);
+    bench.verdict("weu", false).pass(5);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false).pass(5);
+    assert_eq!((bench.active().as_str(), bench.fenced.len()), ("weu 1, weu 1", 2));
+    bench.pass(29);
+    assert_eq!(bench.fenced.len(), 2);
+    bench.pass(1);
+    assert_eq!(bench.fenced.len(), 4, "it is told again after a while");
+    answer(&mut bench, true);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn force_goes_on_without_a_fence_that_has_failed() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.moved(failover("neu", MoveOptions { force: true, ..at_once(None) }));
+    assert_eq!(bench.stage(), "ready");
+    answer(&mut bench, false);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+}
+
+#[test]
+fn windows_begin_and_end_by_themselves_and_the_most_restrictive_holds() {
+    let mut bench = start(|_| {}, |_| {});
+    let (from, until) = (bench.now.after(Duration::from_secs(100)), bench.now.after(Duration::from_secs(200)));
+    let window = |kind, until| Command::Mark {
+        target: "weu".parse().unwrap(),
+        kind,
+        reason: "upgrade".into(),
+        from: Some(from),
+        until,
+    };
+    assert!(matches!(bench.command(window(MarkKind::Down, None)), Err(CommandError::Refused(_))));
+    assert!(bench.moved(window(MarkKind::Down, Some(until))).changed);
+    assert!(!bench.moved(window(MarkKind::Down, Some(until))).changed);
+    bench.mark("weu", MarkKind::Up, None);
+    bench.pass(99);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    let mut killed = bench.restart(loaded(&["weu", "neu"]));
+    killed.verdict("neu", true).pass(1);
+    assert_eq!(killed.active(), "neu 2, neu 2", "a window survives a restart");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    let endpoint = &bench.status().hubs[0].endpoints[0];
+    assert!(endpoint.reason.starts_with("weu marked down by alice until "), "{}", endpoint.reason);
+    bench.pass(100);
+    assert_eq!(bench.status().windows.len(), 0);
+    assert!(bench.status().hubs[0].endpoints[0].reason.starts_with("weu marked up by alice"));
+    assert_eq!(bench.active(), "neu 2, neu 2", "the end of a window moves nobody back");
+}
+
+#[test]
+fn a_commit_that_fails_takes_facts_back_and_is_tried_again() {
+    let mut bench = start(|_| {}, adaptive);
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    let command = failover("neu", MoveOptions::default());
+    bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
+    assert_eq!(bench.stage(), "none");
+    bench.pass(1);
+    bench.moved(failover("neu", MoveOptions::default()));
+    bench.now = bench.now.after(Duration::from_secs(30));
+    bench.fail(Event::Tick);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("ramp", "weu 1, weu 1"));
+    bench.pass(1);
+    assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+    assert!(matches!(bench.state.known.moves.values().next().unwrap().stage, Stage::Drain { .. }));
+}
+
+#[test]
+fn a_shadow_probe_is_shown_and_decides_nothing() {
+    let mut bench = start(|_| {}, |hub| hub.endpoints[0].shadow = Some(target("shadow")));
+    bench.verdict("shadow", true).verdict("shadow", false);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    let status = bench.status();
+    let shadow = status.hubs[0].endpoints[0].shadow.as_ref().unwrap();
+    assert_eq!((shadow.measured, shadow.would_have_left), (Health::Down, 1));
+}

@@ -1,0 +1,85 @@
+//! The reference page against the reader.
+
+use super::*;
+
+const PAGE: &str = include_str!("../../../../docs/policy.md");
+
+/// The TOML blocks of the page, each a file of its own that begins in the line where its block begins.
+fn blocks() -> Vec<Source> {
+    let mut blocks = Vec::new();
+    let mut open: Option<String> = None;
+    for (at, line) in PAGE.lines().enumerate() {
+        match (&mut open, line) {
+            (None, "```toml") => open = Some("\n".repeat(at + 1)),
+            (Some(_), "```") => {
+                blocks.extend(open.take().map(|text| Source::new(format!("docs/policy.md {at}"), text)))
+            }
+            (Some(text), line) => *text = format!("{text}{line}\n"),
+            (None, _) => {}
+        }
+    }
+    assert!(open.is_none(), "a block of the page is not closed");
+    blocks
+}
+
+#[test]
+fn the_examples_of_the_reference_page_are_one_policy() {
+    let blocks = blocks();
+    assert_eq!(blocks.len(), PAGE.matches("```toml").count());
+    let (policy, problems) = read(&blocks, &[plain_zone()]);
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    let policy = policy.unwrap();
+    assert_eq!((policy.references.len(), policy.gates.len(), policy.rules.len(), policy.hubs.len()), (1, 5, 3, 3));
+}
+
+/// Every key that the reader knows is in a table of the page, and in an example.
+#[test]
+fn the_reference_page_knows_every_key() {
+    let unknown = "no-such-key = 1\n";
+    let table = |before: &str, inside: &str| format!("{before} = {{ {inside}no-such-key = 1 }}\n");
+    let gate = |inside: &str| format!("[gates.g]\n{inside}");
+    let hub = |inside: &str| format!("[hubs.\"h.example.net.\"]\n{inside}");
+    let texts = [
+        format!("[regions.r]\n{unknown}"),
+        format!("[probes.p]\n{unknown}"),
+        format!("[probes.p]\n{}", table("tcp", "")),
+        format!("[probes.p]\n{}", table("http", "")),
+        format!("[probes.p]\n{}", table("https", "")),
+        format!("[references.r]\n{unknown}"),
+        gate(unknown),
+        gate(&table("http", "")),
+        gate(&table("exec", "")),
+        format!("[rules.r]\n{unknown}"),
+        hub(unknown),
+        hub("endpoints = [{ no-such-key = 1 }]\n"),
+        hub("gates = [{ no-such-key = 1 }]\n"),
+        hub("gates = [{ on_shut = { no-such-key = 1 } }]\n"),
+        hub(&table("failback", "")),
+        hub(&table("when_all_down", "")),
+        hub(&table("budget", "")),
+        hub(&table("fence", "")),
+        hub(&table("fence", "http = { no-such-key = 1 }, ")),
+        hub(&table("fence", "exec = { no-such-key = 1 }, ")),
+    ];
+    let examples: String = PAGE.split("```toml\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
+    let tables: String = PAGE.lines().filter(|line| line.starts_with('|')).collect();
+    let mut keys = BTreeSet::new();
+    for text in texts {
+        let (_, problems) = read(&[Source::new(FILE, text.as_str())], &[plain_zone()]);
+        let known =
+            problems.iter().filter_map(|problem| problem.message.strip_prefix("unknown key `no-such-key`, expected "));
+        let found: Vec<String> =
+            known.flat_map(|known| known.split('`').skip(1).step_by(2)).map(String::from).collect();
+        assert!(!found.is_empty(), "{text}");
+        keys.extend(found);
+    }
+    assert!(keys.len() > 50, "{keys:?}");
+    for key in keys {
+        let words = |text: &str| {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            text.split(|c| !plain(c)).any(|word| word == key)
+        };
+        assert!(words(&tables), "`{key}` is in no table of docs/policy.md");
+        assert!(words(&examples), "`{key}` is in no example of docs/policy.md");
+    }
+}
