@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::dice::Dice;
-use super::sketch::{Host, REGIONS, Sketch};
+use super::sketch::{ACK, Host, OUTSIDE, REGIONS, Sketch};
 use crate::policy::MarkKind;
 
 /// A simulated life of a daemon.
@@ -48,16 +48,41 @@ pub enum Input {
         hub: &'static str,
         /// The region.
         to: &'static str,
-        /// Planned at.
-        epoch: Planned,
+        /// How.
+        how: How,
     },
     /// An operator makes the preferred region active.
     Failback {
         /// The hub.
         hub: &'static str,
-        /// Planned at.
-        epoch: Planned,
+        /// How.
+        how: How,
     },
+    /// Another operator approves the move of a hub.
+    Approve(&'static str),
+    /// An operator cancels the move of a hub.
+    Cancel(&'static str),
+    /// An operator acknowledges a gate, for so many seconds.
+    Ack(&'static str, usize, Option<u64>),
+    /// An operator acknowledges what a hub has to have acknowledged.
+    Acknowledge(&'static str),
+    /// An operator makes a window.
+    Window {
+        /// What is marked.
+        target: Target,
+        /// How.
+        kind: MarkKind,
+        /// Seconds until it begins.
+        after: u64,
+        /// Seconds for which it lasts.
+        seconds: u64,
+    },
+    /// An operator takes the window with this number away.
+    CloseWindow(u8),
+    /// A gate becomes so.
+    Gate(usize, Latch),
+    /// Regions that are left answer so from here on.
+    Fences(Latch),
     /// An operator whose command was not answered, or who is not sure, sends the last one again, word for word.
     Repeat,
     /// The files are changed to one of the policies, and read.
@@ -119,6 +144,48 @@ impl fmt::Display for Target {
         match self {
             Self::Region(region) => write!(f, "{region}"),
             Self::Endpoint(hub, region) => write!(f, "{hub}/{region}"),
+        }
+    }
+}
+
+/// How a gate or a fence answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Latch {
+    /// Open, or acknowledged.
+    #[default]
+    Open,
+    /// Shut, or refused.
+    Shut,
+    /// Not at all.
+    Mute,
+}
+
+/// How a move is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// Planned at.
+    pub epoch: Planned,
+    /// Seconds until the switch is to be.
+    pub at: Option<u64>,
+    /// Seconds until it is given up.
+    pub until: Option<u64>,
+    /// Without lowering the TTL first.
+    pub now: bool,
+    /// Past gates.
+    pub force: bool,
+    /// Past the budget and safety rules.
+    pub break_glass: bool,
+}
+
+impl How {
+    fn random(dice: &mut Dice) -> Self {
+        Self {
+            epoch: *dice.pick(&[Planned::Any, Planned::Present, Planned::Present, Planned::Old, Planned::Next]),
+            at: if dice.percent(15) { Some(dice.between(1, 120)) } else { None },
+            until: if dice.percent(30) { Some(dice.between(1, 240)) } else { None },
+            now: dice.percent(40),
+            force: dice.percent(25),
+            break_glass: dice.percent(15),
         }
     }
 }
@@ -219,7 +286,12 @@ impl Kinds {
         let target = if dice.percent(60) { Target::Region(region) } else { Target::Endpoint(hub, region) };
         let roll = dice.below(100);
         if roll < self.outside {
-            return match dice.below(20) {
+            let reference = Host { region: OUTSIDE, number: dice.below(2) as u8 };
+            let latch = *dice.pick(&[Latch::Open, Latch::Open, Latch::Shut, Latch::Mute]);
+            return match dice.below(25) {
+                20..22 => Input::Gate(dice.below(ACK as u64) as usize, latch),
+                22 => Input::Fences(latch),
+                23 | 24 => Input::Host(reference, condition(dice)),
                 0..9 => Input::Region(region, condition(dice)),
                 9..18 => Input::Host(host, condition(dice)),
                 18 => Input::Cut(dice.percent(40)),
@@ -227,16 +299,27 @@ impl Kinds {
             };
         }
         if roll < self.outside + self.operators {
-            let epoch = *dice.pick(&[Planned::Any, Planned::Present, Planned::Present, Planned::Old, Planned::Next]);
-            return match dice.below(12) {
+            let hurried = |dice: &mut Dice| How { epoch: Planned::Any, now: true, ..How::random(dice) };
+            return match dice.below(21) {
                 0..4 => {
                     let kind = *dice.pick(&[MarkKind::Down, MarkKind::Down, MarkKind::Drain, MarkKind::Up]);
                     let seconds = if dice.percent(60) { Some(dice.between(1, 240)) } else { None };
                     Input::Mark { target, kind, seconds }
                 }
                 4..7 => Input::Unmark(target),
-                7..9 => Input::Failover { hub, to: region, epoch },
-                9..11 => Input::Failback { hub, epoch },
+                7..9 => Input::Failover { hub, to: region, how: How::random(dice) },
+                9 => Input::Failover { hub, to: region, how: hurried(dice) },
+                10 | 11 => Input::Failback { hub, how: How::random(dice) },
+                12 => Input::Failback { hub, how: hurried(dice) },
+                13 => Input::Approve(hub),
+                14 => Input::Cancel(hub),
+                15 => Input::Ack(hub, ACK, if dice.percent(50) { None } else { Some(dice.between(1, 120)) }),
+                16 | 17 => Input::Acknowledge(hub),
+                18 => {
+                    let kind = *dice.pick(&[MarkKind::Down, MarkKind::Drain, MarkKind::Up]);
+                    Input::Window { target, kind, after: dice.between(1, 60), seconds: dice.between(1, 120) }
+                }
+                19 => Input::CloseWindow(dice.between(1, 3) as u8),
                 _ => Input::Repeat,
             };
         }

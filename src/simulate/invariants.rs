@@ -6,14 +6,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::books::{Book, Books, Mark, Want, Why};
+use super::books::{Book, Books, Fencing, Mark, Want, Why, Window};
 use super::history::Target;
-use super::sketch::{Aim, HUBS, REGIONS, Sketch};
+use super::sketch::{ACK, Aim, GATES, HUBS, REGIONS, Sketch};
 use crate::answer::snapshot::{Choice, What};
 use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
+use crate::control::fact::{Fact, FactKey, FactKind, Facts};
+use crate::control::known::{FlapAck, GateAck, Window as WindowFact};
 use crate::control::mark::MarkTarget;
+use crate::control::moves::{Move, Stage};
 use crate::control::report::Moved;
 use crate::control::state::Persisted;
 use crate::dns::Name;
@@ -31,7 +34,7 @@ pub struct Invariant {
 }
 
 /// Every invariant.
-pub const INVARIANTS: [Invariant; 21] = [
+pub const INVARIANTS: [Invariant; 28] = [
     Invariant {
         name: "one-answer",
         says: "every hub has exactly one choice in every snapshot, and it can be answered",
@@ -61,6 +64,31 @@ pub const INVARIANTS: [Invariant; 21] = [
     Invariant {
         name: "failback",
         says: "a better region takes over only once it has been good for failback.after without a break",
+    },
+    Invariant {
+        name: "sight",
+        says: "no automatic move while this node is blind, or has reached no reference since the failure began",
+    },
+    Invariant {
+        name: "flap-limit",
+        says: "no automatic move of a hub that has flapped, until an operator acknowledges it",
+    },
+    Invariant { name: "budget", says: "no move of any origin over the budget, but by break-glass" },
+    Invariant {
+        name: "gate",
+        says: "no move through a shut gate, but by force, or when proceed_after has passed since gates began to hold it",
+    },
+    Invariant {
+        name: "safety-rule",
+        says: "no move that breaks a safety rule, or breaks it further, but by break-glass",
+    },
+    Invariant {
+        name: "fence",
+        says: "no move before the region that is left has acknowledged, or could not and need not",
+    },
+    Invariant {
+        name: "low-ttl",
+        says: "a hub answers its lower TTL exactly while its active endpoint is unsettled, a move is under way, or it has just switched",
     },
     Invariant { name: "prompt", says: "a move that is wanted and that nothing holds is made by the same event" },
     Invariant {
@@ -116,6 +144,12 @@ pub(super) struct Checker {
     excused: u64,
     extra: Option<Extra>,
     turns: u64,
+    /// Whether a commit that failed may have kept something from being published.
+    unpublished: bool,
+    /// Since when a move that is under way has lowered the TTL of a hub.
+    lowered: BTreeMap<&'static str, u64>,
+    /// Everything else that is durable.
+    facts: Facts,
     violation: Option<Violation>,
 }
 
@@ -152,12 +186,18 @@ struct Turn {
     doing: Doing,
     /// The books of the commanded hub before the turn.
     hub: Option<(&'static str, Option<Book>)>,
+    /// The open move of that hub before the turn.
+    busy: Option<Move>,
     commits: u32,
     failed: bool,
     published: u32,
     replied: bool,
-    /// The command's hub, moved by the command itself.
+    /// Moves that have switched by this commit.
+    ordered: BTreeMap<&'static str, Move>,
+    /// The commanded hub was moved by its move.
     moved: bool,
+    /// Hubs of which something was overridden.
+    overridden: Vec<&'static str>,
     marked: bool,
     changes: usize,
 }
@@ -168,11 +208,14 @@ impl Turn {
             now,
             doing,
             hub: None,
+            busy: None,
             commits: 0,
             failed: false,
             published: 0,
             replied: false,
+            ordered: BTreeMap::new(),
             moved: false,
+            overridden: Vec::new(),
             marked: false,
             changes: 0,
         }
@@ -208,6 +251,9 @@ impl Checker {
             excused: 0,
             extra,
             turns: 0,
+            unpublished: false,
+            lowered: BTreeMap::new(),
+            facts: Facts::new(),
             violation: None,
         }
     }
@@ -249,6 +295,12 @@ impl Checker {
         let books = self.books.hubs.len();
         self.unless(known == books, "durable", || format!("the store knows {known} hubs, and there were {books}"));
         self.same_marks(&found.marks, "durable");
+        let differs =
+            found.facts.iter().find(|(key, fact)| self.facts.get(key) != Some(fact)).map(|(key, _)| key.clone());
+        let lost = self.facts.keys().find(|key| !found.facts.contains_key(key)).cloned();
+        self.unless(differs.is_none() && lost.is_none(), "durable", || {
+            format!("the store has another {differs:?}, and does not have {lost:?}")
+        });
         // What was measured and could not be written yet is measured anew.
         let mut remembered = BTreeMap::new();
         let excused = self.excused;
@@ -282,8 +334,10 @@ impl Checker {
             }
             _ => None,
         };
+        let busy =
+            hub.as_ref().and_then(|(hub, _)| self.books.moves.get(hub)).filter(|open| open.stage.is_open()).cloned();
         self.turns += 1;
-        self.turn = Turn { hub, ..Turn::new(now, doing) };
+        self.turn = Turn { hub, busy, ..Turn::new(now, doing) };
         if now > self.excused {
             self.books.failing = None;
         }
@@ -300,19 +354,54 @@ impl Checker {
     }
 
     pub(super) fn observe(&mut self, aim: Aim, good: bool, at: u64) {
-        let Some(probe) = self.books.sketch.probes.get(aim.probe).cloned() else { return };
-        let Some(watch) = self.books.watches.get_mut(&aim) else { return };
-        let before = watch.verdict;
-        watch.observe(&probe, good, at);
-        if watch.verdict != before {
+        let known = |books: &Books| books.watches.get(&aim).map(|watch| watch.verdict);
+        let before = known(&self.books);
+        self.books.observe(aim, good, at);
+        if known(&self.books) != before {
             self.books.refresh(self.turn.now);
         }
+    }
+
+    /// A gate was looked at.
+    pub(super) fn evidence(&mut self, gate: usize, at: u64, open: bool) {
+        if self.books.sketch.gates_used().contains(&gate) {
+            self.books.evidence.insert(gate, (at, open));
+        }
+    }
+
+    /// A region has answered that it is left.
+    pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, acknowledged: bool) {
+        let now = self.turn.now;
+        let said = self.books.fences.get_mut(hub).filter(|said| said.to == to && said.epoch == epoch);
+        if let Some(said) = said {
+            said.answer = Some((now, acknowledged));
+        }
+    }
+
+    /// A region is being told that it is left.
+    pub(super) fn calls_fence(&mut self, hub: &'static str, to: &'static str, epoch: u64) {
+        let now = self.turn.now;
+        let present = self.books.hubs.get(hub).map_or(0, |book| book.epoch);
+        self.unless(epoch == present + 1, "fence", || format!("{hub} announces epoch {epoch} at epoch {present}"));
+        let moving = self
+            .books
+            .moves
+            .get(hub)
+            .is_some_and(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }));
+        let wanted = self.books.want(hub).is_some_and(|want| {
+            let held = self.books.barriers(hub, want, now, true).into_iter();
+            let held = held.chain(self.books.gates_and_rules(hub, to, now));
+            want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
+        });
+        self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
+        self.books.fences.insert(hub, Fencing { to, epoch, called: now, answer: None });
     }
 
     // What comes out.
 
     pub(super) fn failed(&mut self) {
         self.turn.failed = true;
+        self.unpublished = true;
         if let Some(before) = self.before.take() {
             self.books = *before;
         }
@@ -345,6 +434,11 @@ impl Checker {
             let mark = after.as_ref().map(|mark| Mark { kind: mark.kind, until: mark.until.map(|until| until.0) });
             self.marked(target_of(target), mark);
         }
+        for (key, before, after) in &commit.facts {
+            let known = self.facts.get(key).cloned();
+            self.unless(known == *before, "books", || format!("{key} was {known:?}, and the commit says {before:?}"));
+            self.fact(key, after.as_ref(), true);
+        }
         self.books.refresh(self.turn.now);
         // One that changed twice within an event is written twice, and the last word counts.
         let last: BTreeMap<_, _> = commit.health.iter().map(|(target, health)| (target, health)).collect();
@@ -367,8 +461,115 @@ impl Checker {
         }
     }
 
+    /// What is durable beside marks and standings.
+    fn fact(&mut self, key: &FactKey, after: Option<&Fact>, live: bool) {
+        match after {
+            Some(fact) => drop(self.facts.insert(key.clone(), fact.clone())),
+            None => drop(self.facts.remove(key)),
+        }
+        let hub = key.hub().map_or("?", |hub| hub_of(&hub));
+        match key.kind() {
+            FactKind::Gate => {
+                let gate = GATES.iter().position(|gate| key.id() == Some(gate)).unwrap_or(ACK);
+                match after.and_then(|fact| fact.get::<GateAck>().ok()) {
+                    Some(ack) => {
+                        self.books.acks.insert((hub, gate), (ack.epoch, ack.until.map(|until| until.0)));
+                        let present = self.books.hubs.get(hub).map(|book| book.epoch);
+                        self.unless(!live || Some(ack.epoch) == present, "gate", || {
+                            format!("{hub} acknowledges {key} for epoch {}, and is at {present:?}", ack.epoch)
+                        });
+                    }
+                    None => drop(self.books.acks.remove(&(hub, gate))),
+                }
+            }
+            FactKind::Flap => match after.and_then(|fact| fact.get::<FlapAck>().ok()) {
+                Some(ack) => drop(self.books.flaps.insert(hub, ack.at.0)),
+                None => drop(self.books.flaps.remove(hub)),
+            },
+            FactKind::Window => self.window(key.id().unwrap_or_default(), after, live),
+            FactKind::Move => self.moves(hub, after.and_then(|fact| fact.get::<Move>().ok()), live),
+            FactKind::Override => {
+                if after.is_some() {
+                    self.turn.overridden.push(hub);
+                }
+            }
+        }
+    }
+
+    fn window(&mut self, id: &str, after: Option<&Fact>, live: bool) {
+        let now = self.turn.now;
+        let before = self.books.windows.get(id).copied();
+        let after = after.and_then(|fact| fact.get::<WindowFact>().ok()).map(|WindowFact { target, mark, begun }| {
+            let until = mark.until.map_or(u64::MAX, |until| until.0);
+            Window { target: target_of(&target), kind: mark.kind, from: mark.since.0, until, begun }
+        });
+        let justified = match (before, after, &self.turn.doing) {
+            (None, Some(window), Doing::Command(Command::Mark { target, kind, from, until, .. })) => {
+                let said = Window {
+                    target: target_of(target),
+                    kind: *kind,
+                    from: from.map_or(0, |from| from.0),
+                    until: until.map_or(0, |until| until.0),
+                    begun: false,
+                };
+                window == said && said.from > now
+            }
+            (Some(before), Some(window), _) => {
+                !before.begun && before.from <= now && window == Window { begun: true, ..before }
+            }
+            (Some(_), None, Doing::Command(Command::CloseWindow { id: closed, .. })) if closed == id => true,
+            (Some(before), None, _) => before.until <= now,
+            (None, ..) => false,
+        };
+        self.unless(!live || justified, "mark", || format!("window {id} became {after:?} from {before:?}"));
+        self.turn.marked = true;
+        match after {
+            Some(window) => drop(self.books.windows.insert(id.to_owned(), window)),
+            None => drop(self.books.windows.remove(id)),
+        }
+    }
+
+    /// The stages of a planned move: forwards, each once, none skipped that waits.
+    fn moves(&mut self, hub: &'static str, after: Option<Move>, live: bool) {
+        let before = self.books.moves.get(hub).cloned();
+        let Some(after) = after else {
+            let gone = self.books.hub(hub).is_none();
+            self.unless(!live || gone, "move", || format!("the move of {hub} is gone"));
+            self.books.moves.remove(hub);
+            return;
+        };
+        let same = before.as_ref().filter(|before| before.asked == after.asked && before.to == after.to);
+        let forwards = match same {
+            Some(before) => {
+                let (was, is) = (rank(&before.stage), rank(&after.stage));
+                let stops = matches!(after.stage, Stage::Stopped { .. }) && before.stage.is_open();
+                let approved = was == 0 && after.approvals.len() >= before.approvals.len();
+                stops || (before.stage.is_open() || was == 4) && (is >= was || approved) && is < 6
+            }
+            None => {
+                let over = before.as_ref().is_none_or(|before| !before.stage.is_open());
+                let asked = match &self.turn.doing {
+                    Doing::Command(Command::Failover { to, .. }) => Some(to.clone()) == Some(after.to.clone()),
+                    Doing::Command(Command::Failback { .. }) => true,
+                    _ => false,
+                };
+                over && asked && self.turn.hub.as_ref().is_some_and(|(asked, _)| *asked == hub)
+            }
+        };
+        let was = before.as_ref().map(|before| before.stage.clone());
+        self.unless(!live || forwards, "move", || format!("the move of {hub} goes from {was:?} to {:?}", after.stage));
+        let first = same.is_none_or(|before| before.stage.is_open());
+        if matches!(after.stage, Stage::Drain { .. }) && first && live {
+            self.turn.ordered.insert(hub, after.clone());
+        }
+        self.books.moves.insert(hub, after);
+    }
+
     /// A commit that nobody was told of is found by a later daemon.
     fn surface(&mut self, commit: &Commit) {
+        for (key, _, after) in &commit.facts {
+            self.fact(key, after.as_ref(), false);
+        }
         for (target, _, after) in &commit.marks {
             match after {
                 Some(mark) => {
@@ -428,7 +629,7 @@ impl Checker {
         self.unless(position.is_some(), "eligible", || format!("{hub} has no endpoint in {to}"));
         if change.kind == ChangeKind::Answer {
             let all = change.after.all;
-            let wanted = self.books.all_wanted(hub);
+            let wanted = self.books.all_wanted(hub) && !self.books.all_doubted(hub);
             self.unless(!moves && (!all || wanted), "single-region", || format!("{hub} answers all endpoints: {all}"));
             self.write(hub, change, false);
             return;
@@ -443,9 +644,11 @@ impl Checker {
                 self.fresh(hub, to);
                 false
             }
-            Some(book) if !self.turn.moved && self.turn.hub.as_ref().is_some_and(|(asked, _)| *asked == hub) => {
-                self.turn.moved = true;
-                self.ordered(hub, to, book.active);
+            Some(book) if self.turn.ordered.contains_key(hub) => {
+                if let Some(planned) = self.turn.ordered.remove(hub) {
+                    self.turn.moved |= self.turn.hub.as_ref().is_some_and(|(asked, _)| *asked == hub);
+                    self.ordered(hub, to, book.active, &planned);
+                }
                 false
             }
             Some(book) => {
@@ -456,11 +659,6 @@ impl Checker {
             }
         };
         self.write(hub, change, automatic);
-        let chosen = matches!(&self.turn.doing, Doing::Command(Command::Failover { .. })) && self.turn.moved;
-        let chosen = chosen && self.turn.hub.as_ref().is_some_and(|(asked, _)| *asked == hub) && moves;
-        if let Some(book) = self.books.hubs.get_mut(hub) {
-            book.chosen = chosen;
-        }
     }
 
     /// A choice where nothing stands.
@@ -470,22 +668,50 @@ impl Checker {
         self.unless(expected == Some(to), "eligible", || format!("{hub} begins with {to}, not with {expected:?}"));
     }
 
-    /// A move that an operator ordered.
-    fn ordered(&mut self, hub: &'static str, to: &'static str, from: &'static str) {
+    /// A move that an operator ordered, now or before.
+    fn ordered(&mut self, hub: &'static str, to: &'static str, from: &'static str, planned: &Move) {
         let now = self.turn.now;
-        let (asked, epoch) = match &self.turn.doing {
-            Doing::Command(Command::Failover { to, epoch, .. }) => (Some(region_of(to)), *epoch),
-            Doing::Command(Command::Failback { epoch, .. }) => (self.books.endpoints(hub).next(), *epoch),
-            _ => (None, None),
-        };
         let present = self.books.hubs.get(hub).map(|book| book.epoch);
-        self.unless(asked == Some(to) && from != to, "move", || format!("{hub} moves to {to}, not to {asked:?}"));
-        self.unless(epoch.is_none() || epoch == present, "move", || {
-            format!("{hub} moves to {to} as planned at epoch {epoch:?}, and the epoch is {present:?}")
-        });
+        let options = &planned.options;
+        self.unless(region_of(&planned.to) == to && from != to, "move", || format!("{hub} moves to {to}: {planned:?}"));
+        self.unless(
+            Some(planned.epoch) == present && options.epoch.is_none_or(|epoch| Some(epoch) == present),
+            "move",
+            || format!("{hub} moves to {to} as planned at epoch {}, and the epoch is {present:?}", planned.epoch),
+        );
+        let in_time = options.at.is_none_or(|at| at.0 <= now) && options.until.is_none_or(|until| until.0 > now);
+        self.unless(in_time, "move", || format!("{hub} moves to {to} at {now}, not when it was to: {options:?}"));
+        let mut approved: Vec<_> = planned.approvals.iter().map(|approval| &approval.author).collect();
+        approved.sort_unstable();
+        approved.dedup();
+        let enough = approved.len() >= usize::from(planned.needed);
+        self.unless(enough, "move", || format!("{hub} moves to {to} with the approval of {approved:?} alone"));
+        if let Some(since) = self.lowered.get(hub).copied().filter(|_| !options.now)
+            && let Some(sketch) = self.books.hub(hub).filter(|sketch| sketch.ttl_min < sketch.ttl)
+        {
+            let wait = sketch.ttl * 1_000;
+            let waited = now.saturating_sub(since);
+            self.unless(waited >= wait, "move", || format!("{hub} moves {waited} ms after its TTL was lowered"));
+        }
         self.unless(self.books.eligible(hub, to), "eligible", || format!("an operator moved {hub} to {to}"));
         let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= now);
         self.unless(verdict, "verdict", || format!("an operator moved {hub} to {to}, of which nothing is known yet"));
+        let shut = !self.books.shut_gates(hub, to, now).is_empty();
+        self.unless(!shut || options.force, "gate", || format!("an operator moved {hub} to {to} through a shut gate"));
+        let spent = self.books.budget_ends(hub, now).is_some();
+        let broken_glass = options.break_glass.is_some();
+        self.unless(!spent || broken_glass, "budget", || format!("an operator moved {hub} to {to} over the budget"));
+        let breaks = self.books.broken_rule(hub, to, now).is_some();
+        self.unless(!breaks || broken_glass, "safety-rule", || {
+            format!("an operator moved {hub} to {to} against a rule")
+        });
+        let held = self.books.gates_and_rules(hub, to, now).iter().any(|(rule, _)| *rule == "fence");
+        let failed = self.books.fences.get(hub).is_some_and(|said| matches!(said.answer, Some((_, false))));
+        self.unless(!held || (options.force && failed), "fence", || format!("an operator moved {hub} to {to} untold"));
+        let noted = self.turn.overridden.contains(&hub);
+        self.unless(noted == (shut || spent || breaks), "move", || {
+            format!("{hub} has moved to {to} past something: {}, and that is noted: {noted}", shut || spent || breaks)
+        });
     }
 
     /// A move that nobody ordered.
@@ -503,7 +729,8 @@ impl Checker {
         };
         let meant = want.to;
         self.unless(meant == to, "eligible", || format!("{hub} switches from {from} to {to}, not to {meant}"));
-        for (rule, sentence) in self.books.barriers(hub, want, now, true) {
+        let held = self.books.barriers(hub, want, now, true).into_iter();
+        for (rule, sentence) in held.chain(self.books.gates_and_rules(hub, to, now)).collect::<Vec<_>>() {
             self.broken(rule, || format!("{hub} switches from {from} to {to}, and {sentence}; it is {now}"));
         }
         Some(want.why)
@@ -520,6 +747,16 @@ impl Checker {
         if book.epoch == 0 || book.active != to {
             book.epoch += 1;
             (book.since, book.written_since) = (now, now);
+            if book.epoch > 1 {
+                let automatic = automatic && change.kind == ChangeKind::Switch;
+                for list in [&mut book.switches, &mut book.written_switches] {
+                    list.push((now, automatic));
+                }
+            }
+        }
+        if change.kind == ChangeKind::Switch {
+            self.books.fences.remove(hub);
+            book.gated = None;
         }
         book.active = to;
         book.all = change.after.all;
@@ -541,7 +778,7 @@ impl Checker {
         self.unless(hubs == expected && choices.len() == hubs.len(), "one-answer", || {
             format!("{hubs:?} are published with {} choices, and the policy has {expected:?}", choices.len())
         });
-        let loads = matches!(self.turn.doing, Doing::Start | Doing::Load);
+        let loads = matches!(self.turn.doing, Doing::Start | Doing::Load) || std::mem::take(&mut self.unpublished);
         let same = self.published.as_ref().is_some_and(|(_, before)| **before == *choices);
         self.unless(loads || !same, "quiet", || "what is published is what was published before".into());
         let starts = self.published.is_none();
@@ -613,11 +850,14 @@ impl Checker {
         let Doing::Command(command) = doing else { return };
         let changed = reply.as_ref().is_ok_and(|moved| moved.changed);
         match command {
-            Command::Mark { target, kind, until, .. } => {
+            Command::Mark { target, kind, from, until, .. } => {
                 let target = target_of(&target);
                 let wanted = Mark { kind, until: until.map(|until| until.0) };
                 let past = wanted.until.is_some_and(|until| until <= now);
                 let there = self.is_there(target);
+                if from.is_some_and(|from| from.0 > now) {
+                    return;
+                }
                 self.unless(reply.is_ok() == (there && !past), "mark", || format!("marking {target}: {reply:?}"));
                 let stands = self.books.marks.get(&target) == Some(&wanted);
                 self.unless(reply.is_err() || stands, "mark", || format!("{target} was acknowledged as {wanted:?}"));
@@ -627,8 +867,18 @@ impl Checker {
                 let stands = self.books.marks.contains_key(&target);
                 self.unless(!stands, "mark", || format!("{target} is marked after it was taken away: {reply:?}"));
             }
-            Command::Failover { to, epoch, .. } => self.replied_move(Some(region_of(&to)), epoch, changed, reply),
-            Command::Failback { epoch, .. } => self.replied_move(None, epoch, changed, reply),
+            Command::Failover { to, options, .. } => {
+                self.replied_move(Some(region_of(&to)), options.epoch, changed, reply);
+            }
+            Command::Failback { options, .. } => self.replied_move(None, options.epoch, changed, reply),
+            Command::Approve { .. }
+            | Command::Cancel { .. }
+            | Command::AckGate { .. }
+            | Command::Acknowledge { .. }
+            | Command::CloseWindow { .. } => {
+                let committed = self.turn.commits > 0;
+                self.unless(!changed || committed, "durable", || "a command was acknowledged and left no trace".into());
+            }
         }
     }
 
@@ -652,25 +902,33 @@ impl Checker {
         let present = before.as_ref().map(|book| book.epoch);
         let here = before.as_ref().map(|book| book.active) == to;
         let known = to.is_some_and(|to| self.books.hub(hub).is_some_and(|sketch| sketch.position(to).is_some()));
+        let busy = self.turn.busy.is_some();
+        let under_way = self
+            .turn
+            .busy
+            .as_ref()
+            .is_some_and(|open| to == Some(region_of(&open.to)) && epoch.is_none_or(|epoch| epoch == open.epoch));
         let repeats = here && epoch.is_some_and(|epoch| Some(epoch + 1) == present);
         let planned = epoch.is_none() || epoch == present;
         let open = to.is_some_and(|to| {
             let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= self.turn.now);
             self.books.eligible(hub, to) && verdict
         });
-        let (accepts, moves) = match (known, planned, here) {
+        // Whether it may be accepted, and whether it may begin a move.
+        let (accepts, begins) = match (known, planned, here) {
             (false, ..) => (false, false),
-            (true, false, _) => (repeats, false),
+            (true, false, _) => (repeats || under_way, false),
             (true, true, true) => (true, false),
-            (true, true, false) => (open, open),
+            (true, true, false) => (open || under_way, open && !under_way),
         };
-        self.unless(reply.is_ok() == accepts, "move", || {
+        self.unless(reply.is_err() || accepts, "move", || {
             format!("{hub} to {to:?}, planned at {epoch:?} with epoch {present:?}: {reply:?}")
         });
+        self.unless(begins || !changed, "move", || format!("{hub} to {to:?} is said to have changed something"));
         let moved = self.turn.moved;
-        self.unless(changed == moves && moved == moves, "move", || {
-            format!("{hub} to {to:?}: the reply says changed: {changed}, and it moved: {moved}")
-        });
+        self.unless(begins || !moved, "move", || format!("{hub} to {to:?} has moved: {reply:?}"));
+        let plain = accepts && (here || repeats) && !busy;
+        self.unless(!plain || reply.is_ok(), "move", || format!("{hub} is in {to:?}, and is refused: {reply:?}"));
     }
 
     /// What the daemon holds after all this.
@@ -681,14 +939,33 @@ impl Checker {
         let waits = matches!(self.turn.doing, Doing::Command(_)) && !self.turn.replied;
         self.unless(!waits, "order", || "a command was not answered".into());
         let hubs: Vec<_> = self.books.sketch.hubs.keys().copied().collect();
+        self.books.note_gates(now);
         for hub in hubs.iter().copied() {
             self.stands(hub, state);
             if now > self.excused {
                 self.is_prompt(hub, now);
+                self.move_is_prompt(hub, now);
+            }
+        }
+        if now > self.excused {
+            for (hub, choice) in hubs.iter().copied().zip(state.choices()) {
+                let low = self.books.low_ttl(hub, now);
+                self.unless(low == choice.low_ttl, "low-ttl", || {
+                    format!("{hub} has the lower TTL: {}", choice.low_ttl)
+                });
+            }
+        }
+        for hub in hubs.iter().copied() {
+            let moving = self.books.moves.get(hub).is_some_and(|planned| planned.stage.is_under_way());
+            match moving {
+                true => drop(self.lowered.entry(hub).or_insert(now)),
+                false => drop(self.lowered.remove(hub)),
             }
         }
         let published = self.published.as_ref().is_some_and(|(_, choices)| **choices == *state.choices());
-        self.unless(published, "quiet", || "what is published is not what stands".into());
+        // What a commit that failed kept from being published is published by the next event.
+        let failed = self.turn.failed;
+        self.unless(published || failed, "quiet", || "what is published is not what stands".into());
         let marks = state.marks().clone();
         self.same_marks(&marks, "books");
         let late = |mark: &Mark| mark.until.is_some_and(|until| until <= now);
@@ -696,6 +973,13 @@ impl Checker {
             && let Some((target, mark)) = self.books.marks.iter().find(|(_, mark)| late(mark))
         {
             let sentence = format!("{target} is {mark:?} at {now}");
+            self.broken("mark", || sentence);
+        }
+        let due = |window: &Window| window.until <= now || (!window.begun && window.from <= now);
+        if now > self.excused
+            && let Some((id, window)) = self.books.windows.iter().find(|(_, window)| due(window))
+        {
+            let sentence = format!("window {id} is {window:?} at {now}");
             self.broken("mark", || sentence);
         }
         if matches!(self.turn.doing, Doing::Command(_) | Doing::Start) || self.turn.marked || self.turns % 64 == 0 {
@@ -729,16 +1013,42 @@ impl Checker {
             return;
         }
         if let Some(want) = self.books.want(hub) {
-            let barriers = self.books.barriers(hub, want, now, false);
+            let barriers = self.books.barriers(hub, want, now, false).into_iter();
+            let barriers: Vec<_> = barriers.chain(self.books.gates_and_rules(hub, want.to, now)).collect();
             self.unless(!barriers.is_empty(), "prompt", || {
                 format!("{hub} stays on {active} at {now}, and nothing holds the move to {} ({:?})", want.to, want.why)
             });
         }
-        self.unless(all || !self.books.all_wanted(hub), "prompt", || {
+        self.unless(all || !self.books.all_wanted(hub) || self.books.all_doubted(hub), "prompt", || {
             format!("{hub} answers {active} alone, and nothing is eligible")
         });
         let over = all && self.books.eligible(hub, active) && self.books.something_good(hub);
         self.unless(!over, "all-ends", || format!("{hub} answers all endpoints, and one is good"));
+    }
+
+    /// No move waits for what has come.
+    fn move_is_prompt(&mut self, hub: &'static str, now: u64) {
+        let Some(planned) = self.books.moves.get(hub).cloned() else { return };
+        let gives_up = planned.options.until.filter(|_| planned.stage.is_open());
+        let over = planned.stage.until().into_iter().chain(gives_up).any(|until| until.0 <= now);
+        self.unless(!over, "move", || format!("the move of {hub} is late at {now}: {planned:?}"));
+        let present = self.books.hubs.get(hub).map(|book| book.epoch);
+        let overtaken = planned.stage.is_open() && Some(planned.epoch) != present;
+        self.unless(!overtaken, "move", || {
+            format!("the move of {hub} is open, and the epoch is {present:?}: {planned:?}")
+        });
+        if !matches!(planned.stage, Stage::Ready { .. }) || overtaken {
+            return;
+        }
+        let to = region_of(&planned.to);
+        let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= now);
+        let shut = !self.books.shut_gates(hub, to, now).is_empty() && !planned.options.force;
+        let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now).is_some();
+        let safety = safety && planned.options.break_glass.is_none();
+        let told = self.books.gates_and_rules(hub, to, now).iter().all(|(rule, _)| *rule != "fence");
+        let waits = !verdict || shut && planned.options.until.is_some() || !told;
+        self.unless(waits && !safety, "move", || format!("the move of {hub} waits for nothing: {planned:?}"));
+        self.unless(self.books.eligible(hub, to), "move", || format!("the move of {hub} waits for {to}: {planned:?}"));
     }
 
     fn same_marks(&mut self, marks: &crate::control::mark::Marks, rule: &'static str) {
@@ -782,9 +1092,11 @@ impl Checker {
         let Some(sketch) = self.books.hub(hub) else { return 0 };
         let verdicts = sketch.endpoints.iter().filter_map(|endpoint| endpoint.aim()).map(|aim| {
             let probe = self.books.probe(aim);
-            2 * probe.interval + probe.worst_detection().max(probe.worst_recovery())
+            3 * probe.interval + probe.worst_detection() + probe.worst_recovery()
         });
-        verdicts.max().unwrap_or(0) + sketch.dwell * 1_000 + latest + 3_000
+        let waits = sketch.gates.iter().filter_map(|used| used.proceed).max().unwrap_or(0) + sketch.dwell;
+        let fence = sketch.fence.map_or(0, |(timeout, _)| timeout);
+        verdicts.max().unwrap_or(0) + waits * 1_000 + fence + latest + 3_000
     }
 
     /// Looks whether the only healthy region has the traffic, when nothing has happened for `calm` milliseconds.
@@ -796,6 +1108,15 @@ impl Checker {
                 continue;
             }
             let Some(sketch) = self.books.hub(hub) else { continue };
+            let now = self.turn.now;
+            let shut = sketch.gates.iter().any(|used| used.proceed.is_none() && !self.books.open(used.gate, hub, now));
+            let stops = sketch.fence.is_some_and(|(_, stop)| stop) || !self.books.sketch.rules.is_empty();
+            let held = self.books.pinned(hub) || self.books.budget_ends(hub, now).is_some();
+            let references = self.books.sketch.references().all(|aim| healthy(aim) == Some(true));
+            let timed = !self.books.windows.is_empty() || self.books.marks.values().any(|mark| mark.until.is_some());
+            if shut || stops || held || !references || timed {
+                continue;
+            }
             let well = sketch.endpoints.iter().map(|endpoint| match self.books.mark(hub, endpoint.region) {
                 Some(MarkKind::Up) => Some(true),
                 Some(_) => Some(false),
@@ -810,6 +1131,19 @@ impl Checker {
                 format!("{only:?} is the only healthy region of {hub} for {calm} ms, and it answers {active:?}; the bound is {bound} ms")
             });
         }
+    }
+}
+
+/// How far a stage is.
+fn rank(stage: &Stage) -> u8 {
+    match stage {
+        Stage::Approval { .. } => 0,
+        Stage::Scheduled { .. } => 1,
+        Stage::Ramp { .. } => 2,
+        Stage::Ready { .. } => 3,
+        Stage::Drain { .. } => 4,
+        Stage::Done { .. } => 5,
+        Stage::Stopped { .. } => 6,
     }
 }
 

@@ -24,6 +24,13 @@ pub const HUBS: [&str; 6] =
 /// The probes that may be in a sketch.
 pub const PROBES: [&str; 2] = ["broker", "portal"];
 
+/// The gates that may be in a sketch: the first two are looked at, the last is acknowledged.
+pub const GATES: [&str; 3] = ["registry-complete", "change-window", "merged-back"];
+/// The gate that operators acknowledge, by position in [`GATES`].
+pub const ACK: usize = 2;
+/// Where references are: no region of any hub.
+pub const OUTSIDE: &str = "resolver";
+
 const ZONE: &str = "@ 300 IN SOA ns h 1 2 3 4 5\n@ 300 IN NS ns\nns 300 IN A 192.0.2.1\n";
 
 /// A policy.
@@ -33,6 +40,45 @@ pub struct Sketch {
     pub probes: Vec<ProbeSketch>,
     /// The hubs, by name.
     pub hubs: BTreeMap<&'static str, HubSketch>,
+    /// How many hosts are references; they are probed by the first probe.
+    pub references: u8,
+    /// By position in [`GATES`]. Not of the one that is acknowledged.
+    pub gates: Vec<GateSketch>,
+    /// The safety rules.
+    pub rules: Vec<RuleSketch>,
+}
+
+/// How a gate is looked at; times in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GateSketch {
+    /// Time between two looks.
+    pub interval: u64,
+    /// Age from which evidence counts as shut.
+    pub max_age: u64,
+}
+
+/// A safety rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleSketch {
+    /// So many of these endpoints are active, at least (true) or at most.
+    Count(bool, u32, Vec<(&'static str, &'static str)>),
+    /// This gate is open for every switch of this hub, or from and to this region.
+    Gate(usize, Option<&'static str>, Option<&'static str>),
+}
+
+/// Where a hub uses a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UseSketch {
+    /// By position in [`GATES`].
+    pub gate: usize,
+    /// Moves to a less preferred region pass it.
+    pub failover: bool,
+    /// Moves to a more preferred region pass it.
+    pub failback: bool,
+    /// Moves to this region alone pass it.
+    pub to: Option<&'static str>,
+    /// Seconds until a move passes all the same.
+    pub proceed: Option<u64>,
 }
 
 /// A probe; times in milliseconds.
@@ -86,6 +132,22 @@ pub struct HubSketch {
     pub resort: ResortSketch,
     /// In order of preference.
     pub endpoints: Vec<EndpointSketch>,
+    /// Seconds; the TTL of troubled times.
+    pub ttl_min: u64,
+    /// Seconds.
+    pub ttl_restore: u64,
+    /// Gates, in order.
+    pub gates: Vec<UseSketch>,
+    /// So many automatic switches pin the hub.
+    pub flap_limit: usize,
+    /// Seconds.
+    pub flap_window: u64,
+    /// Switches an hour.
+    pub budget: Option<usize>,
+    /// Operators that a planned move needs.
+    pub approvals: usize,
+    /// The deadline in milliseconds, and whether a failure stops the switch.
+    pub fence: Option<(u64, bool)>,
 }
 
 /// `when_all_down`.
@@ -162,12 +224,42 @@ impl Sketch {
         let regions = &REGIONS[..dice.between(2, 4) as usize];
         let count = *dice.pick(&[1, 1, 2, 2, 3, 4, 6]);
         let hubs = HUBS[..count].iter().map(|hub| (*hub, HubSketch::random(dice, regions))).collect();
-        let mut sketch = Self { probes, hubs };
-        // A probe that nobody uses is a warning; the first endpoint is probed by the first one, and so on.
-        for (at, hub) in sketch.hubs.values_mut().enumerate() {
-            hub.endpoints[0].probe = Some(at % PROBES.len());
+        let looks = (0..ACK).map(|_| *dice.pick(&[1_000, 5_000, 10_000]));
+        let gates = looks.map(|interval| GateSketch { interval, max_age: 3 * interval + 1_000 }).collect();
+        let references = *dice.pick(&[0, 0, 1, 2]);
+        let mut sketch = Self { probes, hubs, references, gates, rules: Vec::new() };
+        if dice.percent(35) {
+            for _ in 0..dice.between(1, 2) {
+                sketch.rules.push(RuleSketch::random(dice, &sketch.hubs));
+            }
         }
+        sketch.settle();
         sketch
+    }
+
+    /// Leaves nothing in it that names what is not there.
+    pub fn settle(&mut self) {
+        for hub in self.hubs.values_mut() {
+            let known: Vec<_> = hub.endpoints.iter().map(|endpoint| endpoint.region).collect();
+            hub.gates.retain(|used| used.to.is_none_or(|to| known.contains(&to)));
+            if let ResortSketch::Region(region) = hub.resort
+                && !known.contains(&region)
+            {
+                hub.resort = ResortSketch::Keep;
+            }
+        }
+        let hubs = &self.hubs;
+        let there = |hub: &str, region: &str| hubs.get(hub).is_some_and(|hub| hub.position(region).is_some());
+        self.rules.retain_mut(|rule| match rule {
+            RuleSketch::Count(_, count, of) => {
+                of.retain(|(hub, region)| there(hub, region));
+                of.len() > 1 && (*count as usize) < of.len()
+            }
+            RuleSketch::Gate(_, hub, region) => {
+                hub.is_none_or(|hub| hubs.contains_key(hub))
+                    && region.is_none_or(|region| hubs.values().any(|hub| hub.position(region).is_some()))
+            }
+        });
     }
 
     /// Another policy that a file may be changed to.
@@ -176,6 +268,7 @@ impl Sketch {
         for _ in 0..dice.between(1, 3) {
             sketch.change(dice);
         }
+        sketch.settle();
         sketch
     }
 
@@ -183,23 +276,21 @@ impl Sketch {
         let regions: Vec<&str> = REGIONS.to_vec();
         let names: Vec<_> = self.hubs.keys().copied().collect();
         let hub = *dice.pick(&names);
-        match dice.below(9) {
+        match dice.below(13) {
             0 => {
                 let hub = *dice.pick(&HUBS);
                 self.hubs.entry(hub).or_insert_with(|| HubSketch::random(dice, &regions));
             }
             1 if self.hubs.len() > 1 => drop(self.hubs.remove(hub)),
+            9 => self.references = *dice.pick(&[0, 1, 2]),
+            10 => self.rules.clear(),
+            11 => self.rules.push(RuleSketch::random(dice, &self.hubs)),
             2 => self.probes[dice.below(PROBES.len() as u64) as usize] = ProbeSketch::random(dice),
             change => {
                 let Some(hub) = self.hubs.get_mut(hub) else { return };
                 let at = dice.below(hub.endpoints.len() as u64) as usize;
                 match change {
-                    3 if hub.endpoints.len() > 1 => {
-                        let gone = hub.endpoints.remove(at);
-                        if hub.resort == ResortSketch::Region(gone.region) {
-                            hub.resort = ResortSketch::Keep;
-                        }
-                    }
+                    3 if hub.endpoints.len() > 1 => drop(hub.endpoints.remove(at)),
                     4 => {
                         let region = *dice.pick(&regions);
                         if hub.position(region).is_none() {
@@ -208,14 +299,34 @@ impl Sketch {
                     }
                     5 => hub.endpoints.rotate_left(at),
                     6 => hub.endpoints[at] = EndpointSketch::random(dice, hub.endpoints[at].region),
-                    7 => hub.ttl = dice.between(5, 60),
+                    7 => {
+                        hub.ttl = dice.between(5, 60);
+                        hub.ttl_min = dice.between(5, hub.ttl);
+                    }
                     _ => {
                         let other = HubSketch::random(dice, &regions);
                         (hub.dwell, hub.failback) = (other.dwell, other.failback);
+                        (hub.gates, hub.fence, hub.budget) = (other.gates, other.fence, other.budget);
+                        (hub.flap_limit, hub.flap_window) = (other.flap_limit, other.flap_window);
                     }
                 }
             }
         }
+    }
+
+    /// What this node has to reach.
+    pub fn references(&self) -> impl Iterator<Item = Aim> {
+        (0..self.references).map(|number| Aim { probe: 0, host: Host { region: OUTSIDE, number } })
+    }
+
+    /// The gates that are used, by position.
+    pub fn gates_used(&self) -> Vec<usize> {
+        let hubs = self.hubs.values().flat_map(|hub| &hub.gates).map(|used| used.gate);
+        let rules = self.rules.iter().filter_map(|rule| match rule {
+            RuleSketch::Gate(gate, ..) => Some(*gate),
+            RuleSketch::Count(..) => None,
+        });
+        hubs.chain(rules).collect()
     }
 
     /// The TOML text of the policy's file.
@@ -227,7 +338,42 @@ impl Sketch {
         for region in regions {
             put(&mut text, format_args!("[regions.{region}]"));
         }
-        let used = |probe| self.hubs.values().flat_map(|hub| &hub.endpoints).any(|e| e.probe == Some(probe));
+        for number in 0..self.references {
+            let (probe, host) = (PROBES[0], Host { region: OUTSIDE, number });
+            put(&mut text, format_args!("\n[references.r{number}]\nprobe = \"{probe}\"\ntarget = \"{host}\""));
+        }
+        let of_rules = |gate| self.rules.iter().any(|rule| matches!(rule, RuleSketch::Gate(used, ..) if *used == gate));
+        let of_hubs = |gate| self.hubs.values().flat_map(|hub| &hub.gates).any(|used| used.gate == gate);
+        for (gate, name) in GATES.iter().enumerate().filter(|(gate, _)| of_rules(*gate) || of_hubs(*gate)) {
+            put(&mut text, format_args!("\n[gates.{name}]"));
+            match self.gates.get(gate) {
+                None => put(&mut text, format_args!("ack = true")),
+                Some(GateSketch { interval, max_age }) => {
+                    put(&mut text, format_args!("exec = {{ command = [\"/usr/local/bin/{name}\"] }}"));
+                    put(&mut text, format_args!("interval = \"{interval}ms\"\ntimeout = \"1s\""));
+                    put(&mut text, format_args!("max_age = \"{max_age}ms\""));
+                }
+            }
+        }
+        for (number, rule) in self.rules.iter().enumerate() {
+            put(&mut text, format_args!("\n[rules.s{number}]"));
+            match rule {
+                RuleSketch::Count(least, count, of) => {
+                    let of: Vec<_> = of.iter().map(|(hub, region)| format!("\"{hub}/{region}\"")).collect();
+                    let key = if *least { "at_least" } else { "at_most" };
+                    put(&mut text, format_args!("{key} = {count}\nof = [{}]", of.join(", ")));
+                }
+                RuleSketch::Gate(gate, hub, region) => {
+                    put(&mut text, format_args!("gate = \"{}\"", GATES[*gate]));
+                    hub.iter().for_each(|hub| put(&mut text, format_args!("hubs = [\"{hub}\"]")));
+                    region.iter().for_each(|region| put(&mut text, format_args!("regions = [\"{region}\"]")));
+                }
+            }
+        }
+        let used = |probe| {
+            let watched = self.hubs.values().flat_map(|hub| &hub.endpoints).any(|e| e.probe == Some(probe));
+            watched || (probe == 0 && self.references > 0)
+        };
         for (at, probe) in self.probes.iter().enumerate().filter(|(at, _)| used(*at)) {
             let ProbeSketch { interval, timeout, confirm, fall, rise } = probe;
             put(&mut text, format_args!("\n[probes.{}]\ntcp = {{ port = 8883 }}", PROBES[at]));
@@ -235,9 +381,29 @@ impl Sketch {
             put(&mut text, format_args!("confirm = \"{confirm}ms\"\nfall = {fall}\nrise = {rise}"));
         }
         for (name, hub) in &self.hubs {
-            let HubSketch { ttl, dwell, failback, resort, endpoints } = hub;
+            let HubSketch { ttl, dwell, failback, resort, endpoints, ttl_min, ttl_restore, .. } = hub;
             put(&mut text, format_args!("\n[hubs.\"{name}\"]\npolicy = \"priority\"\nttl = \"{ttl}s\""));
+            put(&mut text, format_args!("ttl_min = \"{ttl_min}s\"\nttl_restore = \"{ttl_restore}s\""));
             put(&mut text, format_args!("dwell = \"{dwell}s\""));
+            put(&mut text, format_args!("flap_limit = {}\nflap_window = \"{}s\"", hub.flap_limit, hub.flap_window));
+            if let Some(budget) = hub.budget {
+                put(&mut text, format_args!("budget = \"{budget} per hour\""));
+            }
+            if hub.approvals > 1 {
+                put(&mut text, format_args!("approvals = {}", hub.approvals));
+            }
+            if let Some((timeout, stop)) = hub.fence {
+                let then = if stop { "stop" } else { "proceed" };
+                let call = "exec = { command = [\"/usr/local/bin/fence\"] }";
+                put(
+                    &mut text,
+                    format_args!("fence = {{ {call}, timeout = \"{timeout}ms\", on_failure = \"{then}\" }}"),
+                );
+            }
+            let uses: Vec<_> = hub.gates.iter().map(UseSketch::toml).collect();
+            if !uses.is_empty() {
+                put(&mut text, format_args!("gates = [{}]", uses.join(", ")));
+            }
             match failback {
                 None => put(&mut text, format_args!("failback = \"manual\"")),
                 Some(after) => put(&mut text, format_args!("failback = {{ after = \"{after}s\" }}")),
@@ -310,12 +476,72 @@ impl HubSketch {
             6..8 => ResortSketch::All,
             _ => ResortSketch::Region(regions[dice.below(regions.len() as u64) as usize]),
         };
+        let ttl = dice.between(5, 60);
+        let mut gates = Vec::new();
+        if dice.percent(35) {
+            for gate in 0..GATES.len() {
+                if dice.percent(50) {
+                    let (failover, failback) = *dice.pick(&[(true, false), (false, true), (true, true)]);
+                    let to =
+                        if dice.percent(25) { Some(regions[dice.below(regions.len() as u64) as usize]) } else { None };
+                    let proceed = *dice.pick(&[None, Some(1), Some(20), Some(120)]);
+                    gates.push(UseSketch { gate, failover, failback, to, proceed });
+                }
+            }
+        }
         Self {
-            ttl: dice.between(5, 60),
+            ttl,
+            ttl_min: if dice.percent(50) { ttl } else { dice.between(5, ttl) },
+            ttl_restore: *dice.pick(&[0, 10, 60, 300]),
+            gates,
+            flap_limit: *dice.pick(&[1, 2, 3, 3, 8, 32]),
+            flap_window: *dice.pick(&[60, 600, 3_600]),
+            budget: *dice.pick(&[None, None, None, Some(1), Some(2), Some(5)]),
+            approvals: if dice.percent(20) { 2 } else { 1 },
+            fence: *dice.pick(&[None, None, None, None, Some((500, false)), Some((3_000, false)), Some((3_000, true))]),
             dwell: *dice.pick(&[0, 5, 20, 60, 60, 180]),
             failback: *dice.pick(&[None, None, Some(1), Some(10), Some(60), Some(300)]),
             resort,
             endpoints: regions.iter().map(|region| EndpointSketch::random(dice, region)).collect(),
+        }
+    }
+}
+
+impl UseSketch {
+    fn toml(&self) -> String {
+        let Self { gate, failover, failback, to, proceed } = self;
+        let on = match (failover, failback) {
+            (true, true) => "both",
+            (true, false) => "failover",
+            (false, _) => "failback",
+        };
+        let to = to.map(|to| format!(", to = \"{to}\"")).unwrap_or_default();
+        let proceed =
+            proceed.map(|after| format!(", on_shut = {{ proceed_after = \"{after}s\" }}")).unwrap_or_default();
+        format!("{{ gate = \"{}\", on = \"{on}\"{to}{proceed} }}", GATES[*gate])
+    }
+
+    /// Whether a move between two positions of a hub passes it.
+    pub fn concerns(&self, from: usize, to: usize, region: &str) -> bool {
+        let direction = if to < from { self.failback } else { self.failover };
+        direction && self.to.is_none_or(|only| only == region)
+    }
+}
+
+impl RuleSketch {
+    fn random(dice: &mut Dice, hubs: &BTreeMap<&'static str, HubSketch>) -> Self {
+        let names: Vec<_> = hubs.keys().copied().collect();
+        let hub = *dice.pick(&names);
+        let region = dice.pick(&hubs[hub].endpoints).region;
+        match dice.below(4) {
+            0 if dice.percent(50) => Self::Gate(dice.below(ACK as u64) as usize, Some(hub), None),
+            0 => Self::Gate(dice.below(ACK as u64) as usize, None, Some(region)),
+            kind => {
+                let of = names.iter().filter(|name| hubs[*name].position(region).is_some());
+                let of: Vec<_> = of.map(|name| (*name, region)).collect();
+                let count = 1 + dice.below(of.len() as u64 - 1) as u32;
+                Self::Count(kind == 1, count, of)
+            }
         }
     }
 }

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::disk::Disk;
-use super::history::{Condition, History, Input, Planned, Point, Target};
-use super::invariants::{Checker, Doing, Extra, Violation, hub_of};
-use super::probers::{Probers, Seen, outcome};
-use super::sketch::{Aim, Host, PROBES, REGIONS, Sketch};
+use super::history::{Condition, History, How, Input, Latch, Planned, Point, Target};
+use super::invariants::{Checker, Doing, Extra, Violation, hub_of, region_of};
+use super::probers::{Probers, Seen, millis, outcome};
+use super::sketch::{Aim, GATES, HUBS, Host, OUTSIDE, PROBES, REGIONS, Sketch};
 use super::story::Story;
 use crate::answer::snapshot::Snapshot;
 use crate::control::event::{Author, Command, Commit, Effect, Event, LoadFailure, Loaded, ReplyTo};
 use crate::control::mark::MarkTarget;
+use crate::control::moves::MoveOptions;
 use crate::control::{State, told};
 use crate::dns::Name;
+use crate::gate::{Evidence, Fenced};
 use crate::health::Observation;
-use crate::policy::{ProbeTarget, RegionName, Target as Dialled};
+use crate::policy::{GateName, ProbeTarget, RegionName, Target as Dialled};
 use crate::time::Timestamp;
 
 /// The wall clock when a history begins: 2026-11-23T14:00:00Z.
@@ -87,6 +89,10 @@ enum Happening {
     End(Aim, u64, Complete),
     /// It reaches the loop.
     Arrive(Aim, Complete),
+    /// A gate is looked at.
+    Look(usize, u64),
+    /// A region answers that it is left.
+    Fenced(usize, &'static str, u64, bool),
     /// The daemon is started.
     Start,
 }
@@ -133,6 +139,12 @@ struct World<'a> {
     calm_since: u64,
     replies: u64,
     prober_restarts: u64,
+    /// By gate.
+    gates: BTreeMap<usize, Latch>,
+    fences: Latch,
+    /// Counts the orders of which gates to look at.
+    looks: u64,
+    wanted_gates: BTreeMap<usize, u64>,
 }
 
 /// One life of the daemon.
@@ -186,6 +198,10 @@ impl<'a> World<'a> {
             calm_since: 0,
             replies: 0,
             prober_restarts: 0,
+            gates: BTreeMap::new(),
+            fences: Latch::Open,
+            looks: 0,
+            wanted_gates: BTreeMap::new(),
         }
     }
 
@@ -318,8 +334,33 @@ impl<'a> World<'a> {
             Happening::Start => self.start(),
             Happening::Begin(aim, plan) => self.begin(aim, plan),
             Happening::End(aim, plan, complete) => self.end(aim, plan, complete),
+            Happening::Look(gate, order) => self.look(gate, order),
+            Happening::Fenced(hub, to, epoch, acknowledged) => {
+                let Ok(name) = Name::parse(HUBS[hub], None) else { return };
+                let word = if acknowledged { "acknowledges" } else { "does not acknowledge" };
+                self.outcome.story.tell(self.now, || format!("the fence of {name} {word} the move to {to}"));
+                self.checker.begin(self.wall(), Doing::Nothing);
+                self.checker.fenced(HUBS[hub], to, epoch, acknowledged);
+                let to = RegionName::new(to);
+                self.turn_begun(Event::Fenced(Fenced { hub: name, to, epoch, acknowledged, sentence: "".into() }));
+            }
             Happening::Arrive(aim, complete) => self.arrived.push((aim, complete)),
         }
+    }
+
+    fn look(&mut self, gate: usize, order: u64) {
+        let Some(interval) = self.wanted_gates.get(&gate).copied().filter(|_| order == self.looks) else { return };
+        self.plan(self.now + interval, Happening::Look(gate, order));
+        let latch = if self.cut { Latch::Shut } else { self.gates.get(&gate).copied().unwrap_or_default() };
+        if latch == Latch::Mute || self.daemon.is_none() {
+            return;
+        }
+        let (now, open) = (self.wall(), latch == Latch::Open);
+        self.checker.begin(now, Doing::Nothing);
+        self.checker.evidence(gate, now, open);
+        let sentence = if open { "0 missing" } else { "7 missing" };
+        let gate = GateName::new(GATES[gate]);
+        self.turn_begun(Event::Gate(Evidence { gate, at: Timestamp(now), open, sentence: sentence.into() }));
     }
 
     fn begin(&mut self, aim: Aim, plan: u64) {
@@ -401,7 +442,21 @@ impl<'a> World<'a> {
             Input::Kill { at: Point::Now, away, back } => self.kill(*away, *back, None),
             Input::Kill { at, away, back } => self.armed = Some((*at, *away, *back)),
             Input::Disk { how, commits } => self.disk.fail(*how, *commits),
-            Input::Reload(_)
+            Input::Gate(gate, latch) => {
+                self.gates.insert(*gate, *latch);
+                tell(&mut self.outcome.story, format!("gate {} becomes {latch:?}", GATES[*gate]));
+            }
+            Input::Fences(latch) => {
+                self.fences = *latch;
+                tell(&mut self.outcome.story, format!("fences answer {latch:?} from here on"));
+            }
+            Input::Approve(_)
+            | Input::Cancel(_)
+            | Input::Ack(..)
+            | Input::Acknowledge(_)
+            | Input::Window { .. }
+            | Input::CloseWindow(_)
+            | Input::Reload(_)
             | Input::Refused
             | Input::Mark { .. }
             | Input::Unmark(_)
@@ -430,34 +485,51 @@ impl<'a> World<'a> {
         let line = words(&command);
         self.outcome.story.tell(self.now, || line);
         self.replies += 1;
-        let (author, reply) = (Author { name: "alice".into(), origin: "simulator".into() }, ReplyTo(self.replies));
+        let name = if matches!(input, Input::Approve(_)) { "bob" } else { "alice" };
+        let (author, reply) = (Author { name: name.into(), origin: "simulator".into() }, ReplyTo(self.replies));
         self.turn(Event::Command { command: command.clone(), author, reply }, Doing::Command(command));
     }
 
     fn command(&self, input: &Input) -> Option<Command> {
         let reason = "because".to_owned();
-        let epoch = |hub: &str, planned: Planned| {
+        let name = |hub: &str| Name::parse(hub, None).ok();
+        let later = |seconds: &u64| Timestamp(self.wall() + seconds * 1_000);
+        let options = |hub: &str, how: &How| {
             let present = self.checker.books.hubs.get(hub).map_or(1, |book| book.epoch);
-            match planned {
+            let epoch = match how.epoch {
                 Planned::Any => None,
                 Planned::Present => Some(present),
                 Planned::Old => Some(present.saturating_sub(1)),
                 Planned::Next => Some(present + 1),
-            }
+            };
+            let break_glass = how.break_glass.then(|| "it burns".to_owned());
+            let (at, until) = (how.at.as_ref().map(later), how.until.as_ref().map(later));
+            MoveOptions { epoch, at, until, now: how.now, force: how.force, break_glass }
         };
         Some(match input {
             Input::Mark { target, kind, seconds } => {
-                let until = seconds.map(|seconds| Timestamp(self.wall() + seconds * 1_000));
-                Command::Mark { target: mark_target(*target)?, kind: *kind, reason, until }
+                let until = seconds.as_ref().map(later);
+                Command::Mark { target: mark_target(*target)?, kind: *kind, reason, from: None, until }
             }
+            Input::Window { target, kind, after, seconds } => {
+                let (from, until) = (Some(later(after)), Some(later(&(after + seconds))));
+                Command::Mark { target: mark_target(*target)?, kind: *kind, reason, from, until }
+            }
+            Input::CloseWindow(id) => Command::CloseWindow { id: id.to_string(), reason },
             Input::Unmark(target) => Command::Unmark { target: mark_target(*target)?, reason },
-            Input::Failover { hub, to, epoch: planned } => {
-                let (name, to) = (Name::parse(hub, None).ok()?, RegionName::new(to));
-                Command::Failover { hub: name, to, epoch: epoch(hub, *planned), reason }
+            Input::Failover { hub, to, how } => {
+                Command::Failover { hub: name(hub)?, to: RegionName::new(to), options: options(hub, how), reason }
             }
-            Input::Failback { hub, epoch: planned } => {
-                Command::Failback { hub: Name::parse(hub, None).ok()?, epoch: epoch(hub, *planned), reason }
-            }
+            Input::Failback { hub, how } => Command::Failback { hub: name(hub)?, options: options(hub, how), reason },
+            Input::Approve(hub) => Command::Approve { hub: name(hub)?, epoch: None },
+            Input::Cancel(hub) => Command::Cancel { hub: name(hub)?, reason },
+            Input::Ack(hub, gate, seconds) => Command::AckGate {
+                hub: name(hub)?,
+                gate: GateName::new(GATES[*gate]),
+                reason,
+                until: seconds.as_ref().map(later),
+            },
+            Input::Acknowledge(hub) => Command::Acknowledge { hub: name(hub)?, reason },
             _ => return None,
         })
     }
@@ -529,7 +601,7 @@ impl<'a> World<'a> {
                                 commit.switch.as_ref().map_or(0, |switch| switch.changes.len() as u64);
                             self.tell_commit(&commit);
                             self.checker.commit(&commit);
-                            if !commit.marks.is_empty() {
+                            if !commit.marks.is_empty() || !commit.facts.is_empty() {
                                 self.calm_since = self.now;
                             }
                             match armed {
@@ -592,6 +664,25 @@ impl<'a> World<'a> {
                         self.plan(at, Happening::Begin(aim, plan));
                     }
                 }
+                Effect::Gates(wanted) => {
+                    self.looks += 1;
+                    let gate = |name: &GateName| GATES.iter().position(|gate| *gate == name.as_str());
+                    let wanted = wanted.iter().filter_map(|(name, asked)| Some((gate(name)?, millis(asked.interval))));
+                    self.wanted_gates = wanted.collect();
+                    for (gate, _) in self.wanted_gates.clone() {
+                        self.plan(self.now + 1 + gate as u64, Happening::Look(gate, self.looks));
+                    }
+                }
+                Effect::Fence(call) => {
+                    let (hub, to) = (hub_of(&call.hub), region_of(&call.to));
+                    self.outcome.story.tell(self.now, || format!("the fence of {hub} is called for {to}"));
+                    self.checker.calls_fence(hub, to, call.epoch);
+                    let timeout = millis(call.fence.timeout);
+                    let takes = if self.fences == Latch::Mute { timeout } else { 1 + self.now % timeout.min(700) };
+                    let acknowledged = self.fences == Latch::Open && !self.cut;
+                    let hub = HUBS.iter().position(|known| *known == hub).unwrap_or(0);
+                    self.plan(self.now + takes, Happening::Fenced(hub, to, call.epoch, acknowledged));
+                }
                 Effect::Log(_) | Effect::Tell(_) => {}
             }
         }
@@ -631,6 +722,8 @@ impl<'a> World<'a> {
             Effect::Publish(_, choices) => format!("{choices:?}"),
             Effect::Probe { wanted, remembered } => format!("{wanted:?} {remembered:?}"),
             Effect::Reply(to, reply) => format!("{to:?} {reply:?}"),
+            Effect::Gates(wanted) => format!("{wanted:?}"),
+            Effect::Fence(call) => format!("{call:?}"),
             Effect::Log(line) => format!("{line:?}"),
             Effect::Tell(switch) => format!("{:?}", told::switched(switch)),
         };
@@ -718,17 +811,32 @@ fn how(condition: Condition) -> String {
 }
 
 fn words(command: &Command) -> String {
-    let planned = |epoch: &Option<u64>| epoch.map_or(String::new(), |epoch| format!(", planned at epoch {epoch}"));
+    let how = |options: &MoveOptions| {
+        let MoveOptions { epoch, at, until, now, force, break_glass } = options;
+        let mut words = String::new();
+        epoch.iter().for_each(|epoch| words += &format!(", planned at epoch {epoch}"));
+        at.iter().for_each(|at| words += &format!(", at {at}"));
+        until.iter().for_each(|until| words += &format!(", until {until}"));
+        let flags = [(*now, ", now"), (*force, ", past gates"), (break_glass.is_some(), ", past everything")];
+        flags.iter().filter(|(set, _)| *set).for_each(|(_, word)| words += word);
+        words
+    };
     match command {
-        Command::Mark { target, kind, until, .. } => {
+        Command::Mark { target, kind, from, until, .. } => {
+            let from = from.map_or(String::new(), |from| format!(" from {from}"));
             let until = until.map_or(String::new(), |until| format!(" until {until}"));
-            format!("an operator marks {target} {}{until}", kind.word())
+            format!("an operator marks {target} {}{from}{until}", kind.word())
         }
         Command::Unmark { target, .. } => format!("an operator unmarks {target}"),
-        Command::Failover { hub, to, epoch, .. } => {
-            format!("an operator says failover of {hub} to {to}{}", planned(epoch))
+        Command::CloseWindow { id, .. } => format!("an operator takes window {id} away"),
+        Command::Failover { hub, to, options, .. } => {
+            format!("an operator says failover of {hub} to {to}{}", how(options))
         }
-        Command::Failback { hub, epoch, .. } => format!("an operator says failback of {hub}{}", planned(epoch)),
+        Command::Failback { hub, options, .. } => format!("an operator says failback of {hub}{}", how(options)),
+        Command::Approve { hub, .. } => format!("another operator approves the move of {hub}"),
+        Command::Cancel { hub, .. } => format!("an operator cancels the move of {hub}"),
+        Command::AckGate { hub, gate, .. } => format!("an operator acknowledges gate {gate} of {hub}"),
+        Command::Acknowledge { hub, .. } => format!("an operator acknowledges what {hub} has done"),
     }
 }
 
@@ -742,7 +850,8 @@ fn aim_of(target: &ProbeTarget) -> Option<Aim> {
     let Dialled::Host(name) = &target.target else { return None };
     let text = name.to_string();
     let (host, rest) = text.strip_prefix('h')?.split_once('.')?;
-    let region = REGIONS.into_iter().find(|region| rest.strip_suffix(".example.org.") == Some(region))?;
+    let region =
+        REGIONS.into_iter().chain([OUTSIDE]).find(|region| rest.strip_suffix(".example.org.") == Some(*region))?;
     Some(Aim { probe, host: Host { region, number: host.parse().ok()? } })
 }
 

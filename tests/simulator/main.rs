@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use concierge::simulate::{History, Options, Outcome, run, shrink};
 
 /// Seeds without any say.
-const SEEDS: u64 = 400;
+const SEEDS: u64 = 300;
 /// Seeds that run beside each other.
 const THREADS: u64 = 2;
 
