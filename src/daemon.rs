@@ -2,7 +2,7 @@
 //!
 //! The order of the start is the order of the promises: files are checked before the store is touched, what the first
 //! decision says is durable before a socket is bound, and probers and the admin socket come once queries are answered.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file")]
+#![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file, makes the key of hashes")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,18 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Public};
+use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::Source;
+use crate::evidence::{self, Listener};
 use crate::serve::Counters;
+use crate::serve::descriptors::beside;
+use crate::serve::resolvers::Resolvers;
 use crate::serve::{self, Serving};
 
 /// Why the daemon could not start, or failed.
@@ -31,6 +35,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 pub struct Daemon {
     serving: Serving,
+    listener: Option<Listener>,
     api: Api,
     running: Running,
     control: Control,
@@ -83,10 +88,14 @@ impl Daemon {
         let signals = Signals::watch()?;
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
-        let (state, effects) = State::new(loaded, store.read()?, clock.now());
+        let persisted = store.read()?;
+        tell_head(&store);
+        let (state, effects) = State::new(loaded, persisted, clock.now());
         let (publisher, probes) = run::first(effects, &store)?;
         let readers = publisher.readers();
-        let counters = Arc::new(Counters::default());
+        let glance = clock.clone();
+        let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
+        let counters = Arc::new(Counters::with(watched));
         let runtime = tokio::runtime::Handle::current();
         let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
@@ -96,13 +105,16 @@ impl Daemon {
             true => serving.addresses().to_vec(),
             false => config.health.resolvers.clone(),
         };
+        let public = Arc::new(evidence::Counters::default());
+        let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
         let senses = Senses::start(&resolvers, probes, &clock);
-        let parts = Parts { state, store, publisher, clock, zones: config.zones.clone(), recheck, config: config_path };
+        let (zones, keep) = (config.zones.clone(), config.audit.keep);
+        let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
-        let api = admin::start(&config.admin.socket, control.clone(), counters, routes).await?;
+        let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, api, running, control, readers, drain: config.limits.drain, signals })
+        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals })
     }
 
     /// The addresses that are answered on, port 0 resolved.
@@ -154,16 +166,53 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, api, running, drain, .. } = self;
-        let (_, drained) = tokio::join!(api.stop(drain), serving.drain(drain));
+        let Self { serving, listener, api, running, control, drain, .. } = self;
+        let public = async {
+            if let Some(listener) = listener {
+                listener.stop(drain).await;
+            }
+        };
+        let (_, (), drained) = tokio::join!(api.stop(drain), public, serving.drain(drain));
         if drained.is_complete() {
             tracing::info!(event = "stop", "{drained}");
         } else {
             tracing::warn!(event = "stop", "{drained}");
         }
         running.stop().await;
+        tell_head(control.store());
         tracing::info!(event = "stop", "stopped");
     }
+}
+
+/// Says how far the audit trail has come, in a place that whoever can write the store need not be able to write.
+fn tell_head(store: &Store) {
+    match store.head() {
+        Ok((records, head)) => {
+            let told = chain::counted(records);
+            tracing::info!(event = "audit", records, %head, "the audit trail has {told}, head {head}");
+        }
+        Err(error) => tracing::warn!(event = "audit", "{error}"),
+    }
+}
+
+/// Starts the public listener, if it has an address.
+fn listen_publicly(
+    config: &Config,
+    readers: Readers,
+    clock: &Clock,
+    counters: &Arc<evidence::Counters>,
+) -> std::io::Result<Option<Listener>> {
+    if config.public.listen.is_empty() {
+        return Ok(None);
+    }
+    let connections = beside(config.limits.tcp_connections, config.public.connections);
+    let public = Public { connections, ..config.public.clone() };
+    let clock = clock.clone();
+    let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
+    for address in listener.addresses() {
+        tracing::info!(event = "listen", %address, "public HTTP on {address}");
+    }
+    Ok(Some(listener))
 }
 
 /// Reads and checks a configuration file.

@@ -26,6 +26,7 @@
 //! | [`control`] | the one writer: events in, effects out; the store | core pure, loop and store shell |
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
 //! | [`serve`] | sockets | shell |
+//! | [`evidence`] | the public read-only HTTP listener: signed answers, long polls | shell, its documents pure |
 //! | [`admin`] | the operators' HTTP API and the metrics | shell |
 //! | [`daemon`] | start and stop of the parts | shell |
 //! | [`cli`] | one file a subcommand | shell |
@@ -48,6 +49,7 @@ pub mod daemon;
 pub mod diagnostic;
 pub mod dns;
 mod document;
+pub mod evidence;
 pub mod gate;
 pub mod health;
 pub mod policy;

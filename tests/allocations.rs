@@ -19,6 +19,7 @@ use concierge::control::clock::Clock;
 use concierge::control::state::State;
 use concierge::control::store::Store;
 use concierge::control::{load, run};
+use concierge::serve::resolvers::Resolvers;
 use concierge::serve::{self, Counters, Serving};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
@@ -82,6 +83,9 @@ fn kinds() -> Vec<Kind> {
         kind("hub with COOKIE", query("hub.example.net.", A, COOKIE), 0, 1),
         plain("hub whose target is served here", "inside.example.net.", A, 0, 2),
         plain("hub with addresses", "addresses.example.net.", A, 0, 2),
+        plain("hub that spreads its TTL", "spread.example.net.", A, 0, 1),
+        plain("hub that spreads its TTL, at the end of a chain", "to.spread.example.net.", A, 0, 2),
+        plain("text of a hub", "_concierge.spread.example.net.", TXT, 0, 1),
         plain("address", "www.example.net.", A, 0, 1),
         kind("address with COOKIE", query("www.example.net.", A, COOKIE), 0, 1),
         plain("mixed case", "wWw.eXamPle.nEt.", A, 0, 1),
@@ -115,6 +119,7 @@ www.elsewhere A 192.0.2.3
 below NS ns.below
 ns.below A 192.0.2.4
 target A 192.0.2.5
+to.spread CNAME spread
 ";
 
 const POLICY: &str = "\
@@ -124,6 +129,10 @@ const POLICY: &str = "\
 endpoints = [{ region = \"one\", cname = \"one.example.org.\" }, { region = \"two\", cname = \"two.example.org.\" }]
 [hubs.\"inside.example.net.\"]
 endpoints = [{ region = \"one\", cname = \"target.example.net.\" }, { region = \"two\", cname = \"two.example.org.\" }]
+[hubs.\"spread.example.net.\"]
+ttl_spread = 20
+txt = true
+endpoints = [{ region = \"one\", cname = \"one.example.org.\" }, { region = \"two\", cname = \"two.example.org.\" }]
 [hubs.\"addresses.example.net.\"]
 endpoints = [{ region = \"one\", addresses = [\"192.0.2.6\", \"192.0.2.7\"] }, { region = \"two\", addresses = [\"192.0.2.8\"] }]
 ";
@@ -148,9 +157,13 @@ impl Server {
         let mut config = Config::default_at(folder.path());
         config.listen.dns = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
         config.listen.workers = 1;
+        config.listen.tcp_workers = 1;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // Everybody is watched.
+        let clock = Clock::start();
+        let resolvers = Resolvers::new(1, 4711, Box::new(move || clock.glance()));
         let (readers, counters, handle) =
-            (publisher.readers(), Arc::new(Counters::default()), runtime.handle().clone());
+            (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
         let serving = serve::start(&config.listen, &config.limits, readers, counters, handle).unwrap();
         Self { serving, _publisher: publisher, _runtime: runtime, _folder: folder }
     }
@@ -209,7 +222,21 @@ fn ask_tcp(stream: &mut TcpStream, kind: &Kind, count: u32, framed: &[u8]) {
     }
 }
 
+/// A client's socket.
+fn connected(address: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).unwrap();
+    socket.connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket
+}
+
 impl Kind {
+    /// As many queries as are on their way at once, as TCP carries them.
+    fn framed(&self) -> Vec<u8> {
+        let length = u16::try_from(self.query.len()).unwrap().to_be_bytes();
+        [&length[..], &self.query].concat().repeat(AT_ONCE as usize)
+    }
+
     fn look(&self, response: &[u8], truncated: bool) {
         assert!(response.len() >= 12 && response[..2] == self.query[..2], "{}: {response:?}", self.what);
         assert_eq!(response[2] & 2 != 0, truncated, "{}: TC", self.what);
@@ -224,18 +251,21 @@ fn answering_a_query_allocates_nothing() {
     let before = allocations();
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(allocations() - before, 1, "the allocator does not count");
+    // Every worker has started before anything is counted: on a busy machine a thread may come to run late.
     for address in server.serving.addresses() {
-        let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).unwrap();
-        socket.connect(address).unwrap();
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        let kind = &kinds()[0];
+        ask_udp(&connected(*address), kind, AT_ONCE);
+        ask_tcp(&mut TcpStream::connect(address).unwrap(), kind, AT_ONCE, &kind.framed());
+    }
+    for address in server.serving.addresses() {
+        let socket = connected(*address);
         for kind in kinds() {
             check(&format!("{} over UDP at {address}", kind.what), 0, |count| ask_udp(&socket, &kind, count));
         }
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         for kind in kinds() {
-            let length = u16::try_from(kind.query.len()).unwrap().to_be_bytes();
-            let framed = [&length[..], &kind.query].concat().repeat(AT_ONCE as usize);
+            let framed = kind.framed();
             check(&format!("{} over TCP at {address}", kind.what), TCP_AT_MOST, |count| {
                 ask_tcp(&mut stream, &kind, count, &framed);
             });

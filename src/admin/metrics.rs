@@ -12,15 +12,18 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::control::chain::Reach;
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
+use crate::evidence;
 use crate::health::Health;
+use crate::serve::resolvers::{BOUNDS, Comebacks};
 use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: Status, totals: Totals) -> String {
+pub fn render(status: Status, totals: Totals, public: evidence::Totals, audit: Option<Reach>) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status, totals }));
+    registry.register_collector(Box::new(Page { status, totals, public, audit }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -31,6 +34,9 @@ pub fn render(status: Status, totals: Totals) -> String {
 struct Page {
     status: Status,
     totals: Totals,
+    public: evidence::Totals,
+    /// `None` when the store could not be read.
+    audit: Option<Reach>,
 }
 
 /// One sample: its labels and its value.
@@ -75,6 +81,8 @@ impl Collector for Page {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.queries(&mut writer)?;
+        self.public(&mut writer)?;
+        self.resolvers(&mut writer)?;
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.daemon(&mut writer)
@@ -127,6 +135,32 @@ impl Page {
             self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    fn public(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let responses: Vec<Sample<'_>> = self
+            .public
+            .responses
+            .iter()
+            .map(|(route, class, count)| (vec![("route", *route), ("status", *class)], *count as f64))
+            .collect();
+        writer.counters("public_responses", "Responses of the public listener, by class of status", &responses)?;
+        let public = &self.public;
+        writer.counter("public_accepted", "Connections that the public listener accepted", public.accepted)?;
+        writer.counter("public_refused", "Connections closed at the limit of the public listener", public.refused)?;
+        writer.gauge("public_connections", "Connections open at the public listener", public.connections as f64)?;
+        writer.gauge("public_waiting", "Requests and streams that wait for a switch", public.waiting as f64)
+    }
+
+    fn resolvers(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Comebacks { returned, late_tenths, displaced } = self.totals.comebacks;
+        let on_time = [(0.0, returned.on_time)];
+        let bounds = BOUNDS.iter().map(|bound| *bound as f64).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = on_time.into_iter().chain(bounds.zip(returned.late)).collect();
+        let help = "How long after the end of their TTL sampled resolvers came back after a switch";
+        let mut encoder = writer.0.encode_descriptor("resolver_overrun_seconds", help, None, MetricType::Histogram)?;
+        encoder.encode_histogram::<[(&str, &str); 0]>(late_tenths as f64 / 10.0, returned.total(), &buckets, None)?;
+        writer.counter("resolvers_displaced", "Sampled resolvers that there was no place for, or no longer", displaced)
     }
 
     fn hubs(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -214,6 +248,11 @@ impl Page {
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
         writer.gauge("snapshot_generation", "Publications so far", self.status.generation as f64)?;
         writer.gauge("start_timestamp_seconds", "When the daemon started", seconds(self.status.started))?;
+        if let Some(Reach { first, records, .. }) = self.audit {
+            writer.counter("audit_records", "Audit records ever written", records)?;
+            let first = first.map_or(1.0, |first| first.sequence as f64);
+            writer.gauge("audit_first_record", "First audit record that was not removed for its age", first)?;
+        }
         writer.gauge("marks", "Marks that hold", self.status.marks.len() as f64)?;
         writer.gauge("probers", "Probers that run", probers.running as f64)?;
         writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;

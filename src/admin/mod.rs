@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `GET /v1/status` | the state of everything |
 //! | `GET /v1/explain/NAME?rtype=` | why a name is answered as it is |
+//! | `GET /v1/explain/NAME?at=` | why a hub answered what it did at a past time |
 //! | `PUT /v1/marks/TARGET` | marks a region, or with `HUB/REGION` an endpoint |
 //! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
 //! | `POST /v1/hubs/HUB/failover` | plans a move to a region, and begins it |
@@ -12,8 +13,12 @@
 //! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
 //! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
+//! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
-//! | `GET /v1/history?subject=&limit=` | the audit trail, newest first |
+//! | `GET /v1/history?subject=&limit=&from=&to=` | the audit trail, newest first |
+//! | `GET /v1/history/reach` | the first record that is there, the number of the last, and the hash up to it |
+//! | `GET /v1/history/verify?head=` | whether the audit trail is what was written, and has a hash that was kept |
+//! | `GET /v1/history/export?from=&to=` | the audit trail as JSON Lines ([`export`](crate::control::export)), oldest first |
 //! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
 //! | `GET /metrics` | OpenMetrics text |
 //!
@@ -28,9 +33,11 @@
 //! client gives, and beside it the account that the kernel says.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: binds the Unix socket, spawns the server")]
 
+mod history;
 pub mod metrics;
 mod moves;
 pub mod request;
+pub mod resolvers;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -50,12 +57,13 @@ use serde_json::json;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
-use self::request::{AuthorAndReason, ExplainQuery, HistoryQuery, MarkRequest};
+use self::request::{AuthorAndReason, ExplainQuery, MarkRequest};
 use crate::control::event::{Author, Command, CommandError};
 use crate::control::mark::MarkTarget;
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::dns::{Name, Rtype};
+use crate::evidence;
 use crate::serve::Counters;
 
 /// No request needs a longer body.
@@ -68,9 +76,12 @@ const LONGEST_TEXT: usize = 500;
 struct Shared {
     control: Control,
     counters: Arc<Counters>,
+    public: Arc<evidence::Counters>,
     /// Held while a status or a page of metrics is made: one at a time, for each takes a processor and much memory where
     /// there are many hubs. The next one waits, commands do not.
     looking: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the audit trail is verified.
+    verifying: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The running API.
@@ -99,10 +110,16 @@ impl Api {
 ///
 /// # Errors
 /// Names the socket, and says when another daemon listens on it.
-pub async fn start(path: &Path, control: Control, counters: Arc<Counters>, more: Router) -> std::io::Result<Api> {
+pub async fn start(
+    path: &Path,
+    control: Control,
+    counters: Arc<Counters>,
+    public: Arc<evidence::Counters>,
+    more: Router,
+) -> std::io::Result<Api> {
     let listener = bind(path).await?;
-    let looking = Arc::default();
-    let app = router(Shared { control, counters, looking }).merge(more);
+    let (looking, verifying) = (Arc::default(), Arc::default());
+    let app = router(Shared { control, counters, public, looking, verifying }).merge(more);
     let app = app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json));
     let app = app.into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -150,7 +167,11 @@ fn router(shared: Shared) -> Router {
         .route("/v1/explain/{name}", get(explain))
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .merge(moves::router())
-        .route("/v1/history", get(history))
+        .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
+        .route("/v1/history", get(history::history))
+        .route("/v1/history/reach", get(history::reach))
+        .route("/v1/history/verify", get(history::verify))
+        .route("/v1/history/export", get(history::export))
         .route("/v1/reload", post(reload))
         .route("/metrics", get(metrics))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not-found", "no such path".into()))
@@ -274,8 +295,16 @@ async fn status(State(shared): State<Shared>) -> Answer {
 async fn explain(
     State(shared): State<Shared>,
     UrlPath(name): UrlPath<String>,
-    Query(ExplainQuery { rtype }): Query<ExplainQuery>,
+    Query(ExplainQuery { rtype, at }): Query<ExplainQuery>,
 ) -> Answer {
+    if let Some(at) = at {
+        if rtype.is_some() {
+            return Err(bad(
+                "what the audit trail tells of a past time is the same for every type: leave `rtype` out".into()
+            ));
+        }
+        return history::explain_past(&shared, &name, at).await;
+    }
     let rtype = rtype.map(|text| Rtype::parse(&text).ok_or_else(|| bad(format!("`{text}` is no record type"))));
     let (name, rtype) = (owner(&name)?, rtype.transpose()?);
     look(&shared, move |view| {
@@ -308,13 +337,6 @@ async fn unmark(
     command(&shared, Command::Unmark { target: marked(&target)?, reason }, peer.author(author)).await
 }
 
-async fn history(State(shared): State<Shared>, Query(query): Query<HistoryQuery>) -> Answer {
-    let HistoryQuery { subject, limit } = query;
-    let records = shared.control.history(subject, limit.unwrap_or(50)).await;
-    let records = records.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store", error.to_string()))?;
-    Ok(Json(records).into_response())
-}
-
 async fn reload(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<Peer>,
@@ -325,8 +347,13 @@ async fn reload(
 }
 
 async fn metrics(State(shared): State<Shared>) -> Answer {
-    let counters = shared.counters.clone();
-    let text = look(&shared, move |view| Ok(metrics::render(view.status(), counters.totals()))).await?;
+    let (counters, public) = (shared.counters.clone(), shared.public.clone());
+    let store = shared.control.store().clone();
+    let page = move |view: View| {
+        let audit = store.reach().ok();
+        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit))
+    };
+    let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }

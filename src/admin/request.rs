@@ -97,6 +97,8 @@ pub struct AuthorAndReason {
 pub struct ExplainQuery {
     /// The record type by its mnemonic; a hub's own, or A, when left out.
     pub rtype: Option<String>,
+    /// A past time, milliseconds since the Unix epoch: what a hub answered then, and why.
+    pub at: Option<Timestamp>,
 }
 
 /// The query of `GET /v1/history`.
@@ -107,4 +109,26 @@ pub struct HistoryQuery {
     pub subject: Option<String>,
     /// At most this many. Default 50.
     pub limit: Option<usize>,
+    /// Only records that are not older, milliseconds since the Unix epoch.
+    pub from: Option<Timestamp>,
+    /// Only records that are not newer.
+    pub to: Option<Timestamp>,
+}
+
+/// The query of `GET /v1/history/verify`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyQuery {
+    /// A hash that was kept: 64 hexadecimal digits, or at least the first 16.
+    pub head: Option<String>,
+}
+
+/// The query of `GET /v1/history/export`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportQuery {
+    /// From the first record on that is not older, milliseconds since the Unix epoch.
+    pub from: Option<Timestamp>,
+    /// Up to the first record that is newer.
+    pub to: Option<Timestamp>,
 }

@@ -44,6 +44,7 @@ pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<
     }
     content.counts.zones = content.zones.len();
     content.counts.hubs = content.hubs.len();
+    content.policy = policy.hubs.values().cloned().collect();
     Ok(content)
 }
 

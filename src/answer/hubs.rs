@@ -10,8 +10,7 @@ pub(super) use self::loops::refuse_loops;
 use super::compile::{Compiler, response_octets};
 use super::cursor::Cursor;
 use super::refusal::{Refused, rule};
-use super::snapshot::{Content, HubAnswers, Variants};
-use crate::dns::hash::hash;
+use super::snapshot::{Content, HubAnswers, Variants, hub_key};
 use crate::dns::{Name, Rtype};
 use crate::policy::{self, Hub, WhenAllDown};
 use crate::zone::rrset::{Encoder, Rrset, Rrsets, Unencodable, put_number};
@@ -64,7 +63,7 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) -> bool {
         endpoints: endpoints.iter().map(|rrsets| check.prepare(rrsets, ttl)).collect(),
         all: all.as_ref().map(|rrsets| check.prepare(rrsets, ttl)),
     };
-    let key = (hash(&name.key()) >> 32) as u32;
+    let key = hub_key(name);
     let full = with_ttl(hub.ttl);
     let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
     let made = refused.len() == before;

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use tokio::sync::watch;
 
 use super::snapshot::Snapshot;
 
@@ -33,6 +34,8 @@ struct Shared {
     current: ArcSwap<Snapshot>,
     /// The slots of all living readers. Taken by `reader` and `publish` only, never while answering.
     slots: Mutex<Vec<Weak<Slot>>>,
+    /// The generation that was published last, for those who wait for the next one.
+    generations: watch::Sender<u64>,
 }
 
 /// The writing end: there is one, in the control loop.
@@ -80,7 +83,8 @@ impl Publisher {
                 }
             }
         })?;
-        let shared = Arc::new(Shared { current: ArcSwap::from_pointee(first), slots: Mutex::default() });
+        let generations = watch::Sender::new(first.generation);
+        let shared = Arc::new(Shared { current: ArcSwap::from_pointee(first), slots: Mutex::default(), generations });
         Ok(Self { shared, reaper })
     }
 
@@ -118,6 +122,7 @@ impl Publisher {
                 }
             }
         }
+        self.shared.generations.send_replace(generation);
         // Only a machine out of threads has no reaper; then the old snapshot is freed here.
         drop(self.reaper.send(old));
     }
@@ -138,6 +143,18 @@ impl Readers {
         slots.push(Arc::downgrade(&slot));
         drop(slots);
         Reader { shared: self.shared.clone(), slot }
+    }
+
+    /// The snapshot of this moment, for those who do not answer queries: nobody waits until they are done with it. To be
+    /// held for as long as it is looked at and never across an await, or old snapshots pile up.
+    pub fn latest(&self) -> Arc<Snapshot> {
+        self.shared.current.load_full()
+    }
+
+    /// The generation that was published last. Every receiver is woken by the control loop: subscribe once, and tell
+    /// others from there.
+    pub fn generations(&self) -> watch::Receiver<u64> {
+        self.shared.generations.subscribe()
     }
 }
 
@@ -219,6 +236,17 @@ mod tests {
         }
         let slots = publisher.shared.slots.lock().unwrap().len();
         assert!(slots < 100, "{slots} slots for {} readers", stays.len());
+    }
+
+    #[test]
+    fn who_waits_for_a_publication_is_told_once_it_is_complete() {
+        let mut publisher = Publisher::new(snapshot(1)).unwrap();
+        let readers = publisher.readers();
+        let mut generations = readers.generations();
+        assert_eq!((*generations.borrow_and_update(), readers.latest().generation), (1, 1));
+        publisher.publish(snapshot(2));
+        assert!(generations.has_changed().unwrap());
+        assert_eq!((*generations.borrow_and_update(), readers.latest().generation), (2, 2));
     }
 
     #[test]

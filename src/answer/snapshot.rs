@@ -12,7 +12,8 @@ use super::cursor::Cursor;
 use super::refusal::Refused;
 use super::text::{About, Texts};
 use crate::dns::Name;
-use crate::dns::hash::{Index, same};
+use crate::dns::hash::{Index, hash, same};
+use crate::policy::Hub;
 use crate::time::Timestamp;
 use crate::zone::rrset::{Rrset, Rrsets};
 use crate::zone::store::{Node, Tree};
@@ -144,6 +145,8 @@ pub struct Content {
     pub(super) depths: Vec<u8>,
     /// In the policy's order, which is the canonical one of their names.
     pub(super) hubs: Vec<HubAnswers>,
+    /// The hubs as the policy has them, by position: what an answer says of itself comes from the snapshot that answers.
+    pub(super) policy: Vec<Arc<Hub>>,
     /// The hubs that are told of at a name of their own, by the number of that text.
     pub(super) texts: Vec<About>,
     pub(super) counts: Counts,
@@ -180,7 +183,7 @@ pub struct ServedZone {
 #[derive(Debug)]
 pub(super) struct HubAnswers {
     pub(super) name: Name,
-    /// A number for its name, the same in every process.
+    /// Its [`hub_key`].
     pub(super) key: u32,
     /// By how much its TTL is lower for some clients than for others, percent.
     pub(super) spread: u8,
@@ -197,6 +200,11 @@ pub(super) struct Variants {
     pub(super) endpoints: Box<[Box<[u8]>]>,
     /// The same for [`What::All`], where the policy may choose it.
     pub(super) all: Option<Box<[u8]>>,
+}
+
+/// A number for a hub's name, the same in every process and whatever other hubs there are.
+pub fn hub_key(name: &Name) -> u32 {
+    (hash(&name.key()) >> 32) as u32
 }
 
 impl ServedZone {
@@ -243,9 +251,19 @@ impl Content {
         self.hubs.binary_search_by(|hub| hub.name.cmp(name)).ok()
     }
 
+    /// The [`hub_key`] of the hub at a position.
+    pub fn hub_key(&self, position: usize) -> Option<u32> {
+        self.hubs.get(position).map(|hub| hub.key)
+    }
+
     /// The names of the hubs, by position.
     pub fn hubs(&self) -> impl ExactSizeIterator<Item = &Name> {
         self.hubs.iter().map(|hub| &hub.name)
+    }
+
+    /// A hub as the policy has it, by position.
+    pub fn policy_of(&self, position: usize) -> Option<&Arc<Hub>> {
+        self.policy.get(position)
     }
 
     /// The zones, in canonical order of their apexes.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,6 +67,9 @@ pub(super) enum ClientError {
         /// Whether files were rejected.
         rejected: bool,
     },
+    /// A response that came in parts ended before its end.
+    #[error("the daemon's answer was cut off: {0}; its log says why")]
+    CutOff(String),
     /// What came is not what this program knows.
     #[error("the daemon's answer cannot be understood: {0}; is it of another version?")]
     Garbled(String),
@@ -112,15 +115,62 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let unreachable = |cause: String| ClientError::Unreachable { socket: self.socket.clone(), cause };
+        let response = self.request(method, path, body).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await.map_err(|error| self.unreachable(error))?.to_bytes();
+        match status.is_success() {
+            true => serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string())),
+            false => Err(refusal(status, &body)),
+        }
+    }
+
+    /// `GET path`, whose response is as long as it is: each part is handed to `take` as it comes, until that says that it
+    /// has enough.
+    pub(super) async fn stream<E: From<ClientError>>(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let silent = || ClientError::Silent { socket: self.socket.clone() };
+        let asked = tokio::time::timeout(PATIENCE, self.request(Method::GET, path, &())).await;
+        let response = asked.map_err(|_| silent())??;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let body = body.collect().await.map_err(|error| self.unreachable(error))?.to_bytes();
+            return Err(refusal(status, &body).into());
+        }
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, body.frame()).await.map_err(|_| silent())?;
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|error| ClientError::CutOff(error.to_string()))?;
+            if frame.data_ref().is_some_and(|data| !data.is_empty())
+                && !take(frame.data_ref().unwrap_or(&Bytes::new()))?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    fn unreachable(&self, cause: impl ToString) -> ClientError {
+        ClientError::Unreachable { socket: self.socket.clone(), cause: cause.to_string() }
+    }
+
+    /// Sends a request and waits for the head of its response.
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Response<Incoming>, ClientError> {
         let stream = UnixStream::connect(&self.socket).await.map_err(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => {
                 ClientError::Denied { socket: self.socket.clone(), cause: error.to_string() }
             }
-            _ => unreachable(error.to_string()),
+            _ => self.unreachable(error),
         })?;
         let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.unreachable(error))?;
         tokio::spawn(connection);
         let body = match method {
             Method::GET | Method::DELETE => Bytes::new(),
@@ -133,19 +183,18 @@ impl Client {
             .header("content-type", "application/json")
             .body(Full::new(body))
             .map_err(|error| ClientError::Garbled(error.to_string()))?;
-        let response = sender.send_request(request).await.map_err(|error| unreachable(error.to_string()))?;
-        let status = response.status();
-        let body = response.into_body().collect().await.map_err(|error| unreachable(error.to_string()))?.to_bytes();
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| ClientError::Garbled(error.to_string()));
+        sender.send_request(request).await.map_err(|error| self.unreachable(error))
+    }
+}
+
+/// What the daemon said instead of doing what was asked.
+fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(Problem { error: ProblemBody { message, problems } }) => {
+            let rejected = status == StatusCode::UNPROCESSABLE_ENTITY;
+            ClientError::Refused { message, problems, rejected }
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(Problem { error: ProblemBody { message, problems } }) => {
-                let rejected = status == StatusCode::UNPROCESSABLE_ENTITY;
-                Err(ClientError::Refused { message, problems, rejected })
-            }
-            Err(_) => Err(ClientError::Garbled(format!("{status} {}", String::from_utf8_lossy(&body)))),
-        }
+        Err(_) => ClientError::Garbled(format!("{status} {}", String::from_utf8_lossy(body))),
     }
 }
 

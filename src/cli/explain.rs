@@ -4,7 +4,8 @@ use clap::Args;
 
 use super::client::{Client, escape};
 use super::table::fold;
-use super::{Common, Failed, Output, moves, print, print_json, status};
+use super::{Common, Failed, Output, history, moves, print, print_json, status};
+use crate::control::past::PastExplanation;
 use crate::control::report::Explanation;
 use crate::dns::Name;
 
@@ -17,10 +18,16 @@ pub(super) struct Explain {
     /// The record type [default: what the hub answers; A for other names]
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     rtype: Option<String>,
+    /// What a hub answered at a past time, as the audit trail tells it: RFC 3339, `2026-11-23`, `14:00`, or `2h ago`
+    #[arg(long, value_name = "TIME", conflicts_with = "rtype")]
+    at: Option<String>,
 }
 
 impl Explain {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
+        if let Some(at) = &self.at {
+            return self.past(history::past(at)?.0, client, common).await;
+        }
         let rtype = self.rtype.as_ref().map(|rtype| format!("?rtype={}", escape(rtype))).unwrap_or_default();
         let path = format!("/v1/explain/{}{rtype}", escape(&self.name.to_string()));
         let explanation: Explanation = client.get(&path).await?;
@@ -37,6 +44,21 @@ impl Explain {
             page.extend(explanation.answer.iter().map(|record| format!("  {record}")));
         }
         page.extend(explanation.hubs.iter().map(|hub| format!("\n{}", status::why(hub, width))));
+        print::line(page.join("\n"))
+    }
+
+    async fn past(&self, at: u64, client: &Client, common: &Common) -> Result<(), Failed> {
+        let path = format!("/v1/explain/{}?at={at}", escape(&self.name.to_string()));
+        let explanation: PastExplanation = client.get(&path).await?;
+        if common.output == Output::Json {
+            return print_json(&explanation);
+        }
+        let width = print::width();
+        let steps = explanation.steps.iter().enumerate();
+        let mut page: Vec<_> = steps.map(|(at, step)| fold(&format!("{:>3}. ", at + 1), step, width)).collect();
+        if !explanation.records.is_empty() {
+            page.push(format!("\n{}", history::render(&explanation.records, width)));
+        }
         print::line(page.join("\n"))
     }
 }

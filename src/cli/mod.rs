@@ -14,6 +14,7 @@ mod moves;
 mod print;
 mod reload;
 pub mod render;
+mod resolvers;
 mod serve;
 mod status;
 mod table;
@@ -89,6 +90,8 @@ enum Subcommands {
     Failover(moves::Failover),
     /// Make the preferred region of a hub, the first of its endpoints, active again
     Failback(moves::Failback),
+    /// Show how a hub's resolvers came back after a switch, and who still asks late
+    Resolvers(resolvers::ResolversArgs),
     /// Show the audit trail: who changed what, when and why
     History(history::History),
     /// Read zones and policy anew, all or nothing (as SIGHUP does)
@@ -135,6 +138,9 @@ pub fn run() -> ExitCode {
         Subcommands::Unmark(unmark) => asked(&common, async |client| unmark.run(client, &common).await),
         Subcommands::Failover(failover) => asked(&common, async |client| failover.run(client, &common).await),
         Subcommands::Failback(failback) => asked(&common, async |client| failback.run(client, &common).await),
+        // An export is verified without a daemon.
+        Subcommands::History(history) if history.of_file() => history.verify_file(&common),
+        Subcommands::Resolvers(resolvers) => asked(&common, async |client| resolvers.run(client, &common).await),
         Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
         Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),
     };

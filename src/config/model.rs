@@ -17,8 +17,14 @@ pub struct Config {
     pub limits: Limits,
     /// The operators' API.
     pub admin: Admin,
+    /// What devices and back ends may ask over HTTP.
+    pub public: Public,
     /// What the probers need to know of this machine.
     pub health: HealthConfig,
+    /// The audit trail.
+    pub audit: Audit,
+    /// What is noted of those who ask.
+    pub statistics: Statistics,
     /// What is logged and how.
     pub log: Log,
 }
@@ -61,11 +67,35 @@ pub struct Admin {
     pub socket: PathBuf,
 }
 
+/// What devices, back ends and traffic managers may ask over HTTP.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Public {
+    /// Addresses of the read-only listener. Default none, which is off. Port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Connections open at once, all addresses together. Default 10,000, range 16 to 1,000,000; fewer where the process
+    /// may not open as many files. Nine tenths of them may wait for a switch.
+    pub connections: u32,
+}
+
 /// What the probers need to know of this machine.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthConfig {
     /// Recursive resolvers asked for the addresses of CNAME targets. Default none: those of `/etc/resolv.conf`.
     pub resolvers: Vec<SocketAddr>,
+}
+
+/// The audit trail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Audit {
+    /// How long its records are kept. Default for ever; range 1 d to 100 years of 365 days.
+    pub keep: Option<Duration>,
+}
+
+/// What is noted of those who ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statistics {
+    /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
+    pub resolvers: u32,
 }
 
 /// What is logged and how; always to standard error.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::units::{micros, octets};
-use super::{Admin, Config, HealthConfig, Limits, Listen, Log, LogFormat};
+use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public, Statistics};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -30,6 +30,7 @@ const MOST_SOCKET_PATH: usize = 107;
 const UDP_BUFFER: RangeInclusive<u32> = 64 << 10..=1 << 30;
 const MOST_BUSY_POLL: Duration = Duration::from_millis(10);
 const TCP_IDLE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_mins(10);
+const KEEP: RangeInclusive<Duration> = Duration::from_hours(24)..=Duration::from_hours(24 * 36_500);
 const DRAIN: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(5);
 
 /// Reads the configuration. Paths in it are relative to the file's folder.
@@ -65,7 +66,10 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let listen = section(&mut root, "listen", problems, read_listen);
     let limits = section(&mut root, "limits", problems, read_limits);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
+    let public = section(&mut root, "public", problems, read_public);
     let health = section(&mut root, "health", problems, read_health);
+    let audit = section(&mut root, "audit", problems, read_audit);
+    let statistics = section(&mut root, "statistics", problems, read_statistics);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
     Some(Config {
@@ -74,7 +78,10 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         listen: listen?,
         limits: limits?,
         admin: admin?,
+        public: public?,
         health: health?,
+        audit: audit?,
+        statistics: statistics?,
         log: log?,
     })
 }
@@ -149,10 +156,26 @@ fn read_admin(table: &mut Table<'_>, state: Option<&Path>, problems: &mut Vec<Di
     Some(Admin { socket: socket.optional()?.or_else(|| Some(state?.join(SOCKET)))? })
 }
 
+fn read_public(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Public> {
+    let listen = table.setting("listen", problems, |value, problems| socket_addresses(value, None, problems));
+    let connections = table.setting("connections", problems, |value, problems| value.integer(16..=1_000_000, problems));
+    Some(Public { listen: listen.or(Vec::new())?, connections: narrow(connections.or(10_000))? })
+}
+
 fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<HealthConfig> {
     let resolvers =
         table.setting("resolvers", problems, |value, problems| socket_addresses(value, Some(DNS_PORT), problems));
     Some(HealthConfig { resolvers: resolvers.or(Vec::new())? })
+}
+
+fn read_audit(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Audit> {
+    let keep = table.setting("keep", problems, |value, problems| value.duration(KEEP, problems));
+    Some(Audit { keep: keep.optional()? })
+}
+
+fn read_statistics(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Statistics> {
+    let resolvers = table.setting("resolvers", problems, |value, problems| value.integer(0..=1024, problems));
+    Some(Statistics { resolvers: narrow(resolvers.or(8))? })
 }
 
 fn read_log(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Log> {

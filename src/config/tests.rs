@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -26,7 +27,7 @@ fn check(text: &str, expected: &[&str]) {
 /// Every key of the reader, found by asking each table for a key that there is not.
 fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for table in ["", "listen", "limits", "admin", "health", "log"] {
+    for table in ["", "listen", "limits", "admin", "public", "health", "audit", "statistics", "log"] {
         let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
         let (_, problems) = read_text(&text);
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
@@ -73,11 +74,13 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 1);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 3);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
-    assert_eq!(config.unwrap().health.resolvers.len(), 2);
+    let config = config.unwrap();
+    assert_eq!((config.health.resolvers.len(), config.public.listen.len()), (2, 1));
+    assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
 }
 
 #[test]
@@ -87,7 +90,7 @@ fn a_value_set_is_the_value_read() {
          [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\ntcp_workers = 3\n\
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
-         [health]\nresolvers = [\"::1\"]\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
@@ -99,7 +102,9 @@ fn a_value_set_is_the_value_read() {
     assert_eq!((config.listen.udp_receive_buffer, config.listen.udp_send_buffer), (512 << 10, 1 << 30));
     assert_eq!(config.listen.busy_poll.as_micros(), 50);
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);
+    assert_eq!(config.public, Public { listen: vec!["[::1]:8053".parse().unwrap()], connections: 16 });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
+    assert_eq!(config.statistics.resolvers, 0);
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
 }
 
@@ -123,7 +128,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `admin`, `health`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `admin`, `public`, `health`, `audit`, `statistics`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(
@@ -230,6 +235,10 @@ fn mistakes_are_named() {
     check(
         "limits.tcp_idle = \"11m\"",
         &["1:19: error: `tcp_idle` is \"11m\", expected 1s to 10m (hint: write at most \"10m\")"],
+    );
+    check(
+        "audit.keep = \"12h\"",
+        &["1:14: error: `keep` is \"12h\", expected 1d to 36500d (hint: write at least \"1d\")"],
     );
     check(
         "limits.drain = \"5 s\"",

@@ -39,7 +39,7 @@ impl Hash {
     }
 }
 
-/// 64 hexadecimal digits.
+/// 64 hexadecimal digits, in lower case.
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
@@ -63,9 +63,11 @@ impl FromStr for Hash {
             return Err(wrong());
         }
         for (octet, pair) in hash.iter_mut().zip(digits.chunks(2)) {
-            let digit = |at: usize| char::from(pair[at]).to_digit(16).ok_or_else(wrong);
+            // One way to write a hash, so that two texts differ when their hashes do and only then.
+            let lower = |digit: &char| !digit.is_ascii_uppercase();
+            let digit = |at: usize| Some(char::from(pair[at])).filter(lower)?.to_digit(16);
             // Two digits of four bits are one octet.
-            *octet = (digit(0)? << 4 | digit(1)?) as u8;
+            *octet = digit(0).zip(digit(1)).map(|(high, low)| (high << 4 | low) as u8).ok_or_else(wrong)?;
         }
         Ok(Self(hash))
     }
@@ -137,6 +139,17 @@ pub struct Place {
     pub at: Timestamp,
 }
 
+/// From where to where the audit trail reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reach {
+    /// The first record that is there; older ones may have been removed for their age.
+    pub first: Option<Place>,
+    /// The number of the last record: how many there ever were.
+    pub records: u64,
+    /// The hash up to it.
+    pub head: Hash,
+}
+
 /// What looking at the whole chain has found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verification {
@@ -158,6 +171,9 @@ pub struct Verification {
     pub broken: Option<Broken>,
     /// Where the hash is that was asked for.
     pub sought: Option<Sought>,
+    /// Hubs of an export whose names its record lines alone say: the record that names them is not in it.
+    #[serde(default)]
+    pub assumed: u64,
 }
 
 /// Where a chain breaks.
@@ -271,7 +287,7 @@ impl Chain {
         self.head = hash;
         self.next = first.saturating_add(count);
         self.first.get_or_insert(Place { sequence: first, at });
-        let last = Place { sequence: self.next - 1, at };
+        let last = Place { sequence: self.next.saturating_sub(1), at };
         self.last = Some(last);
         self.seek(last);
         Ok(())
@@ -293,9 +309,9 @@ impl Chain {
         Broken { sequence: self.next, fault: Fault::Missing, sentence }
     }
 
-    /// The hubs that the rows name, by number.
-    pub fn hubs(&self) -> impl Iterator<Item = (u32, &str)> {
-        self.hubs.iter().map(|(number, (name, _))| (*number, name.as_str()))
+    /// The name of a hub by its number, if a row has said it.
+    pub fn hub(&self, number: u32) -> Option<&str> {
+        self.hubs.get(&number).map(|(name, _)| name.as_str())
     }
 
     /// Compares a table of hubs, in the order of their numbers, with the names that the rows say.
@@ -333,7 +349,7 @@ impl Chain {
     pub fn finish(self, broken: Option<Broken>) -> Verification {
         let Self { next, before, head, rows, first, last, sought, .. } = self;
         let records = first.map_or(0, |first| next - first.sequence);
-        Verification { whole: broken.is_none(), rows, records, first, last, before, head, broken, sought }
+        Verification { whole: broken.is_none(), rows, records, first, last, before, head, broken, sought, assumed: 0 }
     }
 }
 
@@ -373,6 +389,10 @@ impl Verification {
         if let Some(first) = self.first.filter(|first| first.sequence > 1) {
             let (first, before) = (thousands(first.sequence), self.before);
             sentences.push(format!("it begins with record {first}; the last hash before that is {before}"));
+        }
+        if self.assumed > 0 {
+            let hubs = super::reason::many(self.assumed, "hub");
+            sentences.push(format!("it does not hold the record that names {hubs}: that name is taken as it is told"));
         }
         match &self.sought {
             Some(Sought { hash, through: Some(through) })

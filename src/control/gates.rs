@@ -59,13 +59,12 @@ impl State {
             return match self.evidence.get(&gate.name) {
                 None => GateState { open: false, sentence: "it was not looked at yet".into(), at: None },
                 Some(Evidence { at, open, sentence, .. }) => {
-                    let age = now.since(*at);
-                    let fresh = age <= gate.max_age;
+                    let fresh = now.since(*at) <= gate.max_age;
+                    // A moment and no age: the sentence of a move that waits is durable, and written when it changes.
                     let sentence = match fresh {
                         true => sentence.to_string(),
                         false => format!(
-                            "{sentence}; that was {} ago, and evidence older than {} counts as shut",
-                            human(age),
+                            "{sentence}; that was at {at}, and evidence older than {} counts as shut",
                             human(gate.max_age)
                         ),
                     };

@@ -13,11 +13,12 @@
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
-//! | [`moves`], `advance` | planned moves, and what drives them | pure |
+//! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
+//! | [`export`] | the audit trail as JSON Lines | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
@@ -34,6 +35,7 @@
 //! | [`run`] | the loop | shell |
 
 mod advance;
+mod asks;
 mod batch;
 pub mod chain;
 pub mod change;
@@ -41,6 +43,7 @@ pub mod clock;
 pub(crate) mod commands;
 pub mod event;
 mod explain;
+pub mod export;
 pub mod fact;
 mod gates;
 pub mod known;

@@ -15,10 +15,13 @@
 //! one transaction: a move is applied once or not at all. Until then nothing has changed but the TTL, and stopping it
 //! leaves everything as it was.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::policy::{Cause, RegionName};
-use crate::time::Timestamp;
+use super::reason::many;
+use crate::policy::{Cause, Hub, Objection, RegionName};
+use crate::time::{Timestamp, human};
 
 /// How an operator wants a move to be done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,5 +164,67 @@ impl Stage {
             | Self::Drain { until, .. } => Some(*until),
             Self::Ready { .. } | Self::Done { .. } | Self::Stopped { .. } => None,
         }
+    }
+}
+
+impl Move {
+    /// It in words: what, by whom, and how far it is.
+    pub fn sentence(&self, hub: &Hub, now: Timestamp) -> String {
+        let Self { from, to, cause, author, reason, needed, approvals, .. } = self;
+        let what = format!("{}: {} {from} -> {to} by {author} ({reason})", hub.name, cause.word());
+        let left = |until: &Timestamp| human(until.since(now));
+        let stage = match &self.stage {
+            Stage::Approval { until } => {
+                format!("waits until {until} for {} more", many(usize::from(*needed) - approvals.len(), "approval"))
+            }
+            Stage::Scheduled { until } => format!("begins at {until}"),
+            Stage::Ramp { until, .. } => format!(
+                "the TTL is {} since now, and the old one of {} is waited out: {} more",
+                human(hub.ttl_min),
+                human(hub.ttl),
+                left(until)
+            ),
+            Stage::Ready { held: None, .. } => "about to switch".into(),
+            Stage::Ready { held: Some(held), .. } => format!("waits: {held}"),
+            Stage::Drain { until, .. } => {
+                format!("has switched; resolvers that keep to the TTL follow within {}", left(until))
+            }
+            Stage::Done { switched, .. } => format!("is done, switched at {switched}"),
+            Stage::Stopped { why, .. } => format!("is stopped, and nothing was switched: {why}"),
+        };
+        format!("{what} {stage}")
+    }
+}
+
+/// Whether the operator has said to go on all the same.
+pub(super) fn overridden(objection: &Objection, options: &MoveOptions) -> bool {
+    match objection.is_safety() {
+        true => options.break_glass.is_some(),
+        false => options.force,
+    }
+}
+
+/// How long the TTL is lowered before the switch.
+pub(super) fn ramp(hub: &Hub, options: &MoveOptions) -> Duration {
+    match options.now || hub.ttl_min >= hub.ttl {
+        true => Duration::ZERO,
+        false => hub.ttl,
+    }
+}
+
+/// When a move that begins now can switch.
+pub(super) fn earliest(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Timestamp {
+    now.after(ramp(hub, options)).max(options.at.unwrap_or(now))
+}
+
+/// The stage that a move begins with once it is approved.
+pub(super) fn first_stage(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Stage {
+    let ramp = ramp(hub, options);
+    let switches = earliest(hub, options, now);
+    let begins = Timestamp(switches.0.saturating_sub(u64::try_from(ramp.as_millis()).unwrap_or(u64::MAX)));
+    match (begins > now, ramp.is_zero()) {
+        (true, _) => Stage::Scheduled { until: begins },
+        (false, true) => Stage::Ready { since: now, ramped: false, held: None },
+        (false, false) => Stage::Ramp { since: now, until: switches },
     }
 }

@@ -53,6 +53,8 @@ impl State {
             watch.machine.observe(&watch.probe, &outcome, at);
         }
         let after = watch.machine.health();
+        self.confirm(position);
+        let watch = &self.watches[position];
         if watch.unsettled() != unsettled && layout.adaptive {
             let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;
             turn.touched.extend(hubs.iter().filter(adaptive));

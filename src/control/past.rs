@@ -324,9 +324,151 @@ pub(super) fn is_about(record: &AuditRecord, subject: &str) -> bool {
         || record.subject.rsplit_once('/').is_some_and(|(hub, region)| same(hub) || same(region))
         || record.before.as_deref().is_some_and(same)
         || record.after.as_deref().is_some_and(same)
+        // What is probed is in several regions, perhaps: `westeurope, northeurope (broker on 192.0.2.1)`.
+        || (record.kind == AuditKind::Health && record.subject.split([' ', ',']).any(same))
 }
 
 /// Operators write `hub.example.net/westeurope` without the final dot of the hub, and in any case.
 pub(super) fn plain(text: &str) -> String {
     text.trim_end_matches('.').replace("./", "/").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(
+        sequence: u64,
+        at: u64,
+        kind: AuditKind,
+        subject: &str,
+        change: (&str, &str),
+        reason: &str,
+    ) -> AuditRecord {
+        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        AuditRecord {
+            sequence,
+            at: Timestamp(at * 1000),
+            kind,
+            subject: subject.into(),
+            author: "alice".into(),
+            origin: "test".into(),
+            epoch: (kind == AuditKind::Switch).then_some(sequence),
+            before: text(change.0),
+            after: text(change.1),
+            reason: reason.into(),
+        }
+    }
+
+    /// A night: what happened, oldest first.
+    fn night() -> Vec<AuditRecord> {
+        use AuditKind::{Answer, Blind, Health, Hubs, Mark, MarkExpired, Move, Reload, Switch, Unmark};
+        vec![
+            record(1, 10, Hubs, "2 hubs", ("", ""), "numbers"),
+            record(2, 10, Switch, "hub.x.", ("", "weu"), "first in order of preference"),
+            record(3, 10, Switch, "other.x.", ("", "weu"), "first in order of preference"),
+            record(4, 20, Reload, "zones and policy", ("", ""), "reloaded: 1 zone"),
+            record(5, 30, Mark, "neu", ("", "drain"), "disk swap"),
+            record(6, 40, Mark, "hub.x./weu", ("", "up"), "looks good"),
+            record(7, 50, Unmark, "hub.x./weu", ("up", ""), "no longer"),
+            record(8, 60, Health, "weu (broker on 192.0.2.1)", ("up", "down"), "weu is down"),
+            record(9, 61, Switch, "hub.x.", ("weu", "neu"), "weu is down: 3 failed in a row"),
+            record(10, 62, Switch, "other.x.", ("weu", "neu"), "weu is down: 3 failed in a row"),
+            record(11, 70, Blind, "this node", ("sees", "blind"), "no reference answers"),
+            record(12, 80, Answer, "hub.x.", ("active", "all"), "none is eligible"),
+            record(13, 85, Answer, "other.x.", ("active", "all"), "none is eligible"),
+            record(14, 90, MarkExpired, "neu", ("drain", ""), "it has ended"),
+            record(15, 95, Move, "other.x.", ("", "scheduled"), "planned"),
+            record(16, 99, Switch, "hub.x.", ("neu", "weu"), "failback by alice"),
+        ]
+    }
+
+    /// Explains the hub of the night at a time, and compares the steps; each expectation is a part of one.
+    fn check(at: u64, oldest: u64, expected: &[&str]) {
+        let (hub, regions) = (Name::parse("Hub.x.", None).unwrap(), ["weu", "neu"].map(RegionName::new));
+        let mut records = night();
+        records.retain(|record| record.sequence >= oldest);
+        let oldest = records.first().map(|record| Place { sequence: record.sequence, at: record.at });
+        let newest_first = records.into_iter().rev().map(Ok::<_, ()>);
+        let told = explain(&hub, regions, Timestamp(at * 1000), newest_first, oldest).unwrap();
+        let steps = told.steps.join("\n");
+        assert_eq!(told.steps.len(), expected.len(), "at {at}: {steps}");
+        for (step, part) in told.steps.iter().zip(expected) {
+            assert!(step.contains(part), "at {at}, `{part}`: {steps}");
+        }
+        assert!(told.records.is_sorted_by_key(|record| record.sequence));
+    }
+
+    #[test]
+    fn a_past_time_is_told_from_the_records_around_it() {
+        let next = "its next switch was to neu, at 1970-01-01T00:01:01Z";
+        let health = "after that, at 1970-01-01T00:01:00Z: health weu (broker on 192.0.2.1) up -> down";
+        let blind = "after that, at 1970-01-01T00:01:10Z: blind this node";
+        check(
+            5,
+            1,
+            &[
+                "was no hub yet: it got its first region at 1970-01-01T00:00:10Z",
+                "no reload is told of before that",
+                health,
+                blind,
+                "its next switch was to weu, at 1970-01-01T00:00:10Z (5 s later)",
+            ],
+        );
+        check(
+            45,
+            1,
+            &[
+                "Hub.x. answered weu, epoch 2, since 1970-01-01T00:00:10Z (35 s before): first in order of preference \
+                 (record 2)",
+                "hub.x./weu was marked up by alice since 1970-01-01T00:00:40Z: looks good (record 6)",
+                "neu was marked drain by alice since 1970-01-01T00:00:30Z: disk swap (record 5)",
+                "zones and policy were those of 1970-01-01T00:00:20Z, by alice: reloaded: 1 zone (record 4)",
+                health,
+                blind,
+                next,
+            ],
+        );
+        check(
+            85,
+            1,
+            &[
+                "answered all endpoints, and neu was active, epoch 9, since 1970-01-01T00:01:01Z",
+                "all endpoints were answered at once since 1970-01-01T00:01:20Z: none is eligible (record 12)",
+                "neu was marked drain",
+                "(record 4)",
+                "before that, at 1970-01-01T00:01:00Z: health weu",
+                "before that, at 1970-01-01T00:01:10Z: blind this node sees -> blind, by alice: no reference answers",
+                "its next switch was to weu, at 1970-01-01T00:01:39Z (14 s later): failback by alice (record 16)",
+            ],
+        );
+        check(
+            1000,
+            1,
+            &[
+                "answered weu, epoch 16",
+                "no mark was on Hub.x. or its regions",
+                "(record 4)",
+                "health weu",
+                "blind this node",
+            ],
+        );
+    }
+
+    #[test]
+    fn what_the_trail_does_not_reach_is_said_to_be_unknown() {
+        check(
+            65,
+            10,
+            &[
+                "at 1970-01-01T00:01:05Z Hub.x. answered neu, as its next switch tells: the audit trail does not reach",
+                "no mark was on",
+                "no reload is told of",
+                "after that, at 1970-01-01T00:01:10Z: blind",
+                "its next switch was to weu",
+                "the audit trail begins with record 10 of 1970-01-01T00:01:02Z: older ones were removed",
+            ],
+        );
+        check(65, 17, &["the audit trail tells no switch of Hub.x.", "no reload is told of"]);
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::mark::{Mark, MarkTarget};
 use crate::health::Health;
-use crate::policy::{Hold, RegionName, Waiting};
+use crate::policy::{Budget, Hold, RegionName, Waiting};
 use crate::time::{Timestamp, human};
 
 /// What is known of one endpoint, for its sentence.
@@ -132,7 +132,8 @@ pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timesta
         }
         Waiting::Sight => {
             format!(
-                "the move to {wanted} waits until a reference is reached, to be sure that it is not this node that fails"
+                "the move to {wanted} waits until a reference is reached and the active region still fails, to be sure that it \
+                 is not this node that does"
             )
         }
         Waiting::Pinned => format!(
@@ -155,11 +156,23 @@ pub fn marked(target: &MarkTarget, kind: &str, author: &str, reason: &str) -> St
     format!("{target} marked {kind} by {author} ({reason})")
 }
 
-/// A count with its noun: `1 zone`, `3 zones`.
+/// A budget that allows no more: `the budget of 2 switches a day is used up`.
+pub fn budget(budget: &Budget) -> String {
+    let period = match budget.period.as_secs() {
+        3600 => "an hour".to_owned(),
+        86_400 => "a day".to_owned(),
+        604_800 => "a week".to_owned(),
+        _ => format!("within {}", human(budget.period)),
+    };
+    format!("the budget of {} {period} is used up", many(budget.switches.get(), "switch"))
+}
+
+/// A count with its noun: `1 zone`, `3 zones`, `2 switches`.
 pub fn many(count: impl TryInto<u64>, noun: &str) -> String {
     // A count that does not fit is not one.
     let count = count.try_into().unwrap_or(u64::MAX);
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+    let plural = if noun.ends_with("ch") { "es" } else { "s" };
+    format!("{count} {noun}{}", if count == 1 { "" } else { plural })
 }
 
 #[cfg(test)]

@@ -88,14 +88,16 @@ impl State {
         turn.touched.extend(0..layout.hubs.len() as u32);
         turn.probes = true;
         turn.publish = true;
-        self.policy = policy;
+        let before = std::mem::replace(&mut self.policy, policy);
         self.content = content;
         self.layout = layout;
         // Every hub is decided anew, and a region that was told is told again.
         self.told = Arc::default();
         self.ttl_ends = Arc::default();
-        let gates = &self.layout;
-        Arc::make_mut(&mut self.evidence).retain(|gate, _| gates.gate(gate).is_some());
+        // What was seen of a gate by another definition is not evidence of this one.
+        let (before, gates) = (&before.gates, &self.policy.gates);
+        Arc::make_mut(&mut self.evidence)
+            .retain(|name, _| gates.contains_key(name) && gates.get(name) == before.get(name));
         self.lay_marks();
         self.look_anew(turn);
     }
@@ -125,6 +127,7 @@ impl State {
                         started: turn.now,
                         last: None,
                         failing: None,
+                        confirmed: false,
                         last_good: None,
                         stalled: false,
                     }
@@ -152,14 +155,19 @@ impl State {
         self.holds = Arc::new(holds.collect());
         self.all_down = Arc::new(self.all_down.iter().filter_map(position).collect::<BTreeSet<u32>>());
         let mut good_since = vec![None; layout.endpoints.len()];
+        let mut shadow_falls = BTreeMap::new();
         for (was, (_, at)) in (0..before.hubs.len() as u32).filter_map(|known| hub(&known)) {
             for (endpoint, known) in before.endpoints_of(was).iter().zip(was.endpoints()) {
                 let region = &before.regions[endpoint.region as usize];
                 if let Some(now) = at.hub.position(region) {
                     good_since[at.endpoints().start + now] = self.good_since[known];
+                    if let Some(falls) = self.shadow_falls.get(&(known as u32)) {
+                        shadow_falls.insert((at.endpoints().start + now) as u32, falls.clone());
+                    }
                 }
             }
         }
         self.good_since = Arc::new(good_since);
+        self.shadow_falls = Arc::new(shadow_falls);
     }
 }

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::chain;
 use super::clock::Clock;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo};
 use super::load;
-use super::report::{AuditRecord, Moved, Status};
+use super::report::{Moved, Status};
 use super::state::State;
-use super::store::{Store, StoreError};
+use super::store::{Retained, Store};
 use super::told;
 use super::view::View;
 use crate::answer::Refused;
@@ -31,6 +32,7 @@ use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::run::Probers;
 use crate::health::{Health, Observation};
 use crate::policy::{Gate, GateName, Probe, ProbeTarget};
+use crate::time::{Timestamp, human};
 
 /// Messages that may wait for the loop.
 const QUEUED_MESSAGES: usize = 256;
@@ -38,6 +40,8 @@ const QUEUED_MESSAGES: usize = 256;
 const QUEUED_OBSERVATIONS: usize = 4096;
 /// How far the loop goes ahead of the workers where they want the same core, in steps of nice(2).
 const AHEAD: i32 = 10;
+/// Time between two looks for audit records that are too old.
+const RETAIN: Duration = Duration::from_hours(1);
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -119,14 +123,9 @@ impl Control {
         drop(self.messages.send(Message::Reload { author, answer: None }).await);
     }
 
-    /// The newest audit records, newest first.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub async fn history(&self, subject: Option<String>, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        let store = self.store.clone();
-        let read = tokio::task::spawn_blocking(move || store.history(subject.as_deref(), limit));
-        read.await.unwrap_or_else(|_| Ok(Vec::new()))
+    /// The store, to read the audit trail from. Reading holds up nobody, but it takes a thread of its own.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
     }
 
     async fn ask(
@@ -156,6 +155,8 @@ pub struct Parts {
     pub recheck: fn(&std::path::Path) -> Vec<String>,
     /// The file that `recheck` looks at; `None` when the daemon runs on embedded defaults.
     pub config: Option<PathBuf>,
+    /// How long audit records are kept; for ever, when `None`.
+    pub keep: Option<Duration>,
 }
 
 /// The loop, before it runs.
@@ -172,6 +173,8 @@ pub struct Loop {
     /// The loader at work.
     loading: Option<Loading>,
     restarts: u64,
+    /// When old audit records are looked for next.
+    retain_at: Timestamp,
 }
 
 /// The running loop.
@@ -297,6 +300,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         next_reply: 0,
         loading: None,
         restarts: 0,
+        retain_at: Timestamp::default(),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
         // A switch is short, and whoever answers the queries it is about can wait for it. Without the right to it
@@ -354,6 +358,31 @@ impl Loop {
         // A moment at which nobody waits; what fails is tried again at the next one.
         if let Err(error) = self.parts.store.keep_up(self.parts.state.standings()) {
             write(&LogLine::new(Level::Warn, "store", error.to_string()));
+        }
+        self.retain();
+    }
+
+    /// Removes what is older than the configuration keeps, a portion at each look, and looks again in an hour when there
+    /// is no more.
+    fn retain(&mut self) {
+        let now = self.parts.clock.now();
+        let Some(keep) = self.parts.keep.filter(|_| self.retain_at <= now) else { return };
+        match self.parts.store.retain(keep, now, self.parts.state.standings()) {
+            Ok(Retained::Prepared) => {}
+            Ok(Retained::Removed { through, records, hash }) => {
+                let (records, age) = (chain::counted(records), human(keep));
+                let sentence = format!(
+                    "{records} up to record {} of {} were removed from the audit trail, for they are older than {age}; the \
+                     hash up to there is {hash}",
+                    through.sequence, through.at
+                );
+                write(&LogLine::new(Level::Info, "audit", sentence));
+            }
+            Ok(Retained::Young) => self.retain_at = now.after(RETAIN),
+            Err(error) => {
+                write(&LogLine::new(Level::Warn, "store", error.to_string()));
+                self.retain_at = now.after(RETAIN);
+            }
         }
     }
 

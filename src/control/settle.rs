@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::advance::budget_sentence;
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
 use super::layout::{EndpointAt, HubAt};
@@ -15,7 +14,8 @@ use super::state::{State, Watch};
 use super::turn::Turn;
 use crate::health::Health;
 use crate::policy::{
-    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Waiting, decide, is_pinned,
+    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Sight, Waiting, decide,
+    is_pinned,
 };
 use crate::time::Timestamp;
 
@@ -97,7 +97,7 @@ impl State {
         let breaks = |to: usize| broken.get(to).copied().flatten();
         work(&Scene {
             views,
-            sight: self.look.sight,
+            sight: Sight { unconfirmed: self.is_unconfirmed(position, at), ..self.look.sight },
             gates,
             breaks: &breaks,
             fence: self.fence_view(position, at),
@@ -346,7 +346,7 @@ impl State {
                 format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
             }),
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
-            Waiting::Budget => Some(budget_sentence(&at.hub)),
+            Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
             _ => None,
         };

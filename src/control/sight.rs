@@ -10,9 +10,11 @@
 use std::sync::Arc;
 
 use super::event::Level;
+use super::layout::HubAt;
 use super::report::AuditKind;
 use super::state::State;
 use super::turn::Turn;
+use crate::health::Health;
 use crate::policy::{Seen, Sight, Waiting};
 use crate::time::{Timestamp, human};
 
@@ -22,6 +24,8 @@ pub(super) struct Look {
     pub(super) sight: Sight,
     /// When `blind` became what it is.
     pub(super) since: Option<Timestamp>,
+    /// When sight last came back.
+    regained: Option<Timestamp>,
     /// How many of the watched targets failed when they were last observed.
     failing: usize,
     /// Whether, when the last of them began to fail, all had done so at once.
@@ -44,12 +48,13 @@ impl State {
                 Seen::NoReference | Seen::NotYet => at,
             };
             self.look.sight.seen = Seen::At(seen);
-            let doubted = self.holds.iter().filter(|(_, hold)| hold.waiting == Waiting::Sight);
-            turn.touched.extend(doubted.map(|(position, _)| *position));
         }
         if self.layout.by_target[target].is_empty() && !self.layout.is_reference[target] {
             return;
         }
+        // What is doubted may be sure now.
+        let doubted = self.holds.iter().filter(|(_, hold)| hold.waiting == Waiting::Sight);
+        turn.touched.extend(doubted.map(|(position, _)| *position));
         if !self.layout.by_target[target].is_empty() && failed != failed_before {
             self.look.failing = match failed {
                 true => self.look.failing + 1,
@@ -76,6 +81,33 @@ impl State {
         self.see(turn);
     }
 
+    /// Whether the active region of a hub is down by nothing but what this node may have seen while it was cut off itself.
+    pub(super) fn is_unconfirmed(&self, position: usize, at: &HubAt) -> bool {
+        if self.layout.references.is_empty() && self.look.regained.is_none() {
+            return false;
+        }
+        let active = self.stands.active(position).map(|active| at.endpoints().start + active);
+        let watch = active.and_then(|active| self.watch(self.layout.endpoints[active]));
+        watch.is_some_and(|watch| watch.machine.health() == Health::Down && !watch.confirmed)
+    }
+
+    /// After a failed observation that counts: whether its target fails while this node is known to see. It is, when a
+    /// reference was reached between two failures; without references, when it has failed often enough since sight came
+    /// back. One good observation ends it.
+    pub(super) fn confirm(&mut self, target: usize) {
+        let (references, seen) = (!self.layout.references.is_empty(), self.look.sight.seen);
+        let watch = &self.watches[target];
+        let confirmed = match watch.failing_since() {
+            None => false,
+            Some(_) if watch.confirmed => true,
+            Some(since) if references => matches!(seen, Seen::At(seen) if seen >= since),
+            Some(_) => watch.machine.failed_in_a_row() >= u32::from(watch.probe.fall.get()),
+        };
+        if confirmed != watch.confirmed {
+            Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[target]).confirmed = confirmed;
+        }
+    }
+
     /// Whether everything fails that endpoints are chosen by, and began to at about the same time.
     fn fail_at_once(&self) -> bool {
         let watched = &self.layout.watched;
@@ -99,6 +131,9 @@ impl State {
         let lasted = self.look.since.map(|since| human(turn.now.since(since)));
         self.look.sight.blind = blind;
         self.look.since = Some(turn.now);
+        if !blind {
+            self.look.regained = Some(turn.now);
+        }
         let sentence = match (blind, references.is_empty()) {
             (true, true) => "this node is blind: everything that it probes, in every region, began to fail at once; \
                              health is frozen, and nothing moves because of it"
@@ -116,8 +151,11 @@ impl State {
         turn.say(if blind { Level::Error } else { Level::Warn }, "blind", sentence);
         if !blind {
             for watch in Arc::make_mut(&mut self.watches) {
-                Arc::make_mut(watch).machine.begin_anew();
+                let watch = Arc::make_mut(watch);
+                watch.machine.begin_anew();
+                (watch.failing, watch.confirmed) = (None, false);
             }
+            self.look.failing = 0;
         }
         turn.touched.extend(self.holds.keys().chain(self.all_down.iter()));
     }

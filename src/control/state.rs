@@ -222,6 +222,8 @@ pub(super) struct Watch {
     pub(super) last: Option<Last>,
     /// When the first of the failed observations up to the last one was complete.
     pub(super) failing: Option<Timestamp>,
+    /// Whether it was seen to fail while this node was known to see.
+    pub(super) confirmed: bool,
     /// When an observation was last good.
     pub(super) last_good: Option<Timestamp>,
     pub(super) stalled: bool,

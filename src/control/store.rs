@@ -13,27 +13,34 @@
 //! failed while it was being made durable may have reached the disk all the same; its caller was told that nothing was
 //! changed, so it is taken back before anything else is written.
 
+mod export;
 mod history;
 mod migrate;
+mod retain;
 mod sheets;
 mod snapshot;
 mod tables;
 mod trail;
 mod verify;
 
+pub use self::export::Export;
+pub use self::retain::Retained;
+
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
 
-use redb::{Database, DatabaseError, ReadableDatabase};
+use redb::{Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
 use self::history::Search;
+use self::retain::Plan;
 use self::sheets::{MOST_RECORDS, Sheets};
 use self::snapshot::Snapshot;
 use self::tables::Cause;
-use super::chain::{Hash, Kept, Verification};
-use super::event::Commit;
+use super::chain::{Hash, Kept, Reach, Verification};
+use super::event::{Author, Commit, naming};
 use super::past::{Before, Need, Past, PastExplanation};
 use super::report::AuditRecord;
 use super::state::Persisted;
@@ -137,14 +144,20 @@ impl Store {
 
     fn write(&self, commit: &Commit) -> Result<(), Cause> {
         self.with(|database| {
-            let (write, sequence, last) = tables::begin(database, commit)?;
-            write.commit().map_err(|error| {
-                *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
-                Cause::from(error)
-            })?;
-            self.sheets().committed(commit, last);
-            Ok(())
+            let begun = tables::begin(database, commit)?;
+            self.end(begun, commit)
         })
+    }
+
+    /// Makes durable what has been begun. What fails here may have reached the disk all the same.
+    fn end(&self, begun: (WriteTransaction, u64, u64), commit: &Commit) -> Result<(), Cause> {
+        let (write, sequence, last) = begun;
+        write.commit().map_err(|error| {
+            *self.doubtful.lock().unwrap_or_else(PoisonError::into_inner) = Some((commit.clone(), sequence));
+            Cause::from(error)
+        })?;
+        self.sheets().committed(commit, last);
+        Ok(())
     }
 
     /// Writes one sheet, if so much has been committed since the sheets were written that a start would take long. To be
@@ -153,11 +166,46 @@ impl Store {
     /// # Errors
     /// When it could not be written, which loses nothing.
     pub fn keep_up(&self, standings: &[Option<Standing>]) -> Result<(), StoreError> {
-        let Some(due) = self.sheets().due(self.most_records) else { return Ok(()) };
+        self.write_sheet(self.most_records, standings)
+    }
+
+    fn write_sheet(&self, most_records: u64, standings: &[Option<Standing>]) -> Result<(), StoreError> {
+        let Some(due) = self.sheets().due(most_records) else { return Ok(()) };
         let written = self.with(|database| sheets::write(database, &due, standings));
         written.map_err(|cause| self.fail("cannot write what stands to", cause))?;
         self.sheets().written(&due);
         Ok(())
+    }
+
+    /// Removes a portion of the records that are older than `keep`, or writes one sheet that has to be written before. To
+    /// be called as [`Store::keep_up`] is, until nothing is old enough.
+    ///
+    /// # Errors
+    /// When it could not be done, or the chain of what would go is broken. Nothing is lost that is not told of then.
+    pub fn retain(
+        &self,
+        keep: Duration,
+        now: Timestamp,
+        standings: &[Option<Standing>],
+    ) -> Result<Retained, StoreError> {
+        let fail = |cause| self.fail("cannot remove old audit records from", cause);
+        let kept = self.sheets().kept();
+        let portion = match self.look(|snapshot| retain::plan(snapshot, keep, now, kept)).map_err(fail)? {
+            Plan::Young => return Ok(Retained::Young),
+            Plan::Behind => {
+                self.write_sheet(1, standings)?;
+                return Ok(Retained::Prepared);
+            }
+            Plan::Remove(portion) => portion,
+        };
+        if let Some((_, first)) = portion.hubs.first() {
+            let record = naming(now, Author::daemon(), first, portion.hubs.len() - 1);
+            let begin = |database: &Database| tables::begin_naming(database, record, &portion.hubs);
+            let named = self.with(|database| self.end(begin(database)?, &Commit::default()));
+            named.map_err(fail)?;
+        }
+        self.with(|database| retain::remove(database, &portion)).map_err(fail)?;
+        Ok(Retained::Removed { through: portion.through, records: portion.records, hash: portion.hash })
     }
 
     fn sheets(&self) -> std::sync::MutexGuard<'_, Sheets> {
@@ -222,6 +270,18 @@ impl Store {
         explained.map_err(|cause| self.fail("cannot read the audit trail in", cause))
     }
 
+    /// From where to where the audit trail reaches: its first record that is there, if any is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn reach(&self) -> Result<Reach, StoreError> {
+        let reach = self.look(|snapshot| {
+            let (records, head) = verify::head(snapshot)?;
+            Ok(Reach { first: history::oldest(snapshot)?, records, head })
+        });
+        reach.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
     /// The number of the last audit record, and the hash of the trail up to it.
     ///
     /// # Errors
@@ -238,6 +298,19 @@ impl Store {
     pub fn verify(&self, sought: Option<Kept>) -> Result<Verification, StoreError> {
         let verified = self.look(|snapshot| verify::verify(snapshot, sought));
         verified.map_err(|cause| self.fail("cannot read the audit trail in", cause))
+    }
+
+    /// The next lines of an export, a few at a time so that neither side ever has all of it; `None` when the last one has
+    /// been given.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or what is to be exported was removed for its age meanwhile.
+    pub fn export(&self, export: &mut Export) -> Result<Option<Vec<u8>>, StoreError> {
+        if export::is_over(export) {
+            return Ok(None);
+        }
+        let portion = self.look(|snapshot| export::portion(snapshot, export));
+        portion.map(Some).map_err(|cause| self.fail("cannot export the audit trail in", cause))
     }
 
     /// Reads or writes. After a failure the database is opened anew first, and after this one the next time.

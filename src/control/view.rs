@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::dns::{Name, Rtype};
 use crate::health::Health;
-use crate::policy::{Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, Seen, Standing, budget_ends};
+use crate::policy::{Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, RegionName, Seen, Standing, budget_ends};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
@@ -31,6 +31,32 @@ impl View {
     /// The state of everything.
     pub fn status(&self) -> Status {
         Status { generation: self.generation, ..self.state.status(self.now) }
+    }
+
+    /// The clock when this was handed out.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The regions that a hub has endpoints in; `None` when it is no hub.
+    pub fn regions(&self, hub: &Name) -> Option<Vec<RegionName>> {
+        let hub = self.state.policy.hubs.get(hub)?;
+        Some(hub.endpoints.iter().map(|endpoint| endpoint.region.clone()).collect())
+    }
+
+    /// The state of one hub.
+    pub fn hub(&self, name: &Name) -> Option<HubStatus> {
+        let position = self.state.layout.position(name)?;
+        Some(self.state.hub_status(position, &self.state.layout.hubs[position], self.now))
+    }
+
+    /// The last switches of a hub, newest first, at most so many: the epochs that began with them, and when.
+    pub fn switches(&self, hub: &Name, most: usize) -> Vec<(u64, Timestamp)> {
+        let Some(standing) = self.state.standing(hub) else { return Vec::new() };
+        let epochs = (0..).map_while(|ago| standing.epoch.checked_sub(ago));
+        // The first epoch began with a choice and no switch.
+        let switches = epochs.take_while(|epoch| *epoch > 1).zip(standing.recent.iter().rev());
+        switches.map(|(epoch, switch)| (epoch, switch.at)).take(most).collect()
     }
 
     /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
@@ -138,10 +164,8 @@ impl State {
                 HoldStatus { wanted: wanted.clone(), waiting, since: hold.since, until: hold.until, reason }
             }),
             gates: hub.gates.iter().zip(&at.gates).map(|(used, gate)| self.gate_status(at, used, *gate, now)).collect(),
-            planned: planned.map(|planned| MoveStatus {
-                sentence: self.move_sentence(hub, planned, now),
-                planned: planned.clone(),
-            }),
+            planned: planned
+                .map(|planned| MoveStatus { sentence: planned.sentence(hub, now), planned: planned.clone() }),
             pinned: self.is_pinned(at),
             budget: standing.and_then(|standing| budget_status(at, standing, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),

@@ -16,7 +16,7 @@
 //! | --- | --- | --- |
 //! | `failback` | a better region | it has been good for as long as `failback.after` says |
 //! | `verdict` | anything, unless the target is marked up | there is a first verdict on the target, or its probe's worst case has passed |
-//! | `sight` | health | this node sees: it is not blind, and a reference was reached since the active region began to fail |
+//! | `sight` | health | this node sees: it is not blind, and the active region has failed before and after a reference was reached |
 //! | `pinned` | health | an operator acknowledges that the hub has been flapping |
 //! | `budget` | anything | a switch has left the period that the budget counts |
 //! | `dwell` | anything but a `down` mark | the dwell has passed since the last automatic switch |
@@ -222,7 +222,7 @@ impl Step<'_> {
         match resort_of_policy(rules) {
             Some(chosen) if chosen != active => to(Rule::AllDown, chosen),
             // What may be this node's own blindness is not answered with everything.
-            _ if cause.is_automatic() && scene.sight.doubts(views[active].failing_since) => {
+            _ if cause == Cause::Health && scene.sight.doubts_failure(views[active].failing_since) => {
                 self.stay(Rule::AllDown, all_before, None)
             }
             _ => self.stay(Rule::AllDown, rules.resort == Resort::All, None),
@@ -250,8 +250,11 @@ impl Step<'_> {
             return hold(Waiting::Verdict, Some(until));
         }
         if cause.is_automatic() {
-            let failing_since = left.failing_since.filter(|_| cause == Cause::Health);
-            if scene.sight.doubts(failing_since) {
+            let doubted = match cause {
+                Cause::Health => scene.sight.doubts_failure(left.failing_since),
+                _ => scene.sight.doubts(None),
+            };
+            if doubted {
                 return hold(Waiting::Sight, None);
             }
             if is_pinned(rules, standing, scene.acknowledged) {

@@ -189,6 +189,9 @@ pub struct Sight {
     pub blind: bool,
     /// When a reference was last reached.
     pub seen: Seen,
+    /// Whether the failure of the active region may be no more than what this node saw while it was cut off: nothing was
+    /// seen of it to fail since a reference was reached, or since sight came back.
+    pub unconfirmed: bool,
 }
 
 /// When a reference was last reached.
@@ -212,6 +215,12 @@ impl Sight {
                 Seen::NotYet => true,
                 Seen::At(seen) => failing_since.is_some_and(|since| seen < since),
             }
+    }
+
+    /// [`Sight::doubts`] for the active region, which fails since this moment: one good answer of a reference in between
+    /// shows that it was not this node, at that time.
+    pub fn doubts_failure(&self, failing_since: Option<Timestamp>) -> bool {
+        self.unconfirmed || self.doubts(failing_since)
     }
 }
 

@@ -29,6 +29,7 @@ use socket2::Socket;
 
 use super::counters::Tally;
 use super::engine::{Engine, Outcome, Transport};
+use super::resolvers::Resolvers;
 use crate::answer::client::Client;
 use crate::answer::publish::Reader;
 
@@ -123,6 +124,7 @@ impl<F: Family> Batch<F> {
         wait: MsgFlags,
         engine: &Engine,
         reader: &mut Reader,
+        resolvers: &Resolvers,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
         let Self { headers, queries, replies } = self;
@@ -130,6 +132,8 @@ impl<F: Family> Batch<F> {
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
         replies.count = 0;
         let mut received = 0;
+        // Read at most once a batch, and only for a resolver that is sampled.
+        let mut now = None;
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
@@ -140,9 +144,13 @@ impl<F: Family> Batch<F> {
             };
             let query = datagram.iovs().next().unwrap_or_default();
             let response = &mut replies.responses[replies.count];
-            match engine.answer_one(&snapshot, query, sender.client(), Transport::Udp, response) {
-                Outcome::Reply { rcode, truncated, .. } => {
+            let client = sender.client();
+            match engine.answer_one(&snapshot, query, client, Transport::Udp, response) {
+                Outcome::Reply { rcode, truncated, hub } => {
                     tally.response(rcode, truncated);
+                    if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {
+                        resolvers.note(&sighting, *now.get_or_insert_with(|| resolvers.now()));
+                    }
                     replies.recipients[replies.count] = sender.recipient();
                     replies.count += 1;
                 }

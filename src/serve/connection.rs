@@ -28,12 +28,13 @@
 //! I/O shell: reads and writes sockets, and never waits.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::accept::Arrival;
-use super::counters::Tally;
+use super::counters::{Counters, Tally};
 use super::engine::Engine;
 use super::pipeline::{Follows, Pipeline, Written, has_message};
 use crate::answer::client::Client;
@@ -140,9 +141,9 @@ enum Stopped {
 }
 
 impl Desk {
-    pub(super) fn new(engine: Engine, reader: Reader) -> Self {
+    pub(super) fn new(engine: Engine, reader: Reader, counters: Arc<Counters>) -> Self {
         let input = vec![0; SHORT + INPUT].into_boxed_slice();
-        Self { pipeline: Pipeline::new(engine), reader, input, tally: Tally::default() }
+        Self { pipeline: Pipeline::new(engine, counters), reader, input, tally: Tally::default() }
     }
 }
 
@@ -402,7 +403,6 @@ fn hand_over(socket: BorrowedFd<'_>, octets: &[u8]) -> Result<usize, Errno> {
 mod tests {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
-    use std::sync::Arc;
 
     use super::super::engine::{Outcome, ResponseLimits, Transport};
     use super::*;
@@ -436,7 +436,7 @@ mod tests {
         let first = Snapshot::new(1, Arc::new(Content::default()), Box::new([])).unwrap();
         let publisher = Publisher::new(first).unwrap();
         let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 } };
-        let desk = Desk::new(engine, publisher.readers().reader());
+        let desk = Desk::new(engine, publisher.readers().reader(), Arc::default());
         (Connection::new(Arrival { socket: server.into(), client: nobody() }), client, desk, publisher)
     }
 

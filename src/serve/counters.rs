@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engine::Transport;
+use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
 use crate::dns::Rcode;
 
@@ -42,6 +43,7 @@ pub struct Counters {
     sockets: Sockets,
     addresses: AtomicU64,
     waiting: AtomicU64,
+    resolvers: Resolvers,
 }
 
 /// The sums at one moment. Everything only grows but what is open, granted, answered on or waiting.
@@ -63,6 +65,8 @@ pub struct Totals {
     pub receive_failures: u64,
     /// Workers started again and TCP connections ended because of a panic: each one is a defect of this program.
     pub restarts: u64,
+    /// How resolvers came back after a switch.
+    pub comebacks: Comebacks,
 }
 
 /// Messages over one transport.
@@ -110,6 +114,16 @@ impl Messages {
 }
 
 impl Counters {
+    /// Counters with a table of resolvers.
+    pub fn with(resolvers: Resolvers) -> Self {
+        Self { resolvers, ..Self::default() }
+    }
+
+    /// How resolvers come back after a switch.
+    pub fn resolvers(&self) -> &Resolvers {
+        &self.resolvers
+    }
+
     /// Sums all blocks, and asks the kernel for what it dropped.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals {
@@ -125,6 +139,7 @@ impl Counters {
             },
             receive_failures: self.receive_failures.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
+            comebacks: self.resolvers.comebacks(),
             ..Totals::default()
         };
         for (transport, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {

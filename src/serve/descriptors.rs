@@ -9,6 +9,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors that connections leave to everything else, such as a probe for each of some hundred endpoints.
 const OTHERS: u64 = 512;
 
+/// Connections that another listener may have in any case.
+const FEW: u64 = 16;
+
 /// Raises the soft limit of descriptors to the hard one, and returns how many TCP connections may be open of those that
 /// are configured.
 ///
@@ -28,6 +31,27 @@ pub(super) fn connections(configured: u32) -> u32 {
         );
     }
     connections
+}
+
+/// How many connections of another listener may be open beside the TCP connections, of those that are configured: what
+/// these and everything else leave, and at least a few.
+pub(crate) fn beside(tcp_connections: u32, configured: u32) -> u32 {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    let connections = rest(tcp_connections, configured, descriptors);
+    if connections < configured {
+        tracing::warn!(
+            connections,
+            configured,
+            "fewer public connections than configured: the limit of open files (LimitNOFILE, ulimit -n) leaves no more"
+        );
+    }
+    connections
+}
+
+fn rest(tcp_connections: u32, configured: u32, descriptors: Option<u64>) -> u32 {
+    let Some(all) = descriptors else { return configured };
+    let left = all.saturating_sub(OTHERS + u64::from(share(tcp_connections, descriptors))).max(FEW);
+    configured.min(u32::try_from(left).unwrap_or(u32::MAX))
 }
 
 /// The connections among so many descriptors; `None` is no limit.
@@ -52,5 +76,16 @@ mod tests {
         check(1024, Some(256), 128);
         check(100, Some(256), 100);
         check(1, Some(0), 1);
+    }
+
+    #[test]
+    fn another_listener_has_what_is_left() {
+        let check = |tcp, configured, descriptors, expected| assert_eq!(rest(tcp, configured, descriptors), expected);
+        check(1024, 10_000, None, 10_000);
+        check(1024, 10_000, Some(1 << 20), 10_000);
+        check(1024, 10_000, Some(11_536), 10_000);
+        check(1024, 10_000, Some(11_535), 9_999);
+        check(1024, 10_000, Some(1024), 16);
+        check(1, 20, Some(1024), 20);
     }
 }

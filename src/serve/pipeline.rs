@@ -5,9 +5,11 @@
 //! it is its owner's to keep, so that it can be answered again from a younger snapshot.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::counters::Tally;
+use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
+use super::resolvers::Sighting;
 use crate::answer::client::Client;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
@@ -33,6 +35,7 @@ pub(super) enum Follows {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
+    counters: Arc<Counters>,
     output: Vec<u8>,
     /// The responses in `output`.
     frames: Vec<Frame>,
@@ -60,11 +63,12 @@ struct Frame {
     end: usize,
     rcode: Rcode,
     truncated: bool,
+    sighting: Option<Sighting>,
 }
 
 impl Pipeline {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
+    pub(super) fn new(engine: Engine, counters: Arc<Counters>) -> Self {
+        Self { engine, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
     }
 
     /// Answers the queries of `client` at the start of `input` into the output, up to a batch; what it held before is forgotten.
@@ -82,7 +86,7 @@ impl Pipeline {
             if self.output.len() >= OUTPUT {
                 return Follows::Query;
             }
-            let Outcome::Reply { rcode, truncated, .. } =
+            let Outcome::Reply { rcode, truncated, hub } =
                 self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response)
             else {
                 return Follows::NoQuery;
@@ -93,7 +97,8 @@ impl Pipeline {
             };
             self.output.extend_from_slice(&length.to_be_bytes());
             self.output.extend_from_slice(&self.response);
-            self.frames.push(Frame { query_end, end: self.output.len(), rcode, truncated });
+            let sighting = hub.and_then(|hub| self.counters.resolvers().sight(snapshot, hub, client));
+            self.frames.push(Frame { query_end, end: self.output.len(), rcode, truncated, sighting });
             at = query_end;
         }
     }
@@ -109,12 +114,16 @@ impl Pipeline {
     pub(super) fn written(&self, octets: usize, tally: &mut Tally) -> Written {
         let mut written = Written::default();
         let mut start = 0;
+        let (resolvers, mut now) = (self.counters.resolvers(), None);
         for frame in &self.frames {
             if start >= octets {
                 break;
             }
             tally.queries += 1;
             tally.response(frame.rcode, frame.truncated);
+            if let Some(sighting) = &frame.sighting {
+                resolvers.note(sighting, *now.get_or_insert_with(|| resolvers.now()));
+            }
             written.answered = frame.query_end;
             written.rest = octets.min(frame.end)..frame.end;
             written.completed |= written.rest.is_empty();
@@ -137,8 +146,6 @@ fn message_length(input: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::super::engine::ResponseLimits;
@@ -171,7 +178,7 @@ mod tests {
     }
 
     fn pipeline() -> Pipeline {
-        Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } })
+        Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } }, Arc::default())
     }
 
     fn query(first: u8) -> Vec<u8> {

@@ -110,7 +110,7 @@ impl Workers {
                 table: Table::default(),
                 queue: VecDeque::new(),
                 newcomers: Vec::new(),
-                desk: Desk::new(service.engine, readers.reader()),
+                desk: Desk::new(service.engine, readers.reader(), service.counters.clone()),
                 burst: Burst::default(),
                 drain: None,
             };
@@ -380,9 +380,31 @@ impl Worker {
         while self.service.seats.owes(self.index) {
             match self.leaves_first().and_then(|(token, _)| self.table.remove(token)) {
                 Some(_) => self.service.seats.sent_away_for_another(self.index),
-                None => self.service.seats.has_none(self.index),
+                None => {
+                    // What was shown is over: another worker has to, or one more than the limit would stay.
+                    let seats = self.service.seats.clone();
+                    seats.show(self.index, 0, None);
+                    seats.has_none(self.index);
+                    self.make_room();
+                }
             }
         }
+    }
+
+    /// Sees to it that a connection leaves, here or at another worker, while there are more than the limit. Says whether
+    /// one was to.
+    fn make_room(&mut self) -> bool {
+        let seats = self.service.seats.clone();
+        match seats.make_room(self.index, self.leaves_first().map(|(_, since)| since)) {
+            Room::Made => return false,
+            Room::There(other) => self.posts[other].waker.wake(),
+            Room::Here => {
+                if self.leaves_first().and_then(|(token, _)| self.table.remove(token)).is_some() {
+                    seats.sent_away();
+                }
+            }
+        }
+        true
     }
 
     /// Accepts what waits at a listener, up to its quota.
@@ -410,17 +432,7 @@ impl Worker {
         let seats = self.service.seats.clone();
         if seats.take() {
             // Twice where somebody who was asked had none.
-            for _ in 0..2 {
-                match seats.make_room(self.index, self.leaves_first().map(|(_, since)| since)) {
-                    Room::Made => break,
-                    Room::There(other) => self.posts[other].waker.wake(),
-                    Room::Here => {
-                        if self.leaves_first().and_then(|(token, _)| self.table.remove(token)).is_some() {
-                            seats.sent_away();
-                        }
-                    }
-                }
-            }
+            let _ = self.make_room() && self.make_room();
         }
         let letter = Letter::Connection(arrival);
         let back = match seats.emptier(self.index, self.table.len()) {

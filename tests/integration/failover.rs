@@ -89,6 +89,7 @@ fn follows(device: &mut Device, region: Ipv4Addr) -> (Seen, Seen) {
 #[test]
 fn with_all_regions_down_the_last_active_one_is_answered() {
     let site = Site::new(QUICK);
+    site.add_reference();
     let net = site.net;
     let (weu, neu, daemon) = running(&site);
     drop(weu);

@@ -5,6 +5,8 @@
 //! test of interfaces that come and go, which says so where it may not make a network namespace.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
+mod answers;
+mod audit;
 mod command_line;
 mod crash;
 mod demo;
@@ -18,6 +20,7 @@ mod load;
 mod marks;
 mod operation;
 mod overload;
+mod public;
 mod reload;
 mod timing;
 mod unbound;

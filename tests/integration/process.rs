@@ -104,6 +104,16 @@ impl Site {
         self.write(name, &text.replace(from, to));
     }
 
+    /// Gives the policy a reference that is always reached, the daemon itself: what fails everywhere is then believed.
+    pub fn add_reference(&self) {
+        let probe = format!(
+            "[probes.here]\ntcp = {{ port = {PORT} }}\n{QUICK}\n[references.here]\nprobe = \"here\"\ntarget = \"{}\"\n\
+             [regions.westeurope]",
+            self.net.dns().ip()
+        );
+        self.edit("zones/example.net.toml", "[regions.westeurope]", &probe);
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.path("state/admin.sock")
     }
@@ -163,9 +173,9 @@ pub fn policy(net: Net, probe: &str) -> String {
     let (weu, neu) = (net.weu(), net.neu());
     format!(
         "[regions.westeurope]\n[regions.northeurope]\n[probes.broker]\ntcp = {{ port = {BROKER} }}\n{probe}\n\
-         [hubs.\"hub.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nendpoints = [\n  {{ region = \"westeurope\", cname = \
+         [hubs.\"hub.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nflap_limit = 32\nendpoints = [\n  {{ region = \"westeurope\", cname = \
          \"hub-weu.example.net.\", probe = \"broker\" }},\n  {{ region = \"northeurope\", cname = \"hub-neu.example.net.\", \
-         probe = \"broker\" }},\n]\n[hubs.\"api.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nendpoints = [\n  {{ region = \
+         probe = \"broker\" }},\n]\n[hubs.\"api.example.net.\"]\nttl = \"5s\"\ndwell = \"0s\"\nflap_limit = 32\nendpoints = [\n  {{ region = \
          \"westeurope\", addresses = [\"{weu}\"], probe = \"broker\" }},\n  {{ region = \"northeurope\", addresses = \
          [\"{neu}\"], probe = \"broker\" }},\n]\n"
     )

@@ -79,6 +79,11 @@ impl Sheets {
         self.last = newest;
     }
 
+    /// Every sheet takes in the records up to this one.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
+    }
+
     /// A commit has been made durable, whose last record this is.
     pub(super) fn committed(&mut self, commit: &Commit, last: u64) {
         let first = self.last + 1;

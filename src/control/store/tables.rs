@@ -11,6 +11,7 @@ use super::super::batch::{self, Batch};
 use super::super::event::Commit;
 use super::super::fact::{Fact, FactKey};
 use super::super::mark::{Mark, MarkTarget};
+use super::super::report::AuditRecord;
 use super::super::roster::HubId;
 use super::super::state::{Persisted, health_key};
 use super::sheets::{Sheet, Sheets};
@@ -27,7 +28,7 @@ pub(super) const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("mar
 pub(super) const HEALTH: TableDefinition<&str, &[u8]> = TableDefinition::new("health");
 /// By [`FactKey`]: the [`Fact`].
 pub(super) const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
-/// By the sequence number of the first: one [`AuditRecord`](super::super::report::AuditRecord), or those of a switch as a [`Batch`].
+/// By the sequence number of the first: one [`AuditRecord`], or those of a switch as a [`Batch`].
 pub(super) const AUDIT: TableDefinition<u64, &[u8]> = TableDefinition::new("audit");
 /// By the sequence number of the first record of a row: its [`Hash`](super::super::chain::Hash). The hash of the last row
 /// that was removed for its age stays.
@@ -136,6 +137,23 @@ pub(super) fn begin(database: &Database, commit: &Commit) -> Result<(WriteTransa
         if let Some(switch) = &commit.switch {
             trail.rows(&batch::write(switch)?, switch.changes.len() as u64)?;
         }
+        (before, trail.last())
+    };
+    Ok((write, before, last))
+}
+
+/// The same for a record that names once more hubs that have their numbers already.
+pub(super) fn begin_naming(
+    database: &Database,
+    record: AuditRecord,
+    hubs: &[(HubId, Name)],
+) -> Result<(WriteTransaction, u64, u64), Cause> {
+    let mut write = database.begin_write()?;
+    write.set_durability(Durability::Immediate).map_err(Cause::new)?;
+    let (before, last) = {
+        let mut trail = Trail::open(&write)?;
+        let before = trail.last();
+        trail.naming(record, hubs.iter().map(|(id, name)| (*id, name)))?;
         (before, trail.last())
     };
     Ok((write, before, last))

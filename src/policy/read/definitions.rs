@@ -103,7 +103,9 @@ impl<'d> Definitions<'d> {
         }
         for (name, probe) in self.probes.iter().filter(|(_, probe)| !probe.used) {
             let sentence = format!("probe {} is defined, but no endpoint uses it", quoted(name));
-            problems.push(unused(&probe.place, sentence, "name it as `probe` of an endpoint, or remove it"));
+            let key = if probe.content.as_ref().is_some_and(|probe| probe.shadow) { "shadow" } else { "probe" };
+            let hint = format!("name it as `{key}` of an endpoint, or remove it");
+            problems.push(unused(&probe.place, sentence, &hint));
         }
         for (name, gate) in self.gates.iter().filter(|(_, gate)| !gate.used) {
             let sentence = format!("gate {} is defined, but no hub and no rule uses it", quoted(name));

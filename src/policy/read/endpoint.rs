@@ -46,6 +46,11 @@ impl EndpointDraft {
         Some(Endpoint { probe, shadow, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
     }
 
+    /// Whether surely nothing is probed to decide.
+    pub(super) fn lacks_probe(&self) -> bool {
+        self.probed.as_ref().is_some_and(|probed| probed.probe.is_none())
+    }
+
     /// What is probed to decide.
     pub(super) fn probe(&self) -> Option<&ProbeTarget> {
         self.probed.as_ref()?.probe.as_ref()

@@ -25,7 +25,7 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let http = table.setting("http", problems, |value, problems| read_http(value, problems).map(GateKind::Http));
     let exec = table.setting("exec", problems, |value, problems| call::read_exec(value, problems).map(GateKind::Exec));
     let ack = table.setting("ack", problems, read_ack);
-    let only_ack = ack.is_written() && !http.is_written() && !exec.is_written();
+    let only_ack = ack.placed().is_some() && !http.is_written() && !exec.is_written();
     let kinds = [(KINDS[0], &http), (KINDS[1], &exec), (KINDS[2], &ack)];
     let missing =
         "add `http = { url = \"https://HOST/PATH\" }`, `exec = { command = [\"/PATH/TO/PROGRAM\"] }` or `ack = true`";

@@ -67,7 +67,8 @@ pub(super) fn check(references: &Named<Reference>, drafts: &[Draft], are_broken:
         check_target(name, reference, place, drafts, problems);
     }
     let endpoints = || drafts.iter().flat_map(|draft| &draft.endpoints);
-    if !are_broken && !endpoints().any(|endpoint| endpoint.definition.is_some()) {
+    let whole = !are_broken && drafts.iter().all(|draft| !draft.endpoints.is_empty());
+    if whole && endpoints().all(EndpointDraft::lacks_probe) {
         for (name, definition, _) in good() {
             let message = format!("reference {} is defined, but no endpoint is probed", quoted(name));
             let problem = Diagnostic::warning(definition.place.clone(), message);

@@ -55,7 +55,7 @@ impl Default for Setting {
             ip: LOCALHOST,
             workers: 2,
             tcp_connections: 100,
-            tcp_idle: PATIENCE,
+            tcp_idle: PATIENCE * 3,
             tcp_workers: 2,
             busy_poll: Duration::ZERO,
         }

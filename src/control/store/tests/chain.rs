@@ -17,7 +17,7 @@ struct Tampered {
     head: Hash,
 }
 
-fn history(folder: &Path) -> Store {
+pub(super) fn history(folder: &Path) -> Store {
     let store = Store::open(folder).unwrap();
     let mut roster = Roster::default();
     let names: Vec<_> = (0..HUBS_HERE).map(|hub| Name::parse(&format!("h{hub}.x."), None).unwrap()).collect();

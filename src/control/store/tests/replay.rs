@@ -1,6 +1,7 @@
 //! What stands after any sequence of commits is what a later daemon reads, wherever this one was killed.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -27,6 +28,8 @@ enum Act {
     Kill,
     /// A commit that the disk does not take, at the sync after so many.
     Fail { first: u32, syncs: u32 },
+    /// Time in which nobody waits, and what is older than a part of the time that has passed may go; the disk may fail.
+    Retain { part: u8, syncs: Option<u32> },
     /// Ends and starts.
     Restart,
 }
@@ -41,6 +44,7 @@ fn act() -> impl Strategy<Value = Act> {
         4 => Just(Act::Idle),
         2 => Just(Act::Kill),
         1 => (0..HUBS, 0u32..4).prop_map(|(first, syncs)| Act::Fail { first, syncs }),
+        2 => (0u8..4, proptest::option::of(0u32..6)).prop_map(|(part, syncs)| Act::Retain { part, syncs }),
         1 => Just(Act::Restart),
     ]
 }
@@ -52,9 +56,13 @@ struct Bench {
     roster: Arc<Roster>,
     standings: Vec<Option<Standing>>,
     told: VecDeque<AuditRecord>,
+    /// The number of the last record.
+    last: u64,
     facts: Facts,
     /// The hash after each commit.
-    heads: Vec<Hash>,
+    heads: Vec<(u64, Hash)>,
+    /// The last record that was removed.
+    heads_gone: u64,
     now: u64,
 }
 
@@ -68,7 +76,8 @@ impl Bench {
         let standings = vec![None; HUBS as usize];
         let (roster, told, facts) = (Arc::new(roster), VecDeque::new(), Facts::new());
         let heads = Vec::new();
-        let mut bench = Self { folder, store: None, roster, standings, told, facts, heads, now: 0 };
+        let mut bench =
+            Self { folder, store: None, roster, standings, told, last: 0, facts, heads, heads_gone: 0, now: 0 };
         bench.restart();
         let names = bench.roster.names().iter().cloned();
         let named = (0..).map(HubId).zip(names).collect();
@@ -128,7 +137,8 @@ impl Bench {
     fn commit(&mut self, commit: Commit) {
         self.store().commit(&commit).unwrap();
         for mut record in commit.records() {
-            record.sequence = self.told.len() as u64 + 1;
+            self.last += 1;
+            record.sequence = self.last;
             self.told.push_front(record);
         }
         for (key, before, after) in commit.facts {
@@ -138,7 +148,42 @@ impl Bench {
         for change in commit.switch.iter().flat_map(|switch| &switch.changes) {
             self.standings[change.hub.index()] = Some(change.after.clone());
         }
-        self.heads.push(self.store().head().unwrap().1);
+        self.heads.push(self.store().head().unwrap());
+    }
+
+    /// Removes what is old until there is no more, or the disk fails.
+    fn retain(&mut self, part: u8, syncs: Option<u32>) {
+        let keep = Duration::from_millis(self.now * u64::from(part) / 4);
+        FAILS.set(syncs.map_or(Fails::Nothing, Fails::Syncs));
+        for _ in 0..50 {
+            let retained = self.store().retain(keep, Timestamp(self.now), &self.standings);
+            let failed = retained.is_err();
+            if failed {
+                FAILS.set(Fails::Nothing);
+            }
+            // What was to go was named anew before, whether it went or not.
+            let newest = self.store().history(None, 1).unwrap().remove(0);
+            if newest.sequence > self.last {
+                assert_eq!((newest.kind, newest.sequence), (AuditKind::Hubs, self.last + 1));
+                self.last += 1;
+                self.told.push_front(newest);
+                self.heads.push(self.store().head().unwrap());
+            }
+            let begins = self.store().reach().unwrap().first.unwrap().sequence;
+            while let Some(gone) = self.told.pop_back_if(|record| record.sequence < begins) {
+                assert!(gone.at.0 < self.now - keep.as_millis() as u64, "too young: {gone:?}");
+                self.heads_gone = self.heads_gone.max(gone.sequence);
+            }
+            assert!(self.told.back().is_some_and(|record| record.sequence == begins), "a row goes whole");
+            match retained {
+                Ok(Retained::Removed { through, hash, .. }) => {
+                    assert_eq!((through.sequence + 1, hash), (begins, self.store().verify(None).unwrap().before));
+                }
+                Ok(Retained::Prepared) => {}
+                Ok(Retained::Young) | Err(_) => break,
+            }
+        }
+        FAILS.set(Fails::Nothing);
     }
 
     fn act(&mut self, act: &Act) {
@@ -196,6 +241,7 @@ impl Bench {
                     self.heads.pop();
                 }
             }
+            Act::Retain { part, syncs } => self.retain(part, syncs),
             Act::Restart => self.restart(),
         }
     }
@@ -207,9 +253,13 @@ impl Bench {
         for (hub, (found, expected)) in persisted.standings.iter().zip(&self.standings).enumerate() {
             assert_eq!(found, expected, "hub {hub}");
         }
-        let kept = self.heads.get(self.heads.len() / 2).map(|head| head.to_string().parse().unwrap());
-        let verified = store.verify(kept).unwrap();
-        assert!(verified.is_good(), "{verified:?}");
+        let kept = self.heads.get(self.heads.len() / 2);
+        let verified = store.verify(kept.map(|(_, head)| head.to_string().parse().unwrap())).unwrap();
+        assert!(verified.whole, "{verified:?}");
+        if let Some((last, _)) = kept.filter(|(last, _)| *last >= self.heads_gone) {
+            let through = verified.sought.as_ref().unwrap().through;
+            assert_eq!(through.map(|through| through.sequence), Some(*last), "{verified:?}");
+        }
         assert_eq!(verified.records, self.told.len() as u64);
         let told: Vec<_> = self.told.iter().cloned().collect();
         assert!(store.history(None, usize::MAX).unwrap() == told, "every record, newest first");

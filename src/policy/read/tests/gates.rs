@@ -21,6 +21,12 @@ fn kinds() {
         &["2:7: error: `ack` is \"yes\", expected true or false (hint: write `true` or `false` without quotes)"],
     );
     check_gate(
+        "ack = false\ninterval = \"5s\"",
+        &[
+            "2:7: error: `ack` is false, expected true, or another kind of gate (hint: write `ack = true`, or remove it)",
+        ],
+    );
+    check_gate(
         "ack = true\nexec.command = [\"/bin/true\"]",
         &["2:7: error: gate `g` has two kinds, `exec` and `ack`, expected exactly one (hint: remove one of the two)"],
     );

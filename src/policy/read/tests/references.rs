@@ -80,6 +80,17 @@ fn what_a_reference_may_be() {
             "1:13: warning: reference `r` is defined, but no endpoint is probed (hint: add `probe` to the endpoints, or remove the reference)",
         ],
     );
+    check(
+        "[references.r]\nprobe = \"p\"\ntarget = \"192.0.2.53\"\n[probes.p]\ntcp.port = 53\n[regions.a]\n[hubs.\"h.example.net.\"]\nendpoints = [{region=\"a\",cname=\"a.example.com.\",probe=\"pp\"}]",
+        &["8:55: error: probe `pp` is not defined (hint: did you mean \"p\"?)"],
+    );
+    check(
+        "[references.r]\nprobe = \"p\"\ntarget = \"192.0.2.53\"\n[probes.p]\ntcp.port = 53\n[regions.a]\n[hubs.\"h.example.net.\"]\nendpoints = [{region=\"a\",cname=\"a.example.com.\"}]",
+        &[
+            "1:13: warning: reference `r` is defined, but no endpoint is probed (hint: add `probe` to the endpoints, or remove the reference)",
+            "8:14: warning: the endpoint in `a` has no `probe`: its health stays unknown (hint: add `probe = \"p\"`)",
+        ],
+    );
 }
 
 #[test]

@@ -22,6 +22,12 @@ fn shadows() {
         ],
     );
     check_endpoint(
+        "{region=\"b\",cname=\"b.example.com.\",probe=\"p\"}]\n[probes.s]\ntcp.port = 2\nshadow = true\n[hubs.\"i.example.net.\"]\nendpoints = [{region=\"b\",cname=\"c.example.com.\",probe=\"p\"}",
+        &[
+            "10:9: warning: probe `s` is defined, but no endpoint uses it (hint: name it as `shadow` of an endpoint, or remove it)",
+        ],
+    );
+    check_endpoint(
         "{region=\"b\",cname=\"b.example.com.\",probe=\"p\",shadow=\"p\"}",
         &[
             "9:53: error: `shadow` is probe `p`, which is no shadow (hint: write `shadow = true` in `[probes.p]`, or name another probe)",

@@ -1,0 +1,153 @@
+//! What is said of a hub and of a region, from one snapshot. Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::answer::snapshot::{Snapshot, What};
+use crate::dns::Name;
+use crate::policy::{Endpoint, Hub, RegionName};
+use crate::time::Timestamp;
+use crate::zone::display_rdata;
+
+/// Shortest time for which a document holds, for devices whose clock is not exact.
+const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+
+/// What is said of a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Document<'a> {
+    hub: &'a Name,
+    /// `None` while the addresses of all regions are answered.
+    region: Option<&'a RegionName>,
+    pub(super) epoch: u64,
+    since: String,
+    /// Seconds.
+    pub(super) ttl: u64,
+    /// The hub's records without owner, class and TTL: `CNAME hub-weu.example.net.`
+    answer: Vec<String>,
+    at: String,
+    expires: String,
+}
+
+/// What this snapshot answers for the hub at this position, said at `at`.
+pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> Option<Document<'_>> {
+    let hub = snapshot.content.policy_of(position)?;
+    let choice = snapshot.choices.get(position)?;
+    let (region, answer) = match choice.what {
+        What::Endpoint(endpoint) => {
+            let endpoint = hub.endpoints.get(usize::from(endpoint))?;
+            (Some(&endpoint.region), records([endpoint]))
+        }
+        What::All => (None, records(&hub.endpoints)),
+    };
+    let ttl = if choice.low_ttl { hub.ttl_min } else { hub.ttl };
+    Some(Document {
+        hub: &hub.name,
+        region,
+        epoch: choice.epoch,
+        since: choice.since.to_string(),
+        ttl: ttl.as_secs(),
+        answer,
+        at: at.to_string(),
+        expires: at.after(ttl.max(SHORTEST_LIFE)).to_string(),
+    })
+}
+
+/// Each record once.
+fn records<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>) -> Vec<String> {
+    let mut records: Vec<String> = Vec::new();
+    for rrset in endpoints.into_iter().flat_map(|endpoint| endpoint.answer.rrsets()) {
+        for rdata in &rrset.rdatas {
+            let record = format!("{} {}", rrset.rtype, display_rdata(rrset.rtype, rdata));
+            if !records.contains(&record) {
+                records.push(record);
+            }
+        }
+    }
+    records
+}
+
+/// Whether a region is active for a hub: devices are sent there.
+fn is_active(snapshot: &Snapshot, position: usize, hub: &Hub, region: &RegionName) -> bool {
+    match snapshot.choices.get(position).map(|choice| choice.what) {
+        Some(What::Endpoint(endpoint)) => {
+            hub.endpoints.get(usize::from(endpoint)).is_some_and(|endpoint| endpoint.region == *region)
+        }
+        Some(What::All) => hub.position(region).is_some(),
+        None => false,
+    }
+}
+
+/// Whether a region is active, in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Active {
+    /// It is.
+    Yes(String),
+    /// It is not.
+    No(String),
+    /// There is no such hub, or it has no such region.
+    Unknown(String),
+}
+
+/// Whether a region is active for one hub.
+pub(super) fn active_for(snapshot: &Snapshot, region: &RegionName, name: &Name) -> Active {
+    let content = &snapshot.content;
+    let found = content.hub(name).and_then(|position| Some((position, content.policy_of(position)?)));
+    let Some((position, hub)) = found else { return Active::Unknown(format!("there is no hub {name}")) };
+    if hub.position(region).is_none() {
+        return Active::Unknown(format!("hub {} has no endpoint in {region}", hub.name));
+    }
+    let epoch = snapshot.choices.get(position).map_or(0, |choice| choice.epoch);
+    match is_active(snapshot, position, hub, region) {
+        true => Active::Yes(format!("{region} is active for {}, epoch {epoch}", hub.name)),
+        false => Active::No(format!("{region} is not active for {}, epoch {epoch}", hub.name)),
+    }
+}
+
+/// Every region that a hub has an endpoint in, and for how many of its hubs it is active.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Regions {
+    regions: BTreeMap<RegionName, Share>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Share {
+    hubs: usize,
+    active: usize,
+    /// The first for which it is not.
+    other: Option<Name>,
+}
+
+impl Regions {
+    /// Counts; takes as long as there are endpoints.
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let mut regions: BTreeMap<RegionName, Share> = BTreeMap::new();
+        let hubs = (0..snapshot.content.counts().hubs).filter_map(|at| Some((at, snapshot.content.policy_of(at)?)));
+        for (position, hub) in hubs {
+            for Endpoint { region, .. } in &hub.endpoints {
+                let share = regions.entry(region.clone()).or_default();
+                share.hubs += 1;
+                if is_active(snapshot, position, hub, region) {
+                    share.active += 1;
+                } else if share.other.is_none() {
+                    share.other = Some(hub.name.clone());
+                }
+            }
+        }
+        Self { regions }
+    }
+
+    /// Whether a region is active for every hub that has an endpoint in it.
+    pub(super) fn active(&self, region: &RegionName) -> Active {
+        match self.regions.get(region) {
+            None => Active::Unknown("no hub has an endpoint in a region of this name".to_owned()),
+            Some(Share { hubs, other: None, .. }) => {
+                Active::Yes(format!("{region} is active for every hub of its {hubs}"))
+            }
+            Some(Share { hubs, active, other: Some(other) }) => {
+                Active::No(format!("{region} is active for {active} hubs of its {hubs}, and not for {other}"))
+            }
+        }
+    }
+}

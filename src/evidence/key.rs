@@ -1,0 +1,64 @@
+//! I/O shell: the file of the signing key.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use ring::rand::SystemRandom;
+use ring::signature::Ed25519KeyPair;
+
+/// The key in PKCS#8 (RFC 5958): what the file holds, or one that is made and kept there.
+///
+/// The file is complete or not there, and readable by its owner alone (mode 0600).
+pub(super) fn read_or_make(path: &Path) -> io::Result<Vec<u8>> {
+    let named = |doing: &str, error: &dyn std::fmt::Display| {
+        io::Error::other(format!("cannot {doing} the key {}: {error}", path.display()))
+    };
+    match std::fs::read(path) {
+        Ok(key) => return Ok(key),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named("read", &error)),
+        Err(_) => {}
+    }
+    let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| named("make", &"the system gives no random numbers"))?;
+    let write = || {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder)?;
+        // Made with mode 0600.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(key.as_ref())?;
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path).map_err(|error| error.error)?;
+        std::fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|error: io::Error| named("write", &error))?;
+    tracing::info!(event = "key", path = %path.display(), "made a key to sign evidence with: {}", path.display());
+    Ok(key.as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state").join("evidence.key");
+        let key = read_or_make(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read_or_make(&path).unwrap(), key);
+        let other = folder.path().join("other.key");
+        assert_ne!(read_or_make(&other).unwrap(), key);
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = read_or_make(&file.join("evidence.key")).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot read the key {}", file.join("evidence.key").display())), "{error}");
+    }
+}
