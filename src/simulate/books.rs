@@ -34,6 +34,8 @@ pub(super) struct Books {
     /// By hub: what was said to the region that is left.
     pub(super) fences: BTreeMap<&'static str, Fencing>,
     pub(super) blind: bool,
+    /// Whether it was blind before, since the start.
+    pub(super) regained: bool,
     /// When commits began to fail whose changes may not have been tried again: what they would have changed is known to
     /// the core from then on.
     pub(super) failing: Option<Wall>,
@@ -69,6 +71,8 @@ pub(super) struct Watch {
     pub(super) good: bool,
     /// When the failed observations up to the last one began.
     pub(super) failing: Option<Wall>,
+    /// Whether it was seen to fail while this node was known to see.
+    pub(super) confirmed: bool,
     /// When one was last good.
     pub(super) last_good: Option<Wall>,
     /// The verdict since the start, and the last one from before.
@@ -145,6 +149,7 @@ impl Watch {
             row: 0,
             good: false,
             failing: None,
+            confirmed: false,
             last_good: None,
             verdict: None,
             before,
@@ -235,6 +240,7 @@ impl Books {
             moves: BTreeMap::new(),
             fences: BTreeMap::new(),
             blind: false,
+            regained: false,
             failing: None,
         }
     }
@@ -290,15 +296,29 @@ impl Books {
         };
         self.look_up(blind);
         let probe = self.sketch.probes[aim.probe].clone();
-        if let Some(watch) = self.watches.get_mut(&aim).filter(|_| !blind || is_reference) {
+        let seen = references.iter().filter_map(|aim| self.watches.get(aim)?.last_good).max();
+        let Some(watch) = self.watches.get_mut(&aim) else { return };
+        if !blind || is_reference {
             watch.observe(&probe, good);
         }
+        // It fails while this node sees: a reference was reached between two failures, or where there is none, it has
+        // failed often enough.
+        watch.confirmed = watch.failing.is_some_and(|since| {
+            let sure = match references.is_empty() {
+                true => !watch.good && watch.row >= probe.fall,
+                false => seen.is_some_and(|seen| seen >= since),
+            };
+            watch.confirmed || sure
+        });
     }
 
     fn look_up(&mut self, blind: bool) {
         if self.blind && !blind {
             // What was in a row before and after is not added up.
-            self.watches.values_mut().for_each(|watch| watch.row = 0);
+            for watch in self.watches.values_mut() {
+                (watch.row, watch.failing, watch.confirmed) = (0, None, false);
+            }
+            self.regained = true;
         }
         self.blind = blind;
     }
@@ -319,6 +339,13 @@ impl Books {
         let slowest = began.iter().map(|(aim, _)| self.probe(**aim).worst_detection()).max().unwrap_or(0);
         let (first, last) = (began.iter().map(|(_, at)| *at).min(), began.iter().map(|(_, at)| *at).max());
         regions.len() > 1 && first.zip(last).is_some_and(|(first, last)| last - first <= slowest)
+    }
+
+    /// Whether nothing but what this node may have seen while it was cut off speaks against the active region of a hub.
+    fn doubts_failure(&self, hub: &str, active: &str) -> bool {
+        let Some((_, watch)) = self.watch(hub, active) else { return self.doubts(None) };
+        let sure = self.sketch.references == 0 && !self.regained;
+        self.doubts(watch.failing) || (!sure && watch.verdict == Some(false) && !watch.confirmed)
     }
 
     /// Whether what fails since then may be this node itself.
@@ -428,8 +455,7 @@ impl Books {
     /// Whether what speaks for answering everything at once may be this node's own blindness.
     pub(super) fn all_doubted(&self, hub: &'static str) -> bool {
         let Some(book) = self.hubs.get(hub) else { return false };
-        let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
-        self.mark(hub, book.active).is_none() && self.doubts(failing)
+        self.mark(hub, book.active).is_none() && self.doubts_failure(hub, book.active)
     }
 
     /// The move that the rules want of a hub whose active region the policy has.
@@ -484,8 +510,11 @@ impl Books {
             }
         }
         if matches!(want.why, Why::Health | Why::Better) {
-            let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
-            if self.doubts(failing.filter(|_| want.why == Why::Health)) {
+            let doubted = match want.why {
+                Why::Health => self.doubts_failure(hub, book.active),
+                _ => self.doubts(None),
+            };
+            if doubted {
                 barriers.push(("sight", "this node may be cut off itself".into()));
             }
             if self.pinned(hub) {
@@ -648,7 +677,7 @@ impl Books {
         self.watches.clear();
         self.evidence.clear();
         self.fences.clear();
-        self.blind = false;
+        (self.blind, self.regained) = (false, false);
         for book in self.hubs.values_mut() {
             book.good.clear();
             // A clock that was set back must not make a dwell of years.

@@ -28,6 +28,7 @@
 mod books;
 pub mod dice;
 mod disk;
+pub mod drill;
 pub mod history;
 pub mod invariants;
 mod probers;

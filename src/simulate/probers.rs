@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::dice::{fraction, hash, hash_text};
 use super::history::Condition;
-use super::sketch::Aim;
 use crate::health::machine::Machine;
 use crate::health::schedule::{self, Position};
 use crate::health::{Health, Outcome};
@@ -42,9 +41,9 @@ pub(super) struct Seen {
 }
 
 impl Prober {
-    fn new(seed: u64, aim: Aim, target: ProbeTarget, probe: Arc<Probe>, before: Option<Health>, arrived: u64) -> Self {
+    fn new(seed: u64, target: ProbeTarget, probe: Arc<Probe>, before: Option<Health>, arrived: u64) -> Self {
         let machine = before.map_or_else(Machine::new, Machine::restored);
-        let luck = hash(&[seed, hash_text(&aim.to_string())]);
+        let luck = hash(&[seed, hash_text(&target.to_string())]);
         Self { target, probe, machine, plan: 0, begun: None, observations: 0, luck, hangs: false, arrived }
     }
 
@@ -94,21 +93,27 @@ impl Prober {
     }
 }
 
-/// The probers that run.
-#[derive(Debug, Default)]
-pub(super) struct Probers {
-    pub(super) by_aim: BTreeMap<Aim, Prober>,
+/// The probers that run, by what whoever runs them calls their targets.
+#[derive(Debug)]
+pub(super) struct Probers<K> {
+    pub(super) by_aim: BTreeMap<K, Prober>,
 }
 
-impl Probers {
+impl<K> Default for Probers<K> {
+    fn default() -> Self {
+        Self { by_aim: BTreeMap::new() }
+    }
+}
+
+impl<K: Copy + Ord> Probers<K> {
     /// Probes exactly these from now on. Returns when their first observations begin.
     pub(super) fn update(
         &mut self,
         seed: u64,
-        wanted: Vec<(Aim, ProbeTarget, Arc<Probe>)>,
+        wanted: Vec<(K, ProbeTarget, Arc<Probe>)>,
         remembered: &BTreeMap<ProbeTarget, Health>,
         now: u64,
-    ) -> Vec<(Aim, u64)> {
+    ) -> Vec<(K, u64)> {
         self.by_aim.retain(|aim, _| wanted.iter().any(|(other, ..)| other == aim));
         let changed: Vec<_> = wanted
             .into_iter()
@@ -122,7 +127,7 @@ impl Probers {
                 Some(prober) => prober.redefine(probe, position, now),
                 None => {
                     let before = remembered.get(&target).copied();
-                    let prober = Prober::new(seed, aim, target, probe, before, now);
+                    let prober = Prober::new(seed, target, probe, before, now);
                     let begin = now + prober.first(position);
                     self.by_aim.insert(aim, prober);
                     begin

@@ -150,7 +150,7 @@ struct World<'a> {
 /// One life of the daemon.
 struct Daemon {
     state: State,
-    probers: Probers,
+    probers: Probers<Aim>,
     looked: u64,
     generation: u64,
     /// The publication, while the turn may still be cut short.
