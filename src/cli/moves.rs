@@ -117,6 +117,6 @@ pub(super) fn name(text: &str) -> Result<Name, String> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
-fn region(text: &str) -> Result<RegionName, String> {
+pub(super) fn region(text: &str) -> Result<RegionName, String> {
     Ok(RegionName::new(text))
 }

@@ -562,6 +562,10 @@ impl Checker {
         if matches!(after.stage, Stage::Drain { .. }) && first && live {
             self.turn.ordered.insert(hub, after.clone());
         }
+        match after.stage.is_under_way() {
+            true => drop(self.lowered.entry(hub).or_insert(self.turn.now)),
+            false => drop(self.lowered.remove(hub)),
+        }
         self.books.moves.insert(hub, after);
     }
 
@@ -953,13 +957,6 @@ impl Checker {
                 self.unless(low == choice.low_ttl, "low-ttl", || {
                     format!("{hub} has the lower TTL: {}", choice.low_ttl)
                 });
-            }
-        }
-        for hub in hubs.iter().copied() {
-            let moving = self.books.moves.get(hub).is_some_and(|planned| planned.stage.is_under_way());
-            match moving {
-                true => drop(self.lowered.entry(hub).or_insert(now)),
-                false => drop(self.lowered.remove(hub)),
             }
         }
         let published = self.published.as_ref().is_some_and(|(_, choices)| **choices == *state.choices());
