@@ -1,7 +1,7 @@
 //! The metrics in the OpenMetrics text format, made of the status and the counters when somebody asks for them.
 //!
 //! Pure: nothing is kept between two requests, so a metric can never disagree with `status`. Labels are bounded by the
-//! policy (hubs, regions) and by fixed lists (transports, response codes, causes). Times are seconds since the Unix epoch.
+//! policy (hubs, regions, gates) and by fixed lists (transports, response codes, causes). Times are seconds since the Unix epoch.
 
 use std::fmt;
 
@@ -16,6 +16,7 @@ use crate::control::chain::Reach;
 use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, Status};
 use crate::evidence;
 use crate::health::Health;
+use crate::policy::Waiting;
 use crate::serve::resolvers::{BOUNDS, Comebacks};
 use crate::serve::{Messages, Totals};
 use crate::time::Timestamp;
@@ -85,6 +86,7 @@ impl Collector for Page {
         self.resolvers(&mut writer)?;
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
+        self.gates(&mut writer)?;
         self.daemon(&mut writer)
     }
 }
@@ -176,10 +178,54 @@ impl Page {
             "When a hub's active region last changed",
             &each(|hub| seconds(hub.since)),
         )?;
-        let held = each(|hub| f64::from(u8::from(hub.hold.is_some())));
-        writer.gauges("hub_hold", "1 while a change that policy wants waits", &held)?;
+        let held = self.status.hubs.iter().zip(&names).map(|(hub, name)| {
+            let waiting = hub.hold.as_ref().map_or(NOT_HELD, |hold| word(&Waiting::WORDS, &hold.waiting));
+            (vec![("hub", name.as_str()), ("waiting", waiting)], f64::from(u8::from(hub.hold.is_some())))
+        });
+        let held: Vec<Sample<'_>> = held.collect();
+        writer.gauges("hub_hold", "1 while a change that policy wants waits, with what for; 0 and none else", &held)?;
+        self.moves(writer, &names)?;
+        let pinned = each(|hub| f64::from(u8::from(hub.pinned)));
+        writer.gauges("hub_pinned", "1 while a hub that has been flapping waits for an operator", &pinned)?;
+        let low = each(|hub| f64::from(u8::from(hub.low_ttl)));
+        writer.gauges("hub_low_ttl", "1 while a hub answers with its lower TTL", &low)?;
+        let overrides = each(|hub| hub.overrides.len() as f64);
+        writer.gauges("hub_overrides", "Moves that overrode something and were not acknowledged", &overrides)?;
         let all_down = each(|hub| f64::from(u8::from(hub.condition == Condition::AllDown)));
         writer.gauges("hub_all_down", "1 while no endpoint of a hub may be chosen", &all_down)
+    }
+
+    fn moves(&self, writer: &mut Writer<'_>, names: &[String]) -> fmt::Result {
+        let hubs = || self.status.hubs.iter().zip(names);
+        let stages: Vec<Sample<'_>> = hubs()
+            .filter_map(|(hub, name)| {
+                let stage = hub.planned.as_ref()?.planned.stage.word();
+                Some((vec![("hub", name.as_str()), ("stage", stage)], 1.0))
+            })
+            .collect();
+        writer.gauges(
+            "hub_move_stage",
+            "1 for the stage of the planned move that is under way or was last",
+            &stages,
+        )?;
+        let budgets: Vec<Sample<'_>> = hubs()
+            .filter_map(|(hub, name)| {
+                let budget = hub.budget.as_ref()?;
+                Some((vec![("hub", name.as_str())], budget.allowed.saturating_sub(budget.used) as f64))
+            })
+            .collect();
+        writer.gauges("hub_budget_left", "Switches that the budget of a hub still allows", &budgets)
+    }
+
+    /// Gates that are looked at: what an operator acknowledges is of hubs.
+    fn gates(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let gates = || self.status.gates.iter().filter(|gate| gate.kind != "ack");
+        let open: Vec<Sample<'_>> =
+            gates().map(|gate| (vec![("gate", gate.gate.as_str())], f64::from(u8::from(gate.open)))).collect();
+        writer.gauges("gate_open", "1 while a gate is open by evidence that is not too old", &open)?;
+        let seen: Vec<Sample<'_>> =
+            gates().filter_map(|gate| Some((vec![("gate", gate.gate.as_str())], seconds(gate.at?)))).collect();
+        writer.gauges("gate_evidence_timestamp_seconds", "When a gate was last looked at", &seen)
     }
 
     fn endpoints(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -254,6 +300,10 @@ impl Page {
             writer.gauge("audit_first_record", "First audit record that was not removed for its age", first)?;
         }
         writer.gauge("marks", "Marks that hold", self.status.marks.len() as f64)?;
+        writer.gauge("windows", "Maintenance windows that have not ended", self.status.windows.len() as f64)?;
+        let sight = &self.status.sight;
+        writer.gauge("blind", "1 while this node is cut off and health is frozen", f64::from(u8::from(sight.blind)))?;
+        writer.gauge("references", "What this node has to reach, or it is blind", sight.references as f64)?;
         writer.gauge("probers", "Probers that run", probers.running as f64)?;
         writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;
         writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
@@ -280,6 +330,14 @@ impl Page {
     fn labelled<'a>(&'a self, names: &'a [String], value: fn(&EndpointStatus) -> f64) -> Vec<Sample<'a>> {
         self.each_endpoint(names).map(|(labels, endpoint)| (labels, value(endpoint))).collect()
     }
+}
+
+/// What `waiting` says of a hub that is not held.
+const NOT_HELD: &str = "none";
+
+/// The word of a fixed list: a label is bounded whatever the status says.
+fn word<'a>(known: &[&'a str], said: &str) -> &'a str {
+    known.iter().copied().find(|word| *word == said).unwrap_or("other")
 }
 
 fn seconds(at: Timestamp) -> f64 {

@@ -7,6 +7,9 @@
 //! | `GET /v1/explain/NAME?at=` | why a hub answered what it did at a past time |
 //! | `PUT /v1/marks/TARGET` | marks a region, or with `HUB/REGION` an endpoint |
 //! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
+//! | `GET /v1/foresee/TARGET?kind=` | what a mark, and its end, would move at this moment |
+//! | `GET /v1/hubs/HUB/plan?to=&now=&at=&until=` | what a move would be: evidence, objections, timeline; does nothing |
+//! | `GET /v1/hubs/HUB/move` | the hub, and the move that is under way or was last |
 //! | `POST /v1/hubs/HUB/failover` | plans a move to a region, and begins it |
 //! | `POST /v1/hubs/HUB/failback` | the same to the preferred region |
 //! | `POST /v1/hubs/HUB/approve` | approves a move that another operator asked for |

@@ -1,25 +1,73 @@
 //! Planned moves, gates, acknowledgements and windows.
 
+use std::time::Duration;
+
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Path as UrlPath, Query, State};
-use axum::routing::{delete, post};
+use axum::response::IntoResponse;
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 
-use super::request::{AckRequest, ApproveRequest, AuthorAndReason, MoveRequest, ReasonRequest};
-use super::{Answer, Body, Peer, Shared, bad, command, owner, who, why};
+use super::request::{
+    AckRequest, ApproveRequest, AuthorAndReason, ForeseeQuery, MoveRequest, PlanQuery, ReasonRequest,
+};
+use super::{Answer, Body, Peer, Shared, bad, command, look, marked, owner, who, why};
+use crate::answer::snapshot::hub_key;
 use crate::control::event::Command;
 use crate::control::moves::MoveOptions;
+use crate::control::view::View;
+use crate::dns::Name;
 use crate::policy::GateName;
+use crate::serve::Counters;
+use crate::serve::resolvers::{Histogram, SWITCHES, SwitchOf, overrun};
 
 pub(super) fn router() -> Router<Shared> {
     Router::new()
+        .route("/v1/hubs/{hub}/plan", get(plan))
         .route("/v1/hubs/{hub}/failover", post(failover))
         .route("/v1/hubs/{hub}/failback", post(failback))
         .route("/v1/hubs/{hub}/approve", post(approve))
-        .route("/v1/hubs/{hub}/move", delete(cancel))
+        .route("/v1/hubs/{hub}/move", get(progress).delete(cancel))
         .route("/v1/hubs/{hub}/gates/{gate}", post(ack))
         .route("/v1/hubs/{hub}/acknowledge", post(acknowledge))
         .route("/v1/windows/{id}", delete(close))
+        .route("/v1/foresee/{*target}", get(foresee))
+}
+
+async fn plan(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>, Query(query): Query<PlanQuery>) -> Answer {
+    let PlanQuery { to, epoch, at, until, now, force, break_glass } = query;
+    let options = MoveOptions { epoch, at, until, now, force, break_glass: break_glass.map(why).transpose()? };
+    let (hub, counters) = (owner(&hub)?, shared.counters.clone());
+    look(&shared, move |view| {
+        let overrun = measured_overrun(&view, &counters, &hub);
+        Ok(Json(view.plan(&hub, to.as_ref(), &options, overrun)?).into_response())
+    })
+    .await
+}
+
+/// How much later than their TTL said 99 of 100 sampled resolvers came back after the last switches of a hub, at most.
+fn measured_overrun(view: &View, counters: &Counters, hub: &Name) -> Option<Duration> {
+    /// Fewer say nothing of the 99th of a hundred.
+    const ENOUGH: u64 = 100;
+    let switches = view.switches(hub, SWITCHES).into_iter().map(|(epoch, since)| SwitchOf { epoch, since });
+    let switches: Vec<_> = switches.collect();
+    let mut all = Histogram::default();
+    counters.resolvers().returns(hub_key(hub), &switches).iter().for_each(|returns| all.add(&returns.returned));
+    overrun(&all).filter(|_| all.total() >= ENOUGH).map(|overrun| overrun.p99)
+}
+
+async fn progress(State(shared): State<Shared>, UrlPath(hub): UrlPath<String>) -> Answer {
+    let hub = owner(&hub)?;
+    look(&shared, move |view| Ok(Json(view.progress(&hub)?).into_response())).await
+}
+
+async fn foresee(
+    State(shared): State<Shared>,
+    UrlPath(target): UrlPath<String>,
+    Query(ForeseeQuery { kind }): Query<ForeseeQuery>,
+) -> Answer {
+    let target = marked(&target)?;
+    look(&shared, move |view| Ok(Json(view.foresee(&target, kind)?).into_response())).await
 }
 
 fn options(request: &MoveRequest) -> Result<MoveOptions, super::Problem> {

@@ -49,6 +49,41 @@ pub struct MoveRequest {
     pub author: Option<String>,
 }
 
+/// The query of `GET /v1/hubs/HUB/plan`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanQuery {
+    /// The region; the preferred one, as `failback` goes to, when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<RegionName>,
+    /// The epoch that the move was planned at before; it is planned at that of this moment, when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// When the switch is to be, milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// When the move is given up, milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Whether the TTL is not lowered first.
+    #[serde(default)]
+    pub now: bool,
+    /// Whether gates are overridden.
+    #[serde(default)]
+    pub force: bool,
+    /// Why the budget and safety rules are overridden.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
+}
+
+/// The query of `GET /v1/foresee/TARGET`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeseeQuery {
+    /// `up`, `down` or `drain`.
+    pub kind: MarkKind,
+}
+
 /// `POST /v1/hubs/HUB/approve`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,7 +116,7 @@ pub struct ReasonRequest {
     pub author: Option<String>,
 }
 
-/// The query of `DELETE /v1/marks/TARGET` and `POST /v1/reload`.
+/// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/move` and `/v1/windows/ID`, and of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorAndReason {

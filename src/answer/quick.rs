@@ -106,7 +106,7 @@ pub(super) fn respond(
     let content = &*snapshot.content;
     let (zone, skipped) = zone_of(content, &name)?;
     let found = find(zone, &name)?;
-    let rrsets = snapshot.rrsets(found.node)?;
+    let (rrsets, hub) = snapshot.rrsets_and_hub(found.node)?;
     let mut rcode = Rcode::NOERROR;
     let mut positive = true;
     let rrset = if !found.exists {
@@ -139,14 +139,13 @@ pub(super) fn respond(
         point(records, rrset, !positive, apex_at)?;
     }
     let mut answer = None;
-    if rrset.own {
-        let position = found.node.hub()?;
-        let hub = content.hubs.get(position as usize)?;
-        let ttl = hub.ttl(rrset, client);
+    if rrset.own
+        && let Some((position, hub)) = hub
+    {
         if hub.spread > 0 {
-            set_ttl(records, POINTER, ttl);
+            set_ttl(records, POINTER, hub.ttl(rrset, client));
         }
-        answer = Some(HubAnswer { position, ttl });
+        answer = HubAnswer::of(position);
     }
     if let (Some(opt), Some(place)) = (opt, last.first_chunk_mut()) {
         *place = edns::record(opt, rcode, ours);

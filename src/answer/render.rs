@@ -196,12 +196,11 @@ impl<'a> Render<'a> {
     fn say_ttl(&mut self, section: Section, rrset: Rrset<'_>, start: usize, owner: usize) {
         let Some(position) = self.hub_here else { return };
         let Some(hub) = self.snapshot.content.hubs.get(position as usize) else { return };
-        let ttl = hub.ttl(rrset, self.client);
         if hub.spread > 0 {
-            set_ttl(&mut self.message[start..], owner, ttl);
+            set_ttl(&mut self.message[start..], owner, hub.ttl(rrset, self.client));
         }
         if matches!(section, Section::Answer) {
-            self.hub.get_or_insert(HubAnswer { position, ttl });
+            self.hub = self.hub.or(HubAnswer::of(position));
         }
     }
 

@@ -7,6 +7,8 @@
 //! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
 
+use std::num::NonZeroU32;
+
 use super::client::Client;
 use super::cursor::Cursor;
 use super::edns;
@@ -49,13 +51,26 @@ pub enum Outcome {
     Silence,
 }
 
-/// What a client has been told of a hub.
+/// A hub that a client has been told of.
+///
+/// One more than its position, so that an [`Outcome`] is a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HubAnswer {
-    /// The hub's position: where its choice stands in [`Snapshot::choices`].
-    pub position: u32,
-    /// The TTL that the client was given, seconds.
-    pub ttl: u32,
+pub struct HubAnswer(NonZeroU32);
+
+const _: () = assert!(size_of::<Outcome>() == 8);
+
+impl HubAnswer {
+    /// Of the hub at a position.
+    #[inline]
+    pub fn of(position: u32) -> Option<Self> {
+        NonZeroU32::new(position.wrapping_add(1)).map(Self)
+    }
+
+    /// Where the hub's choice stands in [`Snapshot::choices`].
+    #[inline]
+    pub fn position(self) -> usize {
+        self.0.get() as usize - 1
+    }
 }
 
 /// Answers one query of `client` into `response`, which is cleared first.

@@ -88,11 +88,24 @@ impl Snapshot {
     /// published.
     #[inline(always)]
     pub(super) fn rrsets<'a>(&'a self, node: Node<'a>) -> Option<Rrsets<'a>> {
-        let Some(position) = node.hub() else { return Some(node.rrsets()) };
+        self.rrsets_and_hub(node).map(|(rrsets, _)| rrsets)
+    }
+
+    /// [`Snapshot::rrsets`] with the hub that they are of, and its position.
+    #[inline(always)]
+    pub(super) fn rrsets_and_hub<'a>(&'a self, node: Node<'a>) -> Option<(Rrsets<'a>, Option<(u32, &'a HubAnswers)>)> {
+        let Some(position) = node.hub() else { return Some((node.rrsets(), None)) };
         match self.content.hubs.get(position as usize) {
-            Some(hub) => hub.rrsets(*self.choices.get(position as usize)?),
-            None => self.texts.rrsets(position),
+            Some(hub) => Some((hub.rrsets(*self.choices.get(position as usize)?)?, Some((position, hub)))),
+            None => Some((self.texts.rrsets(position)?, None)),
         }
+    }
+
+    /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
+    pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
+        let hub = self.content.hubs.get(position)?;
+        let own = hub.rrsets(*self.choices.get(position)?)?.iter().find(|rrset| rrset.own)?;
+        Some(hub.ttl(own, client))
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::compile::Compiler;
 use super::refusal::{Refused, rule};
 use super::snapshot::{Choice, Content, What};
-use crate::dns::{Name, Rtype};
+use crate::dns::Rtype;
 use crate::policy::{Hub, Policy, RegionName, text_name};
 use crate::zone::rrset::{Encoder, Rrsets, put_number};
 
@@ -96,13 +96,6 @@ pub(super) fn compile(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -> Re
         let sentence = format!("hub {name} has `txt = true`, {sentence}");
         Box::new(Refused::new(rule::TEXT_ALONE, name, sentence).at(&hub.place).hint(hint))
     };
-    let content = &mut compiler.content;
-    let number = content.texts.len() as u32;
-    let place = |content: &mut Content, text: &Name| {
-        let zone = content.zone_of(text).map(|zone| zone.apex.clone());
-        let at = zone.filter(|apex| content.zone_of(name).is_some_and(|own| own.apex == *apex))?;
-        content.zones.binary_search_by(|zone| zone.apex.cmp(&at)).ok()
-    };
     let Some(text) = text_name(name) else {
         let hint = "give the hub a shorter name, or write `txt = false`";
         return Err(refused("but its name with `_concierge.` before it is longer than 255 octets".into(), hint));
@@ -111,10 +104,11 @@ pub(super) fn compile(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -> Re
         let hint = "give that hub another name, or write `txt = false`";
         return Err(refused(format!("but {text} is a hub"), hint));
     }
-    let Some(zone) = place(content, &text) else {
+    let Some(zone) = compiler.zone_of(&text).filter(|zone| compiler.zone_of(name) == Some(*zone)) else {
         return Err(refused(format!("but {text} is a zone of its own"), "remove that zone, or write `txt = false`"));
     };
-    let tree = &mut content.zones[zone].tree;
+    let content = &mut compiler.content;
+    let (tree, number) = (&mut content.zones[zone].tree, content.texts.len() as u32);
     let data = tree.find(&text.key()).map(|id| tree.node(id).rrsets());
     if let Some(first) = data.and_then(|rrsets| rrsets.iter().next()) {
         let sentence = format!("but the zone file has {} at {text}", first.rtype());

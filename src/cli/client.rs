@@ -75,6 +75,13 @@ pub(super) enum ClientError {
     Garbled(String),
 }
 
+impl ClientError {
+    /// Whether the daemon may be there again in a while: then it is not known whether the request was carried out.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Silent { .. })
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Problem {
     error: ProblemBody,

@@ -9,9 +9,13 @@ mod client;
 mod demo;
 mod drill;
 mod explain;
+mod follow;
+mod gate;
 mod history;
 mod mark;
 mod moves;
+mod operators;
+mod plan;
 mod print;
 mod reload;
 pub mod render;
@@ -39,7 +43,8 @@ Exit codes: 0 done; 1 failed or refused; 2 wrong usage; 78 configuration, zone o
 
 Try it:  concierge demo                      two regions on this machine, and a failover to look at
          concierge serve --config FILE       the daemon
-         concierge status                    what is active, and why")]
+         concierge status                    what is active, and why
+         concierge plan HUB --to REGION      what a move would be, before it is one")]
 struct Arguments {
     #[command(flatten)]
     common: Common,
@@ -85,12 +90,22 @@ enum Subcommands {
     Explain(explain::Explain),
     /// Mark a region or an endpoint up, down or drain
     Mark(mark::MarkArgs),
-    /// Take a mark away
+    /// Take a mark or a window away
     Unmark(mark::Unmark),
-    /// Make a region active for a hub
+    /// Show what a move of a hub would be: evidence, objections, timeline; nothing is done
+    Plan(plan::PlanArgs),
+    /// Move a hub to a region: plan, ask, lower the TTL, switch, and follow it
     Failover(moves::Failover),
-    /// Make the preferred region of a hub, the first of its endpoints, active again
+    /// Move a hub back to its preferred region, the first of its endpoints
     Failback(moves::Failback),
+    /// Approve a move that another operator asked for
+    Approve(operators::Approve),
+    /// Cancel a move that has not switched
+    Cancel(operators::Cancel),
+    /// Show gates, or give the acknowledgement that one asks for
+    Gate(gate::GateArgs),
+    /// Let a pinned hub move by itself again, and confirm that overrides were seen
+    Acknowledge(operators::Acknowledge),
     /// Show how a hub's resolvers came back after a switch, and who still asks late
     Resolvers(resolvers::ResolversArgs),
     /// Try what would happen if a region went dark
@@ -106,6 +121,8 @@ enum Subcommands {
 enum Failed {
     /// One sentence.
     Sentence(String),
+    /// What is to be said has been said.
+    Said,
     /// Files were rejected; what is wrong has been printed.
     Rejected,
 }
@@ -140,8 +157,13 @@ pub fn run() -> ExitCode {
         Subcommands::Explain(explain) => asked(&common, async |client| explain.run(client, &common).await),
         Subcommands::Mark(mark) => asked(&common, async |client| mark.run(client, &common).await),
         Subcommands::Unmark(unmark) => asked(&common, async |client| unmark.run(client, &common).await),
+        Subcommands::Plan(plan) => asked(&common, async |client| plan.run(client, &common).await),
         Subcommands::Failover(failover) => asked(&common, async |client| failover.run(client, &common).await),
         Subcommands::Failback(failback) => asked(&common, async |client| failback.run(client, &common).await),
+        Subcommands::Approve(approve) => asked(&common, async |client| approve.run(client, &common).await),
+        Subcommands::Cancel(cancel) => asked(&common, async |client| cancel.run(client, &common).await),
+        Subcommands::Gate(gate) => asked(&common, async |client| gate.run(client, &common).await),
+        Subcommands::Acknowledge(acknowledge) => asked(&common, async |client| acknowledge.run(client, &common).await),
         // An export is verified without a daemon.
         Subcommands::History(history) if history.of_file() => history.verify_file(&common),
         Subcommands::Resolvers(resolvers) => asked(&common, async |client| resolvers.run(client, &common).await),
@@ -154,6 +176,7 @@ pub fn run() -> ExitCode {
             print::complain(format_args!("error: {sentence}\n"));
             ExitCode::FAILURE
         }
+        Err(Failed::Said) => ExitCode::FAILURE,
         Err(Failed::Rejected) => ExitCode::from(EX_CONFIG),
     }
 }

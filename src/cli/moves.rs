@@ -1,22 +1,37 @@
-//! `concierge failover` and `concierge failback`, and how a move is shown.
+//! `concierge failover` and `concierge failback`, and what a command has done.
 
 use clap::Args;
 use hyper::Method;
 
-use super::client::{Client, author, escape};
-use super::{Common, Failed, Output, print, print_json};
+use super::client::{Client, author};
+use super::follow::Follow;
+use super::plan::How;
+use super::{Common, Failed, Output, operators, plan, print, print_json};
 use crate::admin::request::MoveRequest;
+use crate::control::moves::MoveOptions;
+use crate::control::plan::Outcome;
 use crate::control::reason::many;
 use crate::control::report::Moved;
 use crate::dns::Name;
 use crate::policy::RegionName;
 
-/// Make a region active.
+/// Move a hub to a region.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Shows the plan, asks, and has the daemon carry it out: it lowers the TTL, waits out the old one, looks at gates, budget \
+and safety rules again, tells the region that is left (fence), and switches. This command only follows it: it may be \
+closed or killed, and the daemon may be restarted, the move goes on. Ctrl-C before the switch cancels the move, and \
+nothing was switched; after it, it ends the view and not the drain. `concierge status HUB` shows how far a move is.
+
 Refused when the region is down, drained or not observed yet; `concierge mark REGION up` says that it is good all the \
-same. With --epoch a repeat of an applied command succeeds and changes nothing, and one that was planned before another \
-change is refused. The command returns when the change is on disk and no older answer is given any more.")]
+same. A repeat of an applied move (--epoch) succeeds and changes nothing, and one that was planned before another \
+change is refused.
+
+Exit codes: 0 done, or switched and left to drain; 1 refused, stopped or cancelled; 2 wrong usage.
+
+Examples:  concierge failover hub.example.net --to northeurope --reason \"storage upgrade\"
+           concierge failover hub.example.net --to northeurope --at 02:00 --until 03:00 --yes --detach
+           concierge failover hub.example.net --to northeurope --now --yes --break-glass \"fire in the hall\"")]
 pub(super) struct Failover {
     /// The hub
     #[arg(value_parser = name)]
@@ -28,8 +43,13 @@ pub(super) struct Failover {
     planned: Planned,
 }
 
-/// Make the preferred region active again: the first of the hub's endpoints.
+/// Move a hub back to its preferred region: the first of its endpoints.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The same as `failover` in all, through the gates that are on failback; `concierge failover --help` says how it goes.
+
+Examples:  concierge failback hub.example.net --reason \"westeurope is back, identities are merged\"
+           concierge failback hub.example.net --now --yes")]
 pub(super) struct Failback {
     /// The hub
     #[arg(value_parser = name)]
@@ -40,9 +60,14 @@ pub(super) struct Failback {
 
 #[derive(Debug, Args)]
 struct Planned {
-    /// The epoch that the move was planned at, as `status` shows it [default: whatever it is]
-    #[arg(long, value_name = "EPOCH")]
-    epoch: Option<u64>,
+    #[command(flatten)]
+    how: How,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Return when the daemon has begun, and do not follow it
+    #[arg(long)]
+    detach: bool,
     /// Why, for everybody who sees it
     #[arg(long, short, default_value = "no reason given")]
     reason: String,
@@ -66,26 +91,54 @@ impl Failback {
 impl Planned {
     async fn run(
         &self,
-        verb: &str,
+        verb: &'static str,
         hub: &Name,
         to: Option<&RegionName>,
         client: &Client,
         common: &Common,
     ) -> Result<(), Failed> {
+        let options = self.how.options()?;
+        let plan = plan::ask(client, hub, to, &options).await?;
+        if plan.outcome == Outcome::Refused {
+            return Err(Failed::Sentence(plan.verdict));
+        }
+        let text = common.output == Output::Text;
+        if text && !self.detach {
+            print::line(plan::render(&plan, print::width()))?;
+        }
+        let already = plan.outcome == Outcome::Already;
+        if !self.yes && !already && plan.under_way.is_none() {
+            match print::ask("Go on?") {
+                Some(true) => {}
+                Some(false) => return Err(Failed::Sentence("nothing was done".into())),
+                None => {
+                    let sentence = "there is no terminal to ask on, and nothing was done\nhint: --yes goes on without";
+                    return Err(Failed::Sentence(sentence.into()));
+                }
+            }
+        }
+        let MoveOptions { epoch, at, until, now, force, break_glass } = options;
+        let author = author(self.author.as_ref());
         let request = MoveRequest {
             to: to.cloned(),
-            epoch: self.epoch,
-            at: None,
-            until: None,
-            now: true,
-            force: false,
-            break_glass: None,
+            epoch: epoch.or(Some(plan.epoch)),
+            at,
+            until,
+            now,
+            force,
+            break_glass,
             reason: self.reason.clone(),
-            author: Some(author(self.author.as_ref())),
+            author: Some(author.clone()),
         };
-        let path = format!("/v1/hubs/{}/{verb}", escape(&hub.to_string()));
-        let moved: Moved = client.send(Method::POST, &path, &request).await?;
-        show(&moved, common)
+        let path = operators::path(hub, verb);
+        if self.detach {
+            let moved: Moved = client.send(Method::POST, &path, &request).await?;
+            return show(&moved, common);
+        }
+        if already && text {
+            return Ok(());
+        }
+        Follow::new(client, common, &plan, author)?.run(&path, &request).await
     }
 }
 
@@ -94,6 +147,18 @@ pub(super) fn show(moved: &Moved, common: &Common) -> Result<(), Failed> {
     if common.output == Output::Json {
         return print_json(moved);
     }
+    print::line(page(moved).join("\n"))
+}
+
+/// Shows what the beginning of a move has done; how far it is is said beside.
+pub(super) fn show_beginning(moved: &Moved) -> Result<(), Failed> {
+    let page = page(moved);
+    // The first line is the sentence of its stage.
+    let page = if moved.moved == 0 { &page[1..] } else { &page[..] };
+    if page.is_empty() { Ok(()) } else { print::line(page.join("\n")) }
+}
+
+fn page(moved: &Moved) -> Vec<String> {
     /// Hubs that are printed at most; `--output json` and `concierge history` have more.
     const PRINTED: usize = 20;
     let mut page = vec![moved.summary.clone()];
@@ -108,7 +173,7 @@ pub(super) fn show(moved: &Moved, common: &Common) -> Result<(), Failed> {
         page.push(format!("  and {} more; `concierge history` has them all", moved.moved - PRINTED as u64));
     }
     page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
-    print::line(page.join("\n"))
+    page
 }
 
 /// A name on the command line: absolute, with or without its final dot.

@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads NO_COLOR and COLUMNS")]
 
 use std::fmt::Display;
-use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 
 use super::Failed;
 
@@ -29,6 +29,18 @@ pub(super) fn say(text: impl Display) {
 pub(super) fn complain(text: impl Display) {
     // There is no other place to complain at.
     drop(write!(stderr().lock(), "{text}"));
+}
+
+/// Asks whether to go on, on the terminal; `None` when there is none to ask on. Everything but `y` and `yes` is a no.
+pub(super) fn ask(question: &str) -> Option<bool> {
+    if !stdin().is_terminal() {
+        return None;
+    }
+    complain(format_args!("{question} [y/N] "));
+    let mut answer = String::new();
+    // What cannot be read is no consent.
+    let read = stdin().read_line(&mut answer).is_ok();
+    Some(read && matches!(answer.trim(), "y" | "Y" | "yes" | "Yes" | "YES"))
 }
 
 /// How wide what stands on standard output may be: COLUMNS, else the terminal's width; `None` without a terminal.

@@ -1,13 +1,18 @@
 //! `concierge status`: what one reads first in an incident.
 
+use std::time::Duration;
+
 use clap::Args;
 
 use super::client::Client;
 use super::table::{Table, fold};
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::commands::unknown;
+use crate::control::moves::Stage;
 use crate::control::reason::many;
-use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, MarkStatus, Status};
+use crate::control::report::{
+    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, SightStatus, Status, WindowStatus,
+};
 use crate::time::{Timestamp, human};
 
 /// Show what is active, since when and why, and how every endpoint is.
@@ -21,23 +26,34 @@ pub(super) struct StatusArgs {
 impl StatusArgs {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
         let mut status: Status = client.get("/v1/status").await?;
-        if let Some(wanted) = &self.hub {
-            let known: Vec<_> = status.hubs.iter().map(|hub| hub.name.to_string()).collect();
-            status.hubs.retain(|hub| hub.name.is_at_or_below(wanted));
-            if status.hubs.is_empty() {
-                let known: Vec<_> = known.iter().map(String::as_str).collect();
-                return Err(Failed::Sentence(unknown("hub at or below", &wanted.to_string(), &known)));
-            }
-        }
+        only(&mut status, self.hub.as_ref())?;
         match common.output {
             Output::Json => print_json(&status),
-            Output::Text => print::line(render(&status, print::width())),
+            Output::Text => print::line(page(&status, self.hub.is_some(), print::width())),
         }
     }
 }
 
-/// The whole page: what is wrong comes first, then the hubs, then the endpoints, then the marks.
+/// Leaves the hubs at or below a name alone.
+pub(super) fn only(status: &mut Status, wanted: Option<&crate::dns::Name>) -> Result<(), Failed> {
+    let Some(wanted) = wanted else { return Ok(()) };
+    let known: Vec<_> = status.hubs.iter().map(|hub| hub.name.to_string()).collect();
+    status.hubs.retain(|hub| hub.name.is_at_or_below(wanted));
+    if status.hubs.is_empty() {
+        let known: Vec<_> = known.iter().map(String::as_str).collect();
+        return Err(Failed::Sentence(unknown("hub at or below", &wanted.to_string(), &known)));
+    }
+    Ok(())
+}
+
+/// The page of everything.
 pub(super) fn render(status: &Status, width: Option<usize>) -> String {
+    page(status, false, width)
+}
+
+/// The whole page: what is wrong comes first, then the hubs, the endpoints, the gates, the marks and windows. Hubs that
+/// were asked for by name are explained whether there is something to say or not.
+fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     let mut page = Vec::new();
     let mut line = |text: String| page.push(text);
     let now = status.now;
@@ -64,7 +80,15 @@ pub(super) fn render(status: &Status, width: Option<usize>) -> String {
         line(String::new());
         line(marks(&status.marks, now).render(width));
     }
-    let mut noted: Vec<_> = status.hubs.iter().filter(|hub| noteworthy(hub)).collect();
+    if !status.windows.is_empty() {
+        line(String::new());
+        line(windows(&status.windows, now).render(width));
+    }
+    if !status.gates.is_empty() {
+        line(String::new());
+        line(super::gate::evidence(&status.gates, now).render(width));
+    }
+    let mut noted: Vec<_> = status.hubs.iter().filter(|hub| by_name || noteworthy(hub, now)).collect();
     noted.sort_by_key(|hub| match hub.condition {
         Condition::AllDown => 0,
         Condition::Held => 1,
@@ -73,7 +97,7 @@ pub(super) fn render(status: &Status, width: Option<usize>) -> String {
     });
     for hub in noted.iter().take(EXPLAINED) {
         line(String::new());
-        line(why(hub, width));
+        line(about(hub, Some(now), width));
     }
     if noted.len() > EXPLAINED {
         line(String::new());
@@ -87,8 +111,21 @@ pub(super) fn render(status: &Status, width: Option<usize>) -> String {
 const EXPLAINED: usize = 10;
 
 /// Whether more can be said of a hub than that it answers its preferred region and all is well.
-fn noteworthy(hub: &HubStatus) -> bool {
-    hub.condition != Condition::Ok || hub.hold.is_some() || away_from(hub).is_some()
+fn noteworthy(hub: &HubStatus, now: Timestamp) -> bool {
+    let watched = hub.pinned || !hub.overrides.is_empty() || move_to_show(hub, Some(now)).is_some();
+    let shadowed = hub.endpoints.iter().any(|endpoint| endpoint.shadow.is_some());
+    hub.condition != Condition::Ok || hub.hold.is_some() || away_from(hub).is_some() || watched || shadowed
+}
+
+/// How long a move that is over is still shown, where it is not asked for.
+const RECENT: Duration = Duration::from_hours(1);
+
+/// The planned move of a hub, if it is under way or was so a while ago.
+fn move_to_show(hub: &HubStatus, now: Option<Timestamp>) -> Option<&MoveStatus> {
+    hub.planned.as_ref().filter(|planned| match (&planned.planned.stage, now) {
+        (Stage::Done { at, .. } | Stage::Stopped { at, .. }, Some(now)) => now.since(*at) < RECENT,
+        _ => true,
+    })
 }
 
 /// The preferred region, when another one is active and nothing but an operator's word is missing to go back.
@@ -109,9 +146,28 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 alarms.push(format!("{}: no endpoint is eligible; {answered}", hub.name));
             }
             Condition::Held => {
-                alarms.push(format!("{}: {} is not eligible and is still answered", hub.name, hub.active))
+                let why = hub.hold.as_ref().map(|hold| format!(": {}", hold.reason)).unwrap_or_default();
+                alarms.push(format!("{}: {} is not eligible and is still answered{why}", hub.name, hub.active))
             }
             Condition::Ok | Condition::Degraded => {}
+        }
+        if hub.pinned {
+            alarms.push(format!(
+                "{} has been flapping and is pinned to {}: it moves by itself again when somebody says `concierge \
+                 acknowledge {} --reason ...`",
+                hub.name, hub.active, hub.name
+            ));
+        }
+        if let Some(last) = hub.overrides.last() {
+            let more = match hub.overrides.len() {
+                1 => String::new(),
+                count => format!(", and {} before", count - 1),
+            };
+            alarms.push(format!(
+                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {}` when that was \
+                 seen",
+                hub.name, last.author, last.why, last.epoch, hub.name
+            ));
         }
     }
     alarms
@@ -120,6 +176,9 @@ fn hub_alarms(status: &Status) -> Vec<String> {
 /// What is wrong with the daemon itself.
 fn alarms(status: &Status) -> Vec<String> {
     let mut alarms = Vec::new();
+    if status.sight.blind {
+        alarms.push(blind(&status.sight, status.now));
+    }
     if !status.reload.ok {
         let first = status.reload.problems.first().map_or("", String::as_str);
         alarms.push(format!(
@@ -141,6 +200,26 @@ fn alarms(status: &Status) -> Vec<String> {
     alarms
 }
 
+/// That this node is cut off, since when, and what that means.
+fn blind(sight: &SightStatus, now: Timestamp) -> String {
+    let since = match sight.since {
+        Some(since) => format!("for {}, since {since}", human(now.since(since))),
+        None => "since the start".into(),
+    };
+    let why = match (sight.references, sight.seen) {
+        (0, _) => "everything that it probes, in every region, began to fail at once".to_owned(),
+        (references, None) => format!("it has reached none of its {}", many(references, "reference")),
+        (references, Some(seen)) => {
+            let ago = human(now.since(seen));
+            format!("it reaches none of its {}, the last time {ago} ago", many(references, "reference"))
+        }
+    };
+    format!(
+        "this node is blind {since}: {why}. Health is frozen as it was, and no hub moves because of it; operators' marks \
+         and moves work"
+    )
+}
+
 fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
     let mut table = Table::new(&["HUB", "ACTIVE", "EPOCH", "SINCE", "CONDITION", "TTL", "ANSWER"]);
     for hub in hubs {
@@ -150,7 +229,7 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
             hub.epoch.to_string(),
             format!("{} ago", human(now.since(hub.since))),
             hub.condition.word().into(),
-            format!("{} s", hub.ttl),
+            format!("{} s{}", hub.ttl, if hub.low_ttl { " (low)" } else { "" }),
             hub.answer.join(", "),
         ]);
     }
@@ -211,13 +290,75 @@ fn marks(marks: &[MarkStatus], now: Timestamp) -> Table {
     table
 }
 
-/// Why one hub answers as it does: the last change, what waits, and both truths of each endpoint.
+fn windows(windows: &[WindowStatus], now: Timestamp) -> Table {
+    let mut table = Table::new(&["WINDOW", "OF", "AS", "BY", "BEGINS", "ENDS", "WHY"]);
+    let moment = |at: Timestamp| format!("{at} (in {})", human(at.since(now)));
+    for WindowStatus { id, window } in windows {
+        let mark = &window.mark;
+        let begins = if window.begun { "has begun".into() } else { moment(mark.since) };
+        table.row(vec![
+            id.clone(),
+            window.target.to_string(),
+            mark.kind.word().into(),
+            mark.author.clone(),
+            begins,
+            mark.until.map(moment).unwrap_or_default(),
+            mark.reason.clone(),
+        ]);
+    }
+    table
+}
+
+/// Why one hub answers as it does, said without a moment to count ages to.
 pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
+    about(hub, None, width)
+}
+
+/// Why one hub answers as it does: the last change, what waits and may not pass, and both truths of each endpoint.
+fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> String {
     let mut lines = vec![format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word())];
     let cause = hub.cause.word();
     lines.push(fold("  ", &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason), width));
     if let Some(hold) = &hub.hold {
         lines.push(fold("  waiting: ", &hold.reason, width));
+    }
+    if let Some(planned) = move_to_show(hub, now) {
+        lines.push(fold("  move: ", &planned.sentence, width));
+        if matches!(planned.planned.stage, Stage::Approval { .. }) {
+            let sentence = format!("`concierge approve {} --epoch {}`", hub.name, planned.planned.epoch);
+            lines.push(fold("  to approve: ", &sentence, width));
+        }
+    }
+    if hub.pinned {
+        lines.push(fold(
+            "  pinned: ",
+            "it does not move by itself until somebody acknowledges that it was flapping",
+            width,
+        ));
+    }
+    for done in &hub.overrides {
+        let sentence =
+            format!("{} by {} ({}), epoch {}: {}", done.at, done.author, done.why, done.epoch, done.what.join("; "));
+        lines.push(fold("  overridden: ", &sentence, width));
+    }
+    for gate in &hub.gates {
+        let age = gate.at.zip(now).map(|(at, now)| format!(" {} ago", human(now.since(at)))).unwrap_or_default();
+        let state = super::gate::open(gate.open);
+        let sentence = format!("{} is {state}{age}: {} ({})", gate.gate, gate.evidence, super::gate::whose(gate));
+        lines.push(fold("  gate: ", &sentence, width));
+    }
+    if let Some(budget) = &hub.budget {
+        let period = human(Duration::from_millis(budget.period_ms));
+        let until = budget.until.map(|until| format!(", the next one at {until}")).unwrap_or_default();
+        let sentence = format!("{} of {} switches in {period} are used{until}", budget.used, budget.allowed);
+        lines.push(fold("  budget: ", &sentence, width));
+    }
+    if hub.low_ttl {
+        lines.push(fold(
+            "  ttl: ",
+            &format!("{} s, the low one, as it may soon move or has just done so", hub.ttl),
+            width,
+        ));
     }
     if let Some(preferred) = away_from(hub) {
         let sentence = format!("{} is preferred: `concierge failback {}` moves there", preferred.region, hub.name);
@@ -226,6 +367,18 @@ pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
     lines.extend(hub.endpoints.iter().map(|endpoint| {
         let active = if endpoint.active { "  * " } else { "    " };
         fold(active, &format!("{} ({})", endpoint.reason, endpoint.effective.word()), width)
+    }));
+    let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
+    lines.extend(shadowed.map(|(endpoint, shadow)| {
+        let failure = shadow.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+        let left = match shadow.would_have_left {
+            0 => "would not have left".into(),
+            1 => "would have left once".into(),
+            times => format!("would have left {times} times"),
+        };
+        let measured = shadow.measured.word();
+        let sentence = format!("{}: {} says {measured}{failure}; {left} this week", endpoint.region, shadow.probe);
+        fold("  shadow: ", &sentence, width)
     }));
     lines.join("\n")
 }

@@ -1,5 +1,7 @@
 //! What drives planned moves: the clock, and what else the one writer is told.
 
+use std::time::Duration;
+
 use super::event::{Author, Level, LogLine};
 use super::fact::FactKey;
 use super::known::{Overridden, Override};
@@ -11,6 +13,9 @@ use super::state::State;
 use super::turn::Turn;
 use crate::policy::{FenceView, MoveRefused, Moved, Objection, fence_wait, judge_move};
 use crate::time::{Timestamp, human};
+
+/// A move that is due for longer, because the daemon did not run, is not done without being asked for again.
+const LATE: Duration = Duration::from_mins(5);
 
 impl State {
     /// Lets every open move that is due go on.
@@ -99,6 +104,12 @@ impl State {
             self.stop_move(at, format!("it was to be given up by now{held}"), turn);
             return true;
         }
+        let due = planned.stage.until().filter(|_| planned.stage.is_open()).unwrap_or(now);
+        let approval = matches!(planned.stage, Stage::Approval { .. });
+        if now.since(due) > LATE && planned.options.until.is_none() && !approval {
+            self.stop_move(at, format!("its time was {due}, and the daemon did not run then"), turn);
+            return true;
+        }
         let next = match &planned.stage {
             Stage::Approval { until } if *until <= now => {
                 self.stop_move(
@@ -174,7 +185,14 @@ impl State {
         let truth = self.endpoint_reason(at, at.endpoints().start + to, now);
         let reason = format!("{} by {} ({}); {truth}", planned.cause.word(), planned.author, planned.reason);
         if let Some(wait) = fence_wait(&at.rules, self.fence_view(position, at), to, now) {
-            let failed = !wait.call && matches!(self.fence_view(position, at), FenceView::Failed { .. });
+            let failed = match self.fence_view(position, at) {
+                FenceView::Failed { .. } => true,
+                // No answer is none.
+                FenceView::Called { at: called, .. } => {
+                    at.rules.fence.is_some_and(|(timeout, _)| called.after(timeout) <= now)
+                }
+                FenceView::Idle | FenceView::Acknowledged { .. } => false,
+            };
             if !(failed && planned.options.force) {
                 if wait.call {
                     self.call_fence(position, at, to, reason.as_str().into(), turn);
@@ -236,9 +254,16 @@ impl State {
 
     /// Gives a move up.
     pub(super) fn stop_move(&mut self, at: &HubAt, why: String, turn: &mut Turn) {
-        if let Some(planned) = self.known.moves.get(&at.id).cloned() {
-            self.put_move(at, Move { stage: Stage::Stopped { at: turn.now, why }, ..planned }, turn);
-        }
+        let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
+        let told = self.layout.at(at.id).is_some_and(|(position, _)| self.told.contains_key(&(position as u32)));
+        let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);
+        let why = match told && stays {
+            true => {
+                format!("{why}. {} was told that it is not active any more, and it is: tell it so", planned.from)
+            }
+            false => why,
+        };
+        self.put_move(at, Move { stage: Stage::Stopped { at: turn.now, why }, ..planned }, turn);
     }
 
     /// The move of a hub that is none any more.

@@ -38,11 +38,12 @@ impl State {
         let standing =
             standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
         if let Some(open) = self.known.moves.get(&at.id).filter(|open| open.stage.is_open()) {
-            let same = open.to == region && options.epoch.is_none_or(|epoch| epoch == open.epoch);
+            let like = MoveOptions { epoch: open.options.epoch, ..options.clone() } == open.options;
+            let same = open.to == region && options.epoch.is_none_or(|epoch| epoch == open.epoch) && like;
             let sentence = open.sentence(hub, now);
             return match same {
                 true => Ok(Pending::Moved { summary: format!("already under way: {sentence}"), changed: false }),
-                false => Err(CommandError::Refused(format!("{sentence}; cancel it first"))),
+                false => Err(CommandError::Refused(format!("{sentence}; to do it otherwise, cancel it first"))),
             };
         }
         let mut views = std::mem::take(&mut turn.views);
@@ -240,7 +241,7 @@ impl State {
     }
 }
 
-fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
+pub(super) fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
     let (earliest, until) = (earliest(hub, options, now), options.until);
     if let Some(until) = until.filter(|until| *until < earliest) {
         let sentence = format!("it cannot switch before {earliest}, and is to be given up at {until}");

@@ -1,6 +1,6 @@
 //! What the one writer is told, and what it wants done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -190,6 +190,8 @@ pub enum Effect {
         /// The health, from before the daemon started or the target was taken away, of those that are added.
         remembered: BTreeMap<ProbeTarget, Health>,
     },
+    /// Observe these at once, without waiting for their time.
+    Look(BTreeSet<ProbeTarget>),
     /// Look at these gates, and at no others.
     Gates(BTreeMap<GateName, Arc<Gate>>),
     /// Tell a region that it is no longer active.

@@ -155,7 +155,16 @@ impl State {
         let record = turn.audit_by_daemon(AuditKind::Fence, hub.to_string(), &line);
         record.epoch = Some(epoch);
         record.after = Some(if acknowledged { "acknowledged" } else { "failed" }.into());
-        turn.say(level, "fence", line).hub = Some(hub);
+        turn.say(level, "fence", line).hub = Some(hub.clone());
+        let wanted = self.holds.get(&(position as u32)).is_some_and(|hold| hold.wanted == to_at)
+            || self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_open() && planned.to == to);
+        if acknowledged && !wanted {
+            let sentence = format!(
+                "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
+                 active, tell it so"
+            );
+            turn.say(Level::Error, "fence", sentence).hub = Some(hub);
+        }
         turn.touched.push(position as u32);
     }
 

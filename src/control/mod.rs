@@ -14,6 +14,7 @@
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
+//! | [`plan`] | what a move would be, and what a mark would do | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
@@ -53,6 +54,7 @@ pub mod mark;
 pub mod moves;
 mod observe;
 pub mod past;
+pub mod plan;
 pub mod reason;
 pub mod refusal;
 mod reload;

@@ -127,6 +127,9 @@ pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timesta
         }
         Waiting::Verdict => format!("the move to {wanted} waits at most {left} more for its first verdict"),
         Waiting::Failback => format!("{wanted} is preferred and good again; it takes over in {left} if it stays so"),
+        Waiting::Look => format!(
+            "the move to {wanted} waits at most {left} more for a good look at it since the active region began to fail"
+        ),
         Waiting::Sight if !detail.is_empty() => {
             format!("the move to {wanted} waits until this node sees again: {detail}")
         }

@@ -272,6 +272,8 @@ pub fn first(
             }
             Effect::Probe { wanted, remembered } => (probes.wanted, probes.remembered) = (wanted, remembered),
             Effect::Gates(wanted) => probes.gates = wanted,
+            // Everything is looked at soon after a start.
+            Effect::Look(_) => {}
             Effect::Fence(call) => probes.fences.push(call),
             Effect::Log(line) => write(&line),
             Effect::Tell(switch) => told::switched(&switch).iter().for_each(write),
@@ -540,6 +542,7 @@ impl Loop {
                     }
                 }
                 Effect::Probe { wanted, remembered } => self.senses.probers.update(wanted, remembered),
+                Effect::Look(targets) => self.senses.probers.look_now(targets),
                 Effect::Gates(wanted) => self.senses.gates.update(wanted),
                 Effect::Fence(call) => self.senses.fences.call(call),
             }

@@ -19,7 +19,7 @@ impl State {
 
     /// Whether a move of a hub between two of its endpoints breaks a rule. A rule that is broken already is not a reason
     /// against a move that does not make it worse.
-    fn breaks(&self, rule: u32, position: usize, from: usize, to: usize, turn: &mut Turn) -> bool {
+    pub(super) fn breaks(&self, rule: u32, position: usize, from: usize, to: usize, turn: &mut Turn) -> bool {
         match &self.layout.rules[rule as usize].demand {
             DemandAt::Count { least, most, members } => {
                 let member = |endpoint: usize| members.contains(&(position as u32, endpoint as u16));

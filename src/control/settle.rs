@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
-use super::layout::{EndpointAt, HubAt};
+use super::layout::{EndpointAt, HubAt, Layout};
 use super::mark::Mark;
 use super::reason::{self, Facts, Known, Measured};
 use super::refusal;
@@ -14,10 +14,10 @@ use super::state::{State, Watch};
 use super::turn::Turn;
 use crate::health::Health;
 use crate::policy::{
-    Cause, Decision, EndpointView, GateView, Hold, Hub, MarkKind, Previous, Rule, Scene, Sight, Waiting, decide,
-    is_pinned,
+    Cause, Decision, EndpointView, FenceView, GateView, Hold, Hub, MarkKind, OnShut, Previous, Rule, Scene, Sight,
+    Waiting, decide, is_pinned,
 };
-use crate::time::Timestamp;
+use crate::time::{Timestamp, human};
 
 impl State {
     pub(super) fn settle(&mut self, turn: &mut Turn) {
@@ -40,7 +40,7 @@ impl State {
         }
         let mut decided = false;
         // A hub that moves may free others of what a safety rule held them for: those are looked at once more.
-        for _ in 0..2 {
+        for _ in 0..CHAIN {
             let mut touched = std::mem::take(&mut turn.touched);
             touched.sort_unstable();
             touched.dedup();
@@ -117,6 +117,7 @@ impl State {
         let (now, hub) = (turn.now, &at.hub);
         if let Some(cause) = decision.cause {
             let reason = self.why(position, at, cause, turn);
+            let reason = self.with_what_was_passed(position, at, decision.active, reason, now);
             self.switch(position, at, decision.active, cause, reason, turn);
         } else if let Some(standing) = self.stands.of(at.id).filter(|standing| standing.all != decision.all) {
             let reason = match decision.all {
@@ -147,6 +148,11 @@ impl State {
                     region: Some(wanted.clone()),
                     ..LogLine::new(Level::Info, "hold", sentence())
                 });
+            }
+            if let Some(hold) = decision.hold.filter(|hold| hold.waiting == Waiting::Look)
+                && known.map(what) != Some(what(&hold))
+            {
+                turn.looks.extend(watched_by(&self.layout, at, hold.wanted));
             }
             let holds = Arc::make_mut(&mut self.holds);
             match decision.hold {
@@ -208,6 +214,37 @@ impl State {
         let epoch = before.map_or(1, |before| before.epoch.saturating_add(u64::from(changes)));
         let step = Step { kind: ChangeKind::Switch, to: active.clone(), epoch, cause, all: false, reason };
         self.stand(position, at, to, step, turn);
+    }
+
+    /// A reason, and what did not hold the move although it was shut or silent.
+    fn with_what_was_passed(
+        &self,
+        position: usize,
+        at: &HubAt,
+        to: usize,
+        reason: Arc<str>,
+        now: Timestamp,
+    ) -> Arc<str> {
+        let Some(from) = self.stands.active(position).filter(|_| !at.gates.is_empty() || at.hub.fence.is_some()) else {
+            return reason;
+        };
+        let mut passed = Vec::new();
+        let mut gates = Vec::new();
+        self.gate_views(at, &mut gates, now);
+        for (view, gate) in gates.iter().zip(&at.gates).filter(|(view, _)| !view.open && view.concerns(from, to)) {
+            if let OnShut::ProceedAfter(after) = view.on_shut {
+                let gate = &self.layout.gates[*gate as usize];
+                let sentence = self.gate_state(gate, at, now).sentence;
+                passed.push(format!("past gate {}, shut for {}: {sentence}", gate.name, human(after)));
+            }
+        }
+        if at.hub.fence.is_some() && !matches!(self.fence_view(position, at), FenceView::Acknowledged { .. }) {
+            passed.push("the region that is left has not acknowledged it".into());
+        }
+        match passed.is_empty() {
+            true => reason,
+            false => format!("{reason}; {}", passed.join("; ")).into(),
+        }
     }
 
     /// Takes a step, unless a rule refuses it.
@@ -301,6 +338,8 @@ impl State {
             good_since: None,
             verdict_by,
             probed: at.target.is_some(),
+            seen_good: watch.and_then(|watch| watch.last_good),
+            sure_within: watch.map_or(Duration::ZERO, |watch| watch.probe.worst_detection()),
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),
         }
@@ -360,6 +399,14 @@ impl State {
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         reason::endpoint(&known, now)
     }
+}
+
+/// So many times in one turn a hub that moves may free others.
+const CHAIN: usize = 16;
+
+/// What watches one endpoint of a hub.
+fn watched_by(layout: &Layout, at: &HubAt, endpoint: usize) -> Option<u32> {
+    layout.endpoints_of(at).get(endpoint)?.target
 }
 
 /// How long a first verdict takes at worst: what was down before the restart has to rise again, or fails once.

@@ -432,6 +432,11 @@ impl State {
             let looked_at = self.layout.gates.iter().filter(|gate| gate.kind != GateKind::Ack);
             effects.push(Effect::Gates(looked_at.map(|gate| (gate.name.clone(), gate.clone())).collect()));
         }
+        let looks = turn.looks.iter().filter_map(|target| self.layout.targets.get(*target as usize));
+        let looks: BTreeSet<ProbeTarget> = looks.cloned().collect();
+        if !looks.is_empty() {
+            effects.push(Effect::Look(looks));
+        }
         effects.extend(turn.fences.into_iter().map(Effect::Fence));
         if let Some((to, pending)) = turn.reply {
             let reply = match pending {
@@ -448,7 +453,7 @@ impl State {
         effects
     }
 
-    fn switched(&self, change: &super::change::Change) -> Option<Switched> {
+    pub(super) fn switched(&self, change: &super::change::Change) -> Option<Switched> {
         Some(Switched {
             hub: self.roster.name(change.hub)?.clone(),
             from: change.before.as_ref().map(|before| before.active.clone()),

@@ -55,7 +55,7 @@ pub struct Store {
     opener: Opener,
     /// `None` after a failure, until it is opened anew. Whoever writes, or begins to read, holds the lock for reading.
     database: RwLock<Option<Database>>,
-    /// How often it was closed: whoever reads what it was before stops then, for it cannot be opened anew meanwhile.
+    /// How often it was closed: whoever reads what it was before has to stop then.
     closings: AtomicU64,
     /// The commit that failed at its end, and the last sequence number of the audit trail before it.
     doubtful: Mutex<Option<(Commit, u64)>>,
@@ -291,7 +291,7 @@ impl Store {
     }
 
     /// Goes through the whole audit trail and says where it is not what was written, if anywhere; and where in it the
-    /// head is that was `sought`. Takes a processor for about a second a gigabyte of it, and holds up nobody.
+    /// head is that was `sought`. Takes a processor for as long as hashing all of it takes, and holds up nobody.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -328,11 +328,14 @@ impl Store {
     fn look<T>(&self, work: impl FnOnce(&Snapshot<'_>) -> Result<T, Cause>) -> Result<T, Cause> {
         let closings = self.closings.load(Ordering::Acquire);
         let snapshot = self.with(|database| Ok(Snapshot::new(database.begin_read()?, &self.closings, closings)))?;
-        let done = work(&snapshot);
-        if done.is_err() && snapshot.check().is_ok() {
-            self.close();
+        match (work(&snapshot), snapshot.check()) {
+            (Err(cause), Ok(())) => {
+                self.close();
+                Err(cause)
+            }
+            (Err(_), Err(meanwhile)) => Err(meanwhile),
+            (Ok(done), _) => Ok(done),
         }
-        done
     }
 
     fn close(&self) {

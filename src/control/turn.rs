@@ -1,6 +1,6 @@
 //! What one event leads to, while it is being worked out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::change::Change;
@@ -40,6 +40,8 @@ pub(super) struct Turn {
     pub(super) counts: HashMap<u32, u32>,
     /// Whether a hub has moved that safety rules are about: what they hold may be free.
     pub(super) recounted: bool,
+    /// Positions of the probe targets to be looked at at once.
+    pub(super) looks: BTreeSet<u32>,
     /// Regions to be told that they are no longer active.
     pub(super) fences: Vec<FenceCall>,
 }
@@ -94,6 +96,7 @@ impl Turn {
             broken: Vec::new(),
             counts: HashMap::new(),
             recounted: false,
+            looks: BTreeSet::new(),
             fences: Vec::new(),
         }
     }

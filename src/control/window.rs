@@ -42,8 +42,9 @@ impl State {
             let summary = format!("already so: window {id}, {target} {}", reason::mark(&mark));
             return Ok(Pending::Moved { summary, changed: false });
         }
+        // Never that of a window that is gone: somebody may have its number in a note.
         let numbers = self.known.windows.keys().filter_map(|id| id.parse::<u64>().ok());
-        let id = (numbers.max().unwrap_or(0) + 1).to_string();
+        let id = (turn.now.0 / 1000).max(numbers.max().unwrap_or(0) + 1).to_string();
         let summary = format!("window {id}: {target} {} from {from}", reason::mark(&mark));
         let record = turn.audit(AuditKind::Window, target.to_string(), why);
         record.after = Some(format!("window {id}: {} from {from} until {until}", kind.word()));

@@ -9,13 +9,13 @@
 //! [`overdue`](super::schedule::overdue) shows.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probers are tasks that wait")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
@@ -41,11 +41,18 @@ pub struct Probers {
     restarts: Arc<AtomicU64>,
 }
 
-/// What is to be probed from now on.
+/// What the supervisor is told.
 #[derive(Debug)]
-struct Order {
-    wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
-    restored: BTreeMap<ProbeTarget, Health>,
+enum Order {
+    /// What is to be probed from now on.
+    Wanted {
+        /// What, and how.
+        wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
+        /// The health of what is added, from before.
+        restored: BTreeMap<ProbeTarget, Health>,
+    },
+    /// What is to be observed at once.
+    Look(BTreeSet<ProbeTarget>),
 }
 
 impl Probers {
@@ -84,7 +91,13 @@ impl Probers {
     pub fn update(&mut self, wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
         self.prober.renew();
         // A supervisor that is gone shows as silence of every prober.
-        drop(self.orders.send(Order { wanted, restored }));
+        drop(self.orders.send(Order::Wanted { wanted, restored }));
+    }
+
+    /// Observes these at once, and goes on at their pace from then. What is being observed at this moment is observed once
+    /// more after that.
+    pub fn look_now(&self, targets: BTreeSet<ProbeTarget>) {
+        drop(self.orders.send(Order::Look(targets)));
     }
 
     /// What resolves, connects and verifies for them, for others that have to do the same.
@@ -124,6 +137,8 @@ struct Running {
     task: AbortHandle,
     definition: watch::Sender<Definition>,
     machine: SharedMachine,
+    /// An observation that is wanted before its time.
+    hurry: Arc<Notify>,
 }
 
 /// A probe as the task learns of it.
@@ -142,7 +157,12 @@ impl Supervisor {
         loop {
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.carry_out(order),
+                    Some(Order::Wanted { wanted, restored }) => self.carry_out(wanted, restored),
+                    Some(Order::Look(targets)) => {
+                        for running in targets.iter().filter_map(|target| self.probers.get(target)) {
+                            running.hurry.notify_one();
+                        }
+                    }
                     None => return,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => {
@@ -158,7 +178,7 @@ impl Supervisor {
         }
     }
 
-    fn carry_out(&mut self, Order { wanted, restored }: Order) {
+    fn carry_out(&mut self, wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
         self.probers.retain(|target, running| {
             let keep = wanted.contains_key(target);
             if !keep {
@@ -182,8 +202,9 @@ impl Supervisor {
             }
             let machine = restored.get(&target).map_or_else(Machine::new, |before| Machine::restored(*before));
             let (definition, machine) = (watch::Sender::new(definition), SharedMachine::new(machine.into()));
-            let task = self.spawn(&target, &definition, &machine);
-            self.probers.insert(target, Running { task, definition, machine });
+            let hurry = Arc::new(Notify::new());
+            let task = self.spawn(&target, &definition, &machine, &hurry);
+            self.probers.insert(target, Running { task, definition, machine, hurry });
         }
     }
 
@@ -192,8 +213,10 @@ impl Supervisor {
         target: &ProbeTarget,
         definition: &watch::Sender<Definition>,
         machine: &SharedMachine,
+        hurry: &Arc<Notify>,
     ) -> AbortHandle {
-        let task = watch_target(self.surroundings.clone(), target.clone(), definition.subscribe(), machine.clone());
+        let (definition, machine, hurry) = (definition.subscribe(), machine.clone(), hurry.clone());
+        let task = watch_target(self.surroundings.clone(), target.clone(), definition, machine, hurry);
         self.tasks.spawn(task)
     }
 
@@ -203,8 +226,9 @@ impl Supervisor {
         self.restarts.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(probe = %target, "prober of {target} stopped and is started again: {why}");
         let (target, definition, machine) = (target.clone(), running.definition.clone(), running.machine.clone());
+        let hurry = running.hurry.clone();
         definition.send_modify(|definition| definition.first = RESTART_PAUSE);
-        let task = self.spawn(&target, &definition, &machine);
+        let task = self.spawn(&target, &definition, &machine, &hurry);
         if let Some(running) = self.probers.get_mut(&target) {
             running.task = task;
         }
@@ -223,12 +247,14 @@ async fn watch_target(
     target: ProbeTarget,
     mut definition: watch::Receiver<Definition>,
     machine: SharedMachine,
+    hurry: Arc<Notify>,
 ) {
     let mut begun: Option<Instant> = None;
     let mut start = Instant::now() + definition.borrow_and_update().first;
     loop {
         tokio::select! {
             () = sleep_until(start) => {}
+            () = hurry.notified() => {}
             Ok(()) = definition.changed() => {
                 let Definition { probe, first } = definition.borrow_and_update().clone();
                 let now = Instant::now();

@@ -22,6 +22,7 @@
 //! | `dwell` | anything but a `down` mark | the dwell has passed since the last automatic switch |
 //! | `gate` | anything | the gate opens, or `proceed_after` has passed since gates began to hold this move |
 //! | `rule` | anything | the safety rule would not be broken any more |
+//! | `look` | health, unless the target is marked up | the target was seen good after the active region began to fail, or its probe's worst case has passed; a look at it is hurried |
 //! | `fence` | anything | the region that is left has acknowledged, or the fence's deadline has passed |
 //!
 //! A hub that has no standing, or whose region has left the policy, chooses afresh and passes all of them: something has to
@@ -38,6 +39,7 @@ use super::{
     Cause, EndpointView, Failback, FenceView, GateView, MarkKind, OnFenceFailure, OnShut, Previous, Resort, Rules,
     Scene, Standing,
 };
+use crate::health::Health;
 use crate::time::Timestamp;
 
 /// How long after a fence has failed that must not be passed it is called again.
@@ -88,20 +90,23 @@ pub enum Waiting {
     Gate(u16),
     /// The safety rule at this position.
     Rule(u32),
+    /// A good look at the wanted endpoint since the active one began to fail.
+    Look,
     /// The acknowledgement of the region that is left.
     Fence,
 }
 
 impl Waiting {
     /// Every word that [`Waiting::word`] says.
-    pub const WORDS: [&'static str; 9] =
-        ["failback", "verdict", "sight", "pinned", "budget", "dwell", "gate", "rule", "fence"];
+    pub const WORDS: [&'static str; 10] =
+        ["failback", "verdict", "sight", "pinned", "budget", "dwell", "gate", "rule", "look", "fence"];
 
     /// The word for it in logs, metrics and the API.
     pub fn word(self) -> &'static str {
         match self {
             Self::Failback => "failback",
             Self::Verdict => "verdict",
+            Self::Look => "look",
             Self::Sight => "sight",
             Self::Pinned => "pinned",
             Self::Budget => "budget",
@@ -273,6 +278,16 @@ impl Step<'_> {
         }
         if let Some(rule) = (scene.breaks)(to) {
             return hold(Waiting::Rule(rule), None);
+        }
+        if let Some(since) = left.failing_since.filter(|_| cause == Cause::Health)
+            && view.health == Health::Up
+            && view.mark != Some(MarkKind::Up)
+            && view.seen_good.is_none_or(|seen| seen < since)
+        {
+            let ends = self.same(to).map_or(now, |held| held.since).after(view.sure_within);
+            if ends > now {
+                return hold(Waiting::Look, Some(ends));
+            }
         }
         let wait = fence_wait(rules, scene.fence, to, now)?;
         Some(Held { call_fence: wait.call, ..self.hold(to, Waiting::Fence, wait.until) })

@@ -46,6 +46,10 @@ pub struct EndpointView {
     pub verdict_by: Option<Timestamp>,
     /// Whether it is probed at all.
     pub probed: bool,
+    /// When an observation was last good.
+    pub seen_good: Option<Timestamp>,
+    /// How long its probe needs at worst to be sure that it is down.
+    pub sure_within: Duration,
     /// When the first of the failed observations up to the last one was complete; `None` when the last one was good.
     pub failing_since: Option<Timestamp>,
     /// Whether the last observation failed, or health has yet to follow the last ones.

@@ -10,6 +10,7 @@
 //!  connection: one turn of one   │
 //!  pipeline: framing, no socket  batch: receive, answer, send
 //!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
+//!                                    resolvers: who still asks late after a switch, from a sample
 //! ```
 //!
 //! Both are served by threads and not by the async runtime because a query is answered at once, from memory: there is

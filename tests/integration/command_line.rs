@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::process::{Ran, Site, Up, active, concierge, eventually, ran, request};
+use crate::process::{Ran, Region, Site, Up, active, concierge, eventually, ran, request};
 
 const HUB: &str = "hub.example.net.";
+/// A move without a question and a lower TTL, that is not followed.
+const AT_ONCE: &[&str] = &["--now", "--yes", "--detach"];
 
 #[track_caller]
 fn check(ran: &Ran, code: i32, out: &[&str], err: &[&str]) {
@@ -52,18 +54,29 @@ fn help_tells_what_there_is() {
         assert!(longest <= Some(110), "{arguments:?}: a line of {longest:?} columns");
     };
     help(&[], &["serve", "demo", "check", "status", "explain", "mark", "unmark", "failover", "failback", "history"]);
+    help(&[], &["plan", "approve", "cancel", "gate", "acknowledge"]);
     help(&[], &["reload", "Exit codes: 0 done; 1 failed or refused; 2 wrong usage; 78", "--config", "--output"]);
     help(&["serve"], &["ready", "SIGHUP", "SIGTERM", "standard error", "CONCIERGE_CONFIG"]);
     help(&["demo"], &["--auto", "--zones", "--listen", "demo fail westeurope", "demo restore westeurope"]);
     help(&["demo", "fail"], &["<REGION>"]);
     help(&["check"], &["--zones <FOLDER>", "every mistake of every file"]);
     help(&["status"], &["[HUB]", "CONCIERGE_SOCKET"]);
-    help(&["explain"], &["<NAME>", "-t, --type <TYPE>"]);
+    help(&["explain"], &["<NAME>", "--at <TIME>", "-t, --type <TYPE>"]);
     help(&["mark"], &["drain", "--until <TIME>", "RFC 3339", "HUB/REGION", "--reason <REASON>", "--author"]);
-    help(&["unmark"], &["HUB/REGION", "--reason"]);
+    help(&["mark"], &["--at <TIME>", "--dry-run", "Windows and marks that meet", "--at 02:00 --until 04:00"]);
+    help(&["unmark"], &["HUB/REGION", "--reason", "--window <ID>", "unmark --window 3"]);
+    help(&["plan"], &["--to <REGION>", "--failback", "--at <TIME>", "99 %", "plan hub.example.net --failback"]);
+    help(&["approve"], &["--epoch <EPOCH>", "approvals = 2", "approve hub.example.net --epoch 7"]);
+    help(&["cancel"], &["--reason", "Nothing was switched", "cancel hub.example.net"]);
+    help(&["gate"], &["list", "ack", "gate ack hub.example.net merged-back"]);
+    help(&["gate", "list"], &["[HUB]"]);
+    help(&["gate", "ack"], &["<GATE>", "--reason <REASON>", "--until <TIME>", "has to be given again"]);
+    help(&["acknowledge"], &["--reason <REASON>", "flap_limit", "acknowledge hub.example.net"]);
+    help(&["failover"], &["--now", "--until <TIME>", "--force", "--break-glass <WHY>", "--yes", "--detach", "Ctrl-C"]);
     help(&["failover"], &["--to <REGION>", "--epoch <EPOCH>", "Refused when the region is down", "mark REGION up"]);
     help(&["failback"], &["first of its endpoints", "--epoch"]);
-    help(&["history"], &["[SUBJECT]", "--limit", "[default: 50]"]);
+    help(&["history"], &["[SUBJECT]", "--limit", "[default: 50]", "--from <TIME>", "--to <TIME>", "2h ago"]);
+    help(&["history"], &["--verify", "--head <HASH>", "--file <FILE>", "--export", "JSON Lines"]);
     help(&["reload"], &["all or nothing", "SIGHUP"]);
     check(&ran(&concierge().arg("--version").output().unwrap()), 0, &["concierge 0."], &[]);
 }
@@ -81,8 +94,21 @@ fn wrong_usage_ends_with_2() {
     wrong(&["mark", "a..b/westeurope", "down", "--reason", "x"], "`a..b` is no hub name");
     wrong(&["failover", HUB], "--to <REGION>");
     wrong(&["failover", HUB, "--to", "westeurope", "--epoch", "now"], "invalid value 'now'");
+    wrong(&["failover", HUB, "--to", "northeurope", "--now", "--at", "14:00"], "cannot be used with");
     wrong(&["failback", "a..b"], "a..b");
+    wrong(&["plan", HUB], "--to <REGION>");
+    wrong(&["plan", HUB, "--to", "northeurope", "--failback"], "cannot be used with");
+    wrong(&["gate"], "Usage: concierge gate");
+    wrong(&["gate", "ack", HUB, "merged"], "--reason <REASON>");
+    wrong(&["acknowledge", HUB], "--reason <REASON>");
+    wrong(&["mark", "westeurope", "down", "--reason", "x", "--at", "14:00"], "--until <TIME>");
+    wrong(&["unmark"], "<TARGET>");
+    wrong(&["unmark", "westeurope", "--window", "1"], "cannot be used with");
     wrong(&["history", "--limit", "many"], "invalid value 'many'");
+    wrong(&["history", "--head", "abc"], "no hash, expected 64 hexadecimal digits or at least the first 16");
+    wrong(&["history", "--file", "export.jsonl"], "--verify");
+    wrong(&["history", "--verify", "--export"], "cannot be used with");
+    wrong(&["explain", HUB, "--at", "1h", "--type", "A"], "cannot be used with");
     wrong(&["status", "--output", "yaml"], "possible values: text, json");
     wrong(&["demo", "--listen", "5300"], "invalid value '5300'");
 }
@@ -209,9 +235,23 @@ fn status_shows_what_one_needs_in_an_incident() {
     check(&site.run(&["status", "hub.example.nett"]), 1, &[], &[unknown]);
     check(&site.run(&["status", "--output", "json", "nowhere"]), 1, &[], &["no hub at or below `nowhere.`; there are"]);
 
-    // Both regions down: the alarm comes first, and both truths are shown.
+    // Both regions at once: this node takes itself for cut off, and says so.
     (up.weu, up.neu) = (None, None);
-    assert!(up.measures("westeurope", "down") && up.measures("northeurope", "down"));
+    assert!(eventually(Duration::from_secs(15), || up.site.status()["sight"]["blind"] == true));
+    let page = up.site.run(&["status"]);
+    check(&page, 0, &["! this node is blind for ", "began to fail at once. Health is frozen as it was"], &[]);
+    up.weu = Some(Region::start(up.site.net.weu()));
+    up.neu = Some(Region::start(up.site.net.neu()));
+    assert!(eventually(Duration::from_secs(15), || up.site.status()["sight"]["blind"] == false));
+
+    // One after the other: the alarm comes first, and both truths are shown.
+    up.weu = None;
+    assert!(up.measures("westeurope", "down"));
+    // For longer than the probe takes at worst to be sure.
+    let failed = |status: &Value| hub(status, HUB)["endpoints"][0]["observed"]["in_a_row"].as_u64().unwrap();
+    assert!(eventually(Duration::from_secs(30), || failed(&up.site.status()) >= 9));
+    up.neu = None;
+    assert!(up.measures("northeurope", "down"));
     let page = up.site.run(&["status"]);
     let alarm = format!("! {HUB}: no endpoint is eligible; ");
     check(&page, 0, &[&alarm, "all down", "not eligible", "connection refused", "the reason then: "], &[]);
@@ -390,9 +430,7 @@ fn a_mark_ends_when_it_says() {
     let until = site.status()["marks"][0]["until"].as_u64().unwrap();
     assert_eq!(until % 86_400_000, 9 * 3_600_000, "{until}");
     at("900ms");
-    let started = Instant::now();
-    assert!(eventually(Duration::from_secs(5), || site.status()["marks"].as_array().unwrap().is_empty()));
-    assert!(started.elapsed() < Duration::from_secs(4));
+    assert!(eventually(Duration::from_secs(60), || site.status()["marks"].as_array().unwrap().is_empty()));
     let records = json(&site.run(&["history", "northeurope", "-o", "json"]));
     assert_eq!((records[0]["kind"].as_str(), records[0]["author"].as_str()), (Some("mark-expired"), Some("concierge")));
     check(&site.run(&["history"]), 0, &["mark-expired", "it has ended"], &[]);
@@ -405,6 +443,7 @@ fn failover_and_failback_carry_their_epoch() {
     let up = Up::start();
     let (site, dns) = (&up.site, up.site.net.dns());
     let over = ["failover", "hub.example.net", "--to", "northeurope", "--epoch", "1", "--reason", "drill"];
+    let over = [&over[..], AT_ONCE].concat();
     let done = site.run(&over);
     check(
         &done,
@@ -418,10 +457,10 @@ fn failover_and_failback_carry_their_epoch() {
     check(&site.run(&over), 0, &["hub.example.net. answers northeurope already, epoch 2"], &[]);
     assert_eq!(hub(&site.status(), HUB)["epoch"], 2);
     // One planned before: refused, and says what to look at.
-    let stale = site.run(&["failback", HUB, "--epoch", "1"]);
+    let stale = site.run(&["failback", HUB, "--epoch", "1", "--yes"]);
     check(&stale, 1, &[], &["planned at epoch 1, but the epoch is 2 and northeurope is active; look again"]);
-    check(&site.run(&["failback", HUB, "--epoch", "9"]), 1, &[], &["planned at epoch 9, but the epoch is 2"]);
-    let back = json(&site.run(&["failback", HUB, "--epoch", "2", "-o", "json"]));
+    check(&site.run(&["failback", HUB, "--epoch", "9", "--yes"]), 1, &[], &["planned at epoch 9, but the epoch is 2"]);
+    let back = json(&site.run(&[&["failback", HUB, "--epoch", "2", "-o", "json"], AT_ONCE].concat()));
     assert_eq!(
         back["switched"][0],
         serde_json::json!({
@@ -435,7 +474,7 @@ fn failover_and_failback_carry_their_epoch() {
 #[test]
 fn nobody_is_moved_to_a_region_that_is_not_ready() {
     let mut up = Up::start();
-    let over = ["failover", HUB, "--to", "northeurope", "--reason", "I know better"];
+    let over = [&["failover", HUB, "--to", "northeurope", "--reason", "I know better"], AT_ONCE].concat();
     up.site.ok(&["mark", "northeurope", "drain", "-r", "empty it", "--author", "bob"]);
     let marked =
         "northeurope is marked drain; unmark it first: northeurope marked drain by bob (empty it); probes say up";
@@ -465,7 +504,8 @@ fn history_tells_who_did_what_when_and_why() {
     let up = Up::start();
     let site = &up.site;
     check(&site.run(&["history", "asia"]), 0, &["the audit trail tells nothing of asia"], &[]);
-    site.ok(&["failover", HUB, "--to", "northeurope", "--reason", "drill", "--author", "carol"]);
+    let over = ["failover", HUB, "--to", "northeurope", "--reason", "drill", "--author", "carol"];
+    site.ok(&[&over, AT_ONCE].concat());
     site.ok(&["mark", "northeurope", "up", "--reason", "looks good", "--author", "dave"]);
     check(
         &site.run(&["history"]),

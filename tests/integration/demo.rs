@@ -186,7 +186,7 @@ fn a_person_fails_and_restores_regions() {
     };
     assert!(eventually(Duration::from_secs(10), well), "the region does not come up");
     assert_eq!(active(net.dns(), HUB), net.neu(), "failback is manual");
-    assert_eq!(demo.tell(&["failback", HUB]).code, Some(0));
+    assert_eq!(demo.tell(&["failback", HUB, "--now", "--yes", "--detach"]).code, Some(0));
     assert_eq!(active(net.dns(), HUB), net.weu());
 
     let unknown = demo.tell(&["demo", "fail", "asia"]);

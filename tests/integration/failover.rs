@@ -66,7 +66,7 @@ fn a_resolver_follows_within_the_ttl_that_it_showed_and_never_goes_back() {
     let _weu = Region::start(net.weu());
     assert!(eventually(SOON, || health(&site, "up")));
     assert_eq!(device.look().address, net.neu());
-    site.ok(&["failback", HUB]);
+    site.ok(&["failback", HUB, "--now", "--yes", "--detach"]);
     assert_eq!(active(net.dns(), HUB), net.weu(), "acknowledged: no older answer");
     follows(&mut device, net.weu());
 

@@ -18,6 +18,7 @@ mod grace;
 mod interfaces;
 mod load;
 mod marks;
+mod moves;
 mod operation;
 mod overload;
 mod public;

@@ -389,7 +389,7 @@ fn openmetrics(text: &str) -> BTreeMap<String, f64> {
                 "TYPE" => {
                     let known = families.insert(name.to_owned(), rest.to_owned());
                     assert!(known.is_none(), "{name} is declared twice");
-                    assert!(["counter", "gauge"].contains(&rest), "{line}");
+                    assert!(["counter", "gauge", "histogram"].contains(&rest), "{line}");
                 }
                 _ => panic!("{line}"),
             }
@@ -403,6 +403,10 @@ fn openmetrics(text: &str) -> BTreeMap<String, f64> {
         };
         let family = match families[&current].as_str() {
             "counter" => name.strip_suffix("_total").unwrap_or_else(|| panic!("a counter's name: {line}")),
+            "histogram" => ["_bucket", "_count", "_sum"]
+                .iter()
+                .find_map(|part| name.strip_suffix(part))
+                .unwrap_or_else(|| panic!("a histogram's name: {line}")),
             _ => name,
         };
         assert_eq!(family, current, "{line} stands outside its family");
@@ -494,7 +498,7 @@ fn metrics_show_hubs_endpoints_switches_and_loads() {
     assert_eq!(first["concierge_zone_serial{zone=\"example.net.\"}"], 1.0);
     assert_eq!(first["concierge_load_ok"], 1.0);
 
-    up.site.ok(&["failover", HUB, "--to", "northeurope", "--reason", "drill"]);
+    up.site.ok(&["failover", HUB, "--to", "northeurope", "--now", "--yes", "--detach", "--reason", "drill"]);
     up.site.ok(&["mark", "northeurope", "drain", "--reason", "and back"]);
     up.neu = None;
     assert!(up.measures("northeurope", "down"));
@@ -547,6 +551,14 @@ fn bad_requests_are_explained_in_json() {
     check("POST", "/v1/hubs/hub.example.net/failover", "{\"reason\":\"x\"}", 400, "bad-request", "`to` is missing");
     let to = "{\"to\":\"northeurope\",\"reason\":\"x\"}";
     check("POST", "/v1/hubs/hub.example.net/failback", to, 400, "bad-request", "`to` is for failover");
+    check("GET", "/v1/hubs/nowhere/plan", "", 404, "not-found", "no hub `nowhere.`");
+    let asia = "/v1/hubs/hub.example.net/plan?to=asia";
+    check("GET", asia, "", 404, "not-found", "has no endpoint in asia; it has westeurope, northeurope");
+    check("GET", "/v1/hubs/hub.example.net/plan?too=asia", "", 400, "bad-request", "unknown field `too`");
+    check("GET", "/v1/hubs/hub.example.net/plan?at=noon", "", 400, "bad-request", "at");
+    check("GET", "/v1/hubs/nowhere/move", "", 404, "not-found", "no hub `nowhere.`");
+    check("GET", "/v1/foresee/asia?kind=down", "", 404, "not-found", "no region `asia`");
+    check("GET", "/v1/foresee/westeurope", "", 400, "bad-request", "missing field `kind`");
     check("POST", "/v1/hubs/nowhere/failover", to, 404, "not-found", "no hub `nowhere.`");
     check("POST", "/v1/hubs/%FF/failover", to, 400, "bad-request", "UTF-8");
     check("GET", "/v1/history?limit=many", "", 400, "bad-request", "limit");

@@ -380,7 +380,7 @@ fn a_connection_outlives_reloads_and_sees_them() {
 #[test]
 fn a_reload_keeps_health_marks_and_epochs() {
     let (site, regions, _daemon) = running(1);
-    site.ok(&["failover", HUB, "--to", "northeurope", "--reason", "drill"]);
+    site.ok(&["failover", HUB, "--to", "northeurope", "--now", "--yes", "--detach", "--reason", "drill"]);
     site.ok(&["mark", "api.example.net./northeurope", "drain", "--reason", "canary", "--author", "bob"]);
     drop(regions.0);
     assert!(eventually(SOON, || site.hub(HUB)["endpoints"][0]["measured"] == "down"));
@@ -433,7 +433,7 @@ fn a_hub_comes_and_goes_and_never_counts_an_epoch_twice() {
     assert_eq!(rcode(), ResponseCode::NXDomain);
     load(&with);
     assert_eq!((active(net.dns(), late), &site.hub(late)["epoch"]), (net.weu().into(), &1.into()));
-    site.ok(&["failover", late, "--to", "northeurope"]);
+    site.ok(&["failover", late, "--to", "northeurope", "--now", "--yes", "--detach"]);
     load(&without);
     assert_eq!(rcode(), ResponseCode::NXDomain);
     load(&with);
@@ -464,7 +464,7 @@ fn a_hub_whose_active_region_is_removed_moves_with_the_reload() {
 fn a_reload_of_the_same_files_changes_no_answer() {
     let (site, _regions, daemon) = running(1);
     let dns = site.net.dns();
-    site.ok(&["failover", HUB, "--to", "northeurope"]);
+    site.ok(&["failover", HUB, "--to", "northeurope", "--now", "--yes", "--detach"]);
     let answers = || {
         QUESTIONS.map(|(name, kind)| {
             let Message { metadata, answers, authorities, .. } = ask(dns, name, kind);

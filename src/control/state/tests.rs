@@ -110,6 +110,9 @@ struct Bench {
     published: Vec<Box<[Choice]>>,
     log: Vec<String>,
     fenced: Vec<FenceCall>,
+    looks: Vec<ProbeTarget>,
+    /// What was last seen of each target: a hurried look sees it again.
+    truth: BTreeMap<ProbeTarget, bool>,
 }
 
 impl Bench {
@@ -123,8 +126,16 @@ impl Bench {
 
     fn started(loaded: Loaded, persisted: Persisted, now: Timestamp) -> Self {
         let (state, effects) = State::new(loaded, persisted, now);
-        let mut bench =
-            Self { state, now, commits: Vec::new(), published: Vec::new(), log: Vec::new(), fenced: Vec::new() };
+        let mut bench = Self {
+            state,
+            now,
+            commits: Vec::new(),
+            published: Vec::new(),
+            log: Vec::new(),
+            fenced: Vec::new(),
+            looks: Vec::new(),
+            truth: BTreeMap::new(),
+        };
         bench.take(effects);
         bench
     }
@@ -136,7 +147,7 @@ impl Bench {
             order.push(match &effect {
                 Effect::Commit(_) => 0,
                 Effect::Publish(..) => 1,
-                Effect::Probe { .. } | Effect::Gates(_) | Effect::Fence(_) => 2,
+                Effect::Probe { .. } | Effect::Look(_) | Effect::Gates(_) | Effect::Fence(_) => 2,
                 Effect::Reply(..) => 3,
                 Effect::Log(_) | Effect::Tell(_) => 4,
             });
@@ -147,6 +158,7 @@ impl Bench {
                 Effect::Tell(switch) => self.log.extend(told::switched(&switch).into_iter().map(|line| line.sentence)),
                 Effect::Reply(_, answer) => reply = Some(answer),
                 Effect::Fence(call) => self.fenced.push(call),
+                Effect::Look(targets) => self.looks.extend(targets),
                 Effect::Probe { .. } | Effect::Gates(_) => {}
             }
         }
@@ -156,7 +168,14 @@ impl Bench {
 
     fn event(&mut self, event: Event) -> Option<Result<Moved, CommandError>> {
         let effects = self.state.apply(event, self.now);
-        self.take(effects)
+        let reply = self.take(effects);
+        while let Some(target) = self.looks.pop() {
+            if let Some(good) = self.truth.get(&target).copied() {
+                let effects = self.state.apply(self.observed(target, good), self.now);
+                self.take(effects);
+            }
+        }
+        reply
     }
 
     /// An event whose commit, if it wants one, the store cannot make durable.
@@ -180,15 +199,20 @@ impl Bench {
     }
 
     fn see(&mut self, region: &str, good: bool) -> &mut Self {
+        self.truth.insert(target(region), good);
         let event = self.seen(region, good);
         self.event(event);
         self
     }
 
     fn seen(&self, region: &str, good: bool) -> Event {
+        self.observed(target(region), good)
+    }
+
+    fn observed(&self, target: ProbeTarget, good: bool) -> Event {
         let outcome = if good { Outcome::Good } else { Outcome::Failed("connection refused".into()) };
         let latency = Duration::from_millis(3);
-        Event::Observations(vec![Observation { target: target(region), at: self.now, latency, outcome }])
+        Event::Observations(vec![Observation { target, at: self.now, latency, outcome }])
     }
 
     /// Enough observations for a verdict.
@@ -512,5 +536,6 @@ mod engine;
 mod explained;
 mod faults;
 mod many;
+mod plan;
 mod random;
 mod words;

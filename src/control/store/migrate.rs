@@ -4,16 +4,19 @@
 //! they are: they are rows of the audit trail like any other. The standings become sheets that take in all of them.
 //!
 //! The second layout had no facts and no chain of hashes. What the audit trail says is hashed as it is found, and one more
-//! row names the hubs, so that from here on nothing of either can be changed unseen.
+//! row names the hubs, so that from here on nothing of either can be changed unseen. Standings did not say when hubs had
+//! moved last: the rows do.
+
+use std::collections::BTreeMap;
 
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
-use super::super::batch::told;
+use super::super::batch::{Batch, told};
 use super::super::chain::Hash;
 use super::super::event::{Author, naming};
 use super::super::roster::HubId;
 use super::super::state::Persisted;
-use super::sheets;
+use super::sheets::{self, Sheet};
 use super::tables::{
     AUDIT, CHAIN, Cause, FACTS, FORMAT, HEALTH, HUBS, MARKS, SHEETS, json, last_record, parse, parse_name, rows,
 };
@@ -98,11 +101,47 @@ fn from_second(write: &WriteTransaction) -> Result<(), Cause> {
         let (id, name) = row?;
         named.push((HubId(id.value()), parse_name(name.value())?));
     }
+    remember_switches(write)?;
     if let Some((_, first)) = named.first() {
         // There is no clock here, and nothing has happened since.
         let at = newest.map(|newest| newest.at).unwrap_or_default();
         let record = naming(at, Author::daemon(), first, named.len() - 1);
         Trail::open(write)?.naming(record, named.iter().map(|(id, name)| (*id, name)))?;
+    }
+    Ok(())
+}
+
+/// Writes the last switches, as far as rows of this form tell of them, onto the sheets. What the sheets do not take in is
+/// read at the start.
+fn remember_switches(write: &WriteTransaction) -> Result<(), Cause> {
+    let mut sheets = BTreeMap::new();
+    for row in write.open_table(SHEETS)?.iter()? {
+        let (number, sheet) = row?;
+        let number = number.value();
+        sheets.insert(number, parse::<Sheet>(&format!("sheet {number}"), sheet.value())?);
+    }
+    for row in write.open_table(AUDIT)?.iter()? {
+        let (first, row) = row?;
+        let (first, row) = (first.value(), row.value());
+        let wrong = |sentence| Cause::new(format!("audit record {first}: {sentence}"));
+        let Some(batch) = Batch::read(row).map_err(wrong)? else { continue };
+        let last = first + told(row).map_err(wrong)?.count.saturating_sub(1);
+        for entry in batch.entries() {
+            let entry = entry.map_err(wrong)?;
+            let (number, place) = sheets::place(entry.hub);
+            let sheet = sheets.get_mut(&number).filter(|sheet| sheet.through >= last);
+            let standing = sheet.and_then(|sheet| sheet.standings.get_mut(place)?.as_mut());
+            if let Some(standing) = standing
+                && entry.is_switch()
+                && entry.from.is_some_and(|from| from != entry.to)
+            {
+                standing.recent = standing.with_switch(batch.at(), batch.step(&entry).cause.is_automatic());
+            }
+        }
+    }
+    let mut table = write.open_table(SHEETS)?;
+    for (number, sheet) in sheets {
+        table.insert(number, json(&sheet)?.as_slice())?;
     }
     Ok(())
 }

@@ -50,6 +50,11 @@ fn number(hub: HubId) -> u32 {
     hub.0 / HUBS_A_SHEET as u32
 }
 
+/// The sheet that a hub's standing is on, and where on it.
+pub(super) fn place(hub: HubId) -> (u32, usize) {
+    (number(hub), hub.index() % HUBS_A_SHEET)
+}
+
 fn range(number: u32, hubs: usize) -> std::ops::Range<usize> {
     let first = number as usize * HUBS_A_SHEET;
     first.min(hubs)..(first + HUBS_A_SHEET).min(hubs)

@@ -8,8 +8,8 @@ use super::tables::Cause;
 
 /// What the store holds at one moment.
 ///
-/// Writing goes on meanwhile. Only a database that has failed and has to be opened anew waits until nobody reads the old
-/// one any more: so whoever reads asks at every row whether it is so, and gives up then.
+/// Writing goes on meanwhile, and waits for no reader. A database that has failed is closed and opened anew at once, which
+/// ends what is being read from the old one: whoever reads asks at every row whether it is so, and gives up then.
 pub(super) struct Snapshot<'s> {
     read: ReadTransaction,
     closings: &'s AtomicU64,

@@ -55,6 +55,8 @@ fn view(text: &str) -> EndpointView {
         good_since: Some(Timestamp(0)),
         verdict_by,
         probed: true,
+        seen_good: (health == Health::Up).then_some(NOW),
+        sure_within: Duration::from_secs(11),
         failing_since: (health == Health::Down).then_some(Timestamp(NOW.0 - 3000)),
         unsettled: health == Health::Down,
     }
@@ -266,7 +268,18 @@ fn any_view() -> impl Strategy<Value = EndpointView> {
         let verdict_by = (health == Health::Unknown && awaited).then(|| NOW.after(Duration::from_secs(5)));
         let (failing_since, unsettled) = (None, health == Health::Down);
         let good_since = good.map(Timestamp);
-        EndpointView { health, mark, good_since, verdict_by, probed: true, failing_since, unsettled }
+        let (seen_good, sure_within) = (Some(NOW), Duration::from_secs(11));
+        EndpointView {
+            health,
+            mark,
+            good_since,
+            verdict_by,
+            probed: true,
+            seen_good,
+            sure_within,
+            failing_since,
+            unsettled,
+        }
     })
 }
 

@@ -62,7 +62,7 @@ type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Resolvers {
     /// One of so many resolvers is in the sample; 0 for none.
     scale: u32,
-    /// The largest hash of one that is.
+    /// The largest draw of one that is.
     most: u64,
     /// Makes the hashes those of this process.
     secret: u64,
@@ -156,7 +156,7 @@ impl Resolvers {
     /// What a client of the sample was told of a hub; `None` for all others.
     #[inline]
     pub(super) fn sight(&self, snapshot: &Snapshot, answer: HubAnswer, client: Client) -> Option<Sighting> {
-        if client.hash(self.secret) > self.most {
+        if client.draw(self.secret) > self.most {
             return None;
         }
         self.sight_sampled(snapshot, answer, client)
@@ -164,11 +164,12 @@ impl Resolvers {
 
     #[cold]
     fn sight_sampled(&self, snapshot: &Snapshot, answer: HubAnswer, client: Client) -> Option<Sighting> {
-        let choice = snapshot.choices.get(answer.position as usize)?;
-        let hub = snapshot.content.hub_key(answer.position as usize)?;
-        // Another hash than the one that put it into the sample, whose upper bits are alike.
+        let position = answer.position();
+        let choice = snapshot.choices.get(position)?;
+        let hub = snapshot.content.hub_key(position)?;
+        let ttl = snapshot.ttl(position, client)?;
         let place = client.hash(self.secret.rotate_left(32) ^ u64::from(hub).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        Some(Sighting { place, hub, ttl: answer.ttl, epoch: choice.epoch, since: choice.since })
+        Some(Sighting { place, hub, ttl, epoch: choice.epoch, since: choice.since })
     }
 
     /// What time it is for [`Resolvers::note`].

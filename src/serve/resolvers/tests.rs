@@ -90,9 +90,9 @@ fn one_of_so_many_is_sampled_and_nobody_where_there_is_no_table() {
         let table = Resolvers::new(scale, SECRET, Box::new(|| Timestamp(0)));
         let snapshot = Snapshot::new(1, Arc::default(), Box::new([])).unwrap();
         // What is of a hub that is not there is no sighting, whoever asks.
-        let answer = HubAnswer { position: 0, ttl: 30 };
+        let answer = HubAnswer::of(0).unwrap();
         assert!(table.sight(&snapshot, answer, client(1)).is_none());
-        (0..80_000).filter(|number| client(*number).hash(table.secret) <= table.most).count()
+        (0..80_000).filter(|number| client(*number).draw(table.secret) <= table.most).count()
     };
     assert_eq!(sampled(0), 0);
     assert_eq!(sampled(1), 80_000);

@@ -19,32 +19,32 @@ fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
     loaded
 }
 
-fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
+pub(super) fn start(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Bench {
     let mut bench = Bench::started(policy(change, hub), Persisted::default(), START);
     bench.verdict("weu", true).verdict("neu", true);
     bench
 }
 
-fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
+pub(super) fn gate(name: &str, kind: GateKind) -> (GateName, Arc<Gate>) {
     let (interval, timeout, max_age) = (Duration::from_secs(30), Duration::from_secs(5), Duration::from_secs(120));
     let name = GateName::new(name);
     (name.clone(), Arc::new(Gate { name, kind, interval, timeout, max_age }))
 }
 
-fn used(gate: &str, on_shut: OnShut) -> GateUse {
+pub(super) fn used(gate: &str, on_shut: OnShut) -> GateUse {
     GateUse { gate: GateName::new(gate), on_failover: true, on_failback: false, to: None, on_shut }
 }
 
-fn exec() -> GateKind {
+pub(super) fn exec() -> GateKind {
     GateKind::Exec(Exec { command: vec!["check".into()] })
 }
 
-fn failover(to: &str, options: MoveOptions) -> Command {
+pub(super) fn failover(to: &str, options: MoveOptions) -> Command {
     Command::Failover { hub: name(A), to: RegionName::new(to), options, reason: "drill".into() }
 }
 
 impl Bench {
-    fn evidence(&mut self, gate: &str, open: bool) {
+    pub(super) fn evidence(&mut self, gate: &str, open: bool) {
         let sentence = if open { "in step" } else { "412 identities are missing" };
         let evidence = Evidence { gate: GateName::new(gate), at: self.now, open, sentence: sentence.into() };
         self.event(Event::Gate(evidence));
@@ -62,7 +62,7 @@ impl Bench {
         hold.map(|hold| format!("{}: {}", hold.waiting, hold.reason)).unwrap_or_default()
     }
 
-    fn stage(&self) -> &'static str {
+    pub(super) fn stage(&self) -> &'static str {
         let id = self.state.roster.id(&name(A)).unwrap();
         self.state.known.moves.get(&id).map_or("none", |planned| planned.stage.word())
     }
@@ -372,7 +372,7 @@ fn marks_work_while_no_reference_is_reached() {
     assert!(bench.log.iter().any(|line| line.starts_with("this node sees again")), "{:?}", bench.log);
 }
 
-fn adaptive(hub: &mut Hub) {
+pub(super) fn adaptive(hub: &mut Hub) {
     hub.ttl_min = Duration::from_secs(5);
     hub.ttl_restore = Duration::from_secs(300);
 }
@@ -438,7 +438,7 @@ fn a_move_is_stopped_by_a_cancel_by_another_switch_and_by_what_it_finds() {
     bench.mark("neu", MarkKind::Down, None);
     bench.pass(30);
     assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "weu 1, weu 1"));
-    assert!(bench.log.iter().any(|line| line.contains("is stopped, and nothing was switched: neu is marked down")));
+    assert!(bench.log.iter().any(|line| line.contains(": stopped, and nothing was switched: neu is marked down")));
     bench.moved(Command::Unmark { target: "neu".parse().unwrap(), reason: "r".into() });
 
     bench.moved(failover("neu", MoveOptions::default()));
@@ -490,6 +490,18 @@ fn a_gate_that_stays_shut_stops_a_move_when_it_is_to_be_given_up() {
     bench.evidence("registry", true);
     bench.pass(1);
     assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn a_move_that_waits_for_old_evidence_says_so_once() {
+    let mut bench = gated(OnShut::Hold);
+    bench.evidence("registry", false);
+    let until = Some(bench.now.after(Duration::from_secs(600)));
+    bench.moved(failover("neu", MoveOptions { until, ..at_once(None) }));
+    bench.pass(121);
+    let commits = bench.commits.len();
+    bench.pass(400);
+    assert_eq!((bench.stage(), bench.commits.len()), ("ready", commits), "time alone is no news");
 }
 
 #[test]
@@ -621,4 +633,85 @@ fn a_shadow_probe_is_shown_and_decides_nothing() {
     let status = bench.status();
     let shadow = status.hubs[0].endpoints[0].shadow.as_ref().unwrap();
     assert_eq!((shadow.measured, shadow.would_have_left), (Health::Down, 1));
+}
+
+/// What fails here may fail everywhere: nobody is sent to a region that was last seen before the failure began.
+#[test]
+fn the_target_of_a_move_by_health_is_looked_at_once_more() {
+    let mut bench = start(|_| {}, |_| {});
+    bench.truth.clear();
+    bench.pass(3);
+    let failing = bench.seen("weu", false);
+    for _ in 0..3 {
+        let effects = bench.state.apply(failing_again(&failing), bench.now);
+        bench.take(effects);
+    }
+    assert_eq!((bench.active().as_str(), bench.looks.clone()), ("weu 1, weu 1", vec![target("neu")]));
+    assert!(bench.hold().starts_with("look: the move to neu waits at most 11 s more"), "{}", bench.hold());
+    bench.looks.clear();
+    bench.see("neu", false);
+    assert!(bench.status().sight.blind, "both fail since the same moment: this node is cut off");
+    assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+fn failing_again(event: &Event) -> Event {
+    match event {
+        Event::Observations(observations) => Event::Observations(observations.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_target_that_gives_no_look_is_waited_for_as_long_as_its_probe_needs_to_be_sure() {
+    let mut bench = start(|_| {}, |_| {});
+    bench.pass(3).truth.clear();
+    let failing = bench.seen("weu", false);
+    (0..3).for_each(|_| drop(bench.event(failing_again(&failing))));
+    bench.pass(11);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+#[test]
+fn a_move_that_was_due_while_the_daemon_did_not_run_is_not_done() {
+    let mut bench = start(|_| {}, adaptive);
+    let at = bench.now.after(Duration::from_secs(100));
+    bench.moved(failover("neu", MoveOptions { at: Some(at), ..MoveOptions::default() }));
+    bench.now = bench.now.after(Duration::from_hours(7));
+    let mut later = bench.restart(policy(|_| {}, adaptive));
+    later.verdict("neu", true).verdict("weu", true).pass(1);
+    assert_eq!((later.stage(), later.active().as_str()), ("stopped", "weu 1, weu 1"));
+}
+
+#[test]
+fn a_region_that_was_told_for_a_move_that_is_stopped_is_named() {
+    let mut bench = fenced(OnFenceFailure::Proceed);
+    bench.moved(failover("neu", at_once(None)));
+    bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    let said = |bench: &Bench, part: &str| bench.log.iter().any(|line| line.contains(part));
+    assert!(said(&bench, "weu was told that it is not active any more, and it is: tell it so"), "{:?}", bench.log);
+    answer(&mut bench, true);
+    assert!(said(&bench, "the move to neu is not wanted any more: weu stays active, tell it so"), "{:?}", bench.log);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn what_a_switch_has_passed_is_in_its_reason() {
+    let mut bench = gated(OnShut::ProceedAfter(Duration::from_mins(10)));
+    bench.evidence("registry", false);
+    bench.verdict("weu", false).pass(600);
+    let last = &bench.status().hubs[0].reason;
+    assert!(last.contains("; past gate registry, shut for 10 min: 412 identities are missing"), "{last}");
+    let mut bench = fenced(OnFenceFailure::Proceed);
+    bench.verdict("weu", false).pass(5);
+    assert!(bench.status().hubs[0].reason.ends_with("; the region that is left has not acknowledged it"));
+}
+
+#[test]
+fn a_repeat_with_other_options_is_no_repeat() {
+    let mut bench = start(|_| {}, adaptive);
+    bench.moved(failover("neu", MoveOptions::default()));
+    let refused = bench.command(failover("neu", at_once(None))).unwrap_err().to_string();
+    assert!(refused.ends_with("to do it otherwise, cancel it first"), "{refused}");
 }

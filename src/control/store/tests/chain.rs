@@ -24,9 +24,12 @@ pub(super) fn history(folder: &Path) -> Store {
     let named: Vec<_> = names.iter().map(|name| (roster.admit(name), name.clone())).collect();
     let roster = Arc::new(roster);
     let switch = |at: u64, hubs: std::ops::Range<u32>, epoch: u64| {
+        let stands = |epoch: u64| {
+            let active = RegionName::new(if epoch.is_multiple_of(2) { "neu" } else { "weu" });
+            Standing { since: Timestamp(at), active, ..standing(epoch) }
+        };
         let changes = hubs.map(|hub| {
-            let before = (epoch > 1).then(|| standing(epoch - 1));
-            let after = Standing { since: Timestamp(at), ..standing(epoch) };
+            let (before, after) = ((epoch > 1).then(|| stands(epoch - 1)), stands(epoch));
             Change { hub: HubId(hub), kind: ChangeKind::Switch, reason: "because".into(), before, after }
         });
         let author = Author { name: "alice".into(), origin: "test".into() };
@@ -303,6 +306,64 @@ fn a_store_of_the_second_layout_is_taken_over() {
     assert_eq!(Store::open(taken.folder.path()).unwrap().head().unwrap().1, verified.head, "once");
     let renamed = taken.with(|write| rename(write, 0, "evil.x."));
     renamed.check(15, Fault::Hub, "hub 0 is evil.x. in the table, and h0.x. in record 15");
+}
+
+/// When hubs moved last is in the rows, whether a sheet takes them in or not.
+#[test]
+fn switches_before_the_third_layout_are_remembered() {
+    for sheet in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = history(folder.path());
+        let persisted = store.read().unwrap();
+        let recent = |persisted: &Persisted| -> Vec<Vec<u64>> {
+            let standings = persisted.standings.iter().flatten();
+            standings.map(|standing| standing.recent.iter().map(|switch| switch.at.0).collect()).collect()
+        };
+        if sheet {
+            store.write_sheet(1, &persisted.standings).unwrap();
+        }
+        drop(store);
+        let tampered = Tampered { folder, head: Hash::START }.with(|write| {
+            write.delete_table(CHAIN).unwrap();
+            write.open_table(FORMAT).unwrap().insert("version", 2).unwrap();
+            let mut table = write.open_table(SHEETS).unwrap();
+            let owned = |(at, sheet): (redb::AccessGuard<'_, u32>, redb::AccessGuard<'_, &[u8]>)| {
+                (at.value(), sheet.value().to_owned())
+            };
+            let sheets: Vec<_> = table.iter().unwrap().map(|row| owned(row.unwrap())).collect();
+            assert_eq!(sheets.len(), usize::from(sheet));
+            for (number, sheet) in sheets {
+                let mut sheet: serde_json::Value = serde_json::from_slice(&sheet).unwrap();
+                for standing in sheet["standings"].as_array_mut().unwrap() {
+                    standing.as_object_mut().unwrap().remove("recent").unwrap();
+                }
+                table.insert(number, sheet.to_string().as_bytes()).unwrap();
+            }
+        });
+        let migrated = Store::open(tampered.folder.path()).unwrap().read().unwrap();
+        assert_eq!(recent(&migrated), recent(&persisted), "with a sheet: {sheet}");
+    }
+}
+
+/// Whoever reads while the disk fails is not waited for: it gives up, and the store is opened anew.
+#[test]
+fn a_reader_gives_up_when_the_store_has_to_be_opened_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_full(folder.path()).unwrap();
+    store.commit(&commit()).unwrap();
+    let more = Commit { audit: vec![audit("hub.x.", "neu")], ..Commit::default() };
+    let read = store.look(|snapshot| {
+        snapshot.check().unwrap();
+        FAILS.set(Fails::Writes);
+        assert!(store.commit(&more).is_err());
+        FAILS.set(Fails::Nothing);
+        store.commit(&more).unwrap();
+        super::super::verify::verify(snapshot, None)
+    });
+    let error = read.unwrap_err().to_string();
+    assert_eq!(error, "it failed meanwhile and is opened anew; ask again");
+    let verified = store.verify(None).unwrap();
+    assert_eq!((verified.is_good(), verified.records), (true, 5));
 }
 
 #[derive(Clone, Debug)]

@@ -1,0 +1,180 @@
+//! What is said beforehand, and that it is what then happens.
+
+use super::engine::{adaptive, exec, failover, gate, start, used};
+use super::*;
+use crate::control::plan::{Foreseen, Outcome, Plan};
+use crate::control::view::View;
+use crate::policy::{Budget, Exec, Fence, Hook, OnFenceFailure, OnShut};
+
+const A: &str = "a.example.net.";
+
+impl Bench {
+    fn look(&self) -> View {
+        View { state: self.state.clone(), now: self.now, generation: 1 }
+    }
+
+    fn plan(&self, to: Option<&str>, options: &MoveOptions) -> Plan {
+        let to = to.map(RegionName::new);
+        self.look().plan(&name(A), to.as_ref(), options, None).unwrap()
+    }
+
+    fn foresee(&self, target: &str, kind: MarkKind) -> Foreseen {
+        self.look().foresee(&target.parse().unwrap(), kind).unwrap()
+    }
+}
+
+/// The plan and the move say the same of the same moment.
+#[track_caller]
+fn check(bench: &mut Bench, to: &str, options: MoveOptions, outcome: Outcome, part: &str) {
+    let plan = bench.plan(Some(to), &options);
+    assert_eq!(plan.outcome, outcome, "{plan:#?}");
+    assert!(plan.verdict.contains(part), "{}", plan.verdict);
+    let moved = bench.command(failover(to, options));
+    match outcome {
+        Outcome::Already => assert!(!moved.unwrap().changed),
+        Outcome::Begins | Outcome::Waits => assert!(moved.unwrap().changed),
+        Outcome::Refused => assert_eq!(moved.unwrap_err().to_string(), plan.verdict),
+    }
+    bench.command(Command::Cancel { hub: name(A), reason: "r".into() }).unwrap();
+}
+
+#[test]
+fn a_plan_tells_what_the_move_will_meet() {
+    let gated = || {
+        start(
+            |policy| policy.gates = [gate("registry", exec())].into(),
+            |hub| {
+                adaptive(hub);
+                hub.gates = vec![used("registry", OnShut::Hold)];
+            },
+        )
+    };
+    let shut = "gate registry is shut: it was not looked at yet (--force overrides it)";
+    let mut bench = gated();
+    let now = bench.now;
+    let later = |seconds| Some(now.after(Duration::from_secs(seconds)));
+    let (at, until) = (later(600), later(900));
+    let options = MoveOptions::default;
+    check(&mut bench, "weu", options(), Outcome::Already, "nothing to do: a.example.net. answers weu already, epoch 1");
+    check(&mut bench, "neu", options(), Outcome::Refused, shut);
+    check(&mut bench, "neu", MoveOptions { until, ..options() }, Outcome::Waits, "waits for gates until");
+    check(&mut bench, "neu", MoveOptions { at, ..options() }, Outcome::Begins, "looked at again when its time comes");
+    check(&mut bench, "neu", MoveOptions { force: true, ..options() }, Outcome::Begins, "is overridden");
+    check(&mut bench, "neu", MoveOptions { epoch: Some(7), ..options() }, Outcome::Refused, "planned at epoch 7");
+    check(&mut bench, "neu", MoveOptions { until: later(5), ..options() }, Outcome::Refused, "cannot switch before");
+    bench.evidence("registry", true);
+    check(&mut bench, "neu", options(), Outcome::Begins, "nothing stands in the way");
+    bench.mark("neu", MarkKind::Drain, None);
+    check(&mut bench, "neu", options(), Outcome::Refused, "neu is marked drain; unmark it first: neu marked drain by");
+    assert!(bench.look().plan(&name(A), Some(&RegionName::new("asia")), &options(), None).is_err());
+    assert!(bench.look().plan(&name("c.example.net."), None, &options(), None).is_err());
+}
+
+#[test]
+fn a_plan_has_every_gate_and_who_is_told_and_changes_nothing() {
+    let fence = Fence {
+        hook: Hook::Exec(Exec { command: vec!["fence".into(), "weu".into()] }),
+        timeout: Duration::from_secs(5),
+        on_failure: OnFenceFailure::Stop,
+    };
+    let mut bench = start(
+        |policy| policy.gates = [gate("registry", exec()), gate("merged", exec())].into(),
+        move |hub| {
+            hub.gates = vec![
+                used("registry", OnShut::Hold),
+                crate::policy::GateUse { on_failover: false, on_failback: true, ..used("merged", OnShut::Hold) },
+            ];
+            hub.fence = Some(Arc::new(fence.clone()));
+            hub.approvals = 2;
+            hub.budget = Some(Budget { switches: 2.try_into().unwrap(), period: Duration::from_hours(24) });
+        },
+    );
+    bench.evidence("registry", true);
+    bench.pass(7);
+    let before = format!("{:?}", bench.state);
+    let plan = bench.plan(Some("neu"), &MoveOptions::default());
+    let gates: Vec<_> = plan.gates.iter().map(|gate| (gate.concerned, gate.status.open, gate.age_ms)).collect();
+    assert_eq!(gates, [(true, true, Some(7000)), (false, false, None)]);
+    assert_eq!(plan.approvals, 2);
+    assert_eq!(plan.timeline.approve_by, Some(bench.now.after(Duration::from_hours(1))));
+    let fence = plan.fence.unwrap();
+    assert_eq!((fence.called.as_str(), fence.timeout_ms, fence.proceeds), ("fence weu", 5000, false));
+    assert_eq!(plan.timeline.fence_ms, 5000);
+    assert_eq!(plan.budget.unwrap().used, 0);
+    assert_eq!(plan.answer.before, ["CNAME weu.example.org."]);
+    assert_eq!(plan.answer.after, ["CNAME neu.example.org."]);
+    assert_eq!(before, format!("{:?}", bench.state));
+}
+
+#[test]
+fn the_timeline_and_the_estimate_count_from_the_ttl_that_is_answered_last() {
+    let mut bench = start(
+        |_| {},
+        |hub| {
+            adaptive(hub);
+            hub.rto = Some(Duration::from_secs(45));
+        },
+    );
+    let began = bench.now;
+    let seconds = |at: Timestamp| at.since(began).as_secs();
+    let plan = bench.plan(Some("neu"), &MoveOptions::default());
+    let line = &plan.timeline;
+    let times = [line.ramp.unwrap(), line.switch, line.old_over, line.low_ttl_until.unwrap()].map(seconds);
+    assert_eq!(times, [0, 30, 35, 330]);
+    assert_eq!((plan.estimate.after_ms, plan.estimate.within_rto), (4950, Some(true)));
+    assert_eq!(plan.estimate.arithmetic, "0.99 * 5 s of TTL = 4.95 s");
+    assert_eq!(plan.estimate.at, plan.timeline.switch.after(Duration::from_millis(4950)));
+
+    let now = bench.plan(Some("neu"), &MoveOptions { now: true, ..MoveOptions::default() });
+    assert_eq!((now.timeline.ramp, seconds(now.timeline.switch), seconds(now.timeline.old_over)), (None, 0, 30));
+    assert_eq!((now.estimate.after_ms, now.estimate.within_rto), (29_700, Some(true)));
+
+    let at = bench.now.after(Duration::from_secs(100));
+    let later = bench.plan(Some("neu"), &MoveOptions { at: Some(at), ..MoveOptions::default() });
+    assert_eq!((seconds(later.timeline.ramp.unwrap()), later.timeline.switch), (70, at));
+
+    let overrun = Some(Duration::from_secs(41));
+    let late = bench.look().plan(&name(A), Some(&RegionName::new("neu")), &MoveOptions::default(), overrun).unwrap();
+    assert_eq!((late.estimate.after_ms, late.estimate.overrun_ms), (45_950, Some(41_000)));
+    assert_eq!(late.estimate.within_rto, Some(false));
+    assert!(late.estimate.assumptions.len() < plan.estimate.assumptions.len());
+
+    // What was said is what happens.
+    bench.moved(failover("neu", MoveOptions::default()));
+    bench.pass(29);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!((bench.active().as_str(), bench.now), ("neu 2, weu 1", plan.timeline.switch));
+    bench.pass(5);
+    assert_eq!((bench.stage(), bench.now), ("done", plan.timeline.old_over));
+}
+
+#[test]
+fn a_mark_says_beforehand_what_its_beginning_and_its_end_move() {
+    let bench = start(|_| {}, |_| {});
+    let before = format!("{:?}", bench.state);
+    let foreseen = bench.foresee("weu", MarkKind::Down);
+    let moved = |moves: &crate::control::plan::Moves| {
+        moves.switched.iter().map(|switched| format!("{} {}", switched.hub, switched.to)).collect::<Vec<_>>()
+    };
+    assert_eq!(moved(&foreseen.begins), ["a.example.net. neu", "b.example.net. neu"]);
+    assert_eq!((foreseen.begins.moved, foreseen.ends.moved), (2, 0), "failback is manual");
+    assert_eq!(moved(&bench.foresee("a.example.net./weu", MarkKind::Drain).begins), ["a.example.net. neu"]);
+    assert_eq!(bench.foresee("neu", MarkKind::Down).begins.moved, 0);
+    assert_eq!(before, format!("{:?}", bench.state));
+
+    // A mark that stands and is more restrictive goes on.
+    let mut bench = start(|_| {}, |_| {});
+    bench.mark("weu", MarkKind::Down, None);
+    let foreseen = bench.foresee("weu", MarkKind::Up);
+    assert_eq!((foreseen.begins.moved, foreseen.ends.moved), (0, 0));
+
+    let held = start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        |hub| hub.gates = vec![used("registry", OnShut::Hold)],
+    );
+    let foreseen = held.foresee("a.example.net./weu", MarkKind::Down);
+    assert_eq!(foreseen.begins.moved, 0);
+    assert!(foreseen.begins.notes[0].contains("gate registry is shut"), "{:?}", foreseen.begins.notes);
+    assert!(held.look().foresee(&"asia".parse().unwrap(), MarkKind::Down).is_err());
+}
