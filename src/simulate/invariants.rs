@@ -710,7 +710,11 @@ impl Checker {
             format!("an operator moved {hub} to {to} against a rule")
         });
         let held = self.books.gates_and_rules(hub, to, now).iter().any(|(rule, _)| *rule == "fence");
-        let failed = self.books.fences.get(hub).is_some_and(|said| matches!(said.answer, Some((_, false))));
+        let timeout = self.books.hub(hub).and_then(|sketch| sketch.fence).map_or(0, |(timeout, _)| timeout);
+        let failed = self.books.fences.get(hub).is_some_and(|said| match said.answer {
+            Some((_, acknowledged)) => !acknowledged,
+            None => said.called + timeout <= now,
+        });
         self.unless(!held || (options.force && failed), "fence", || format!("an operator moved {hub} to {to} untold"));
         let noted = self.turn.overridden.contains(&hub);
         self.unless(noted == (shut || spent || breaks), "move", || {
