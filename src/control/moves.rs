@@ -40,6 +40,13 @@ pub struct MoveOptions {
     pub break_glass: Option<String>,
 }
 
+impl MoveOptions {
+    /// Whether a move with the other options is the same move, at whatever epoch it was planned.
+    pub fn are_like(&self, other: &Self) -> bool {
+        Self { epoch: self.epoch, ..other.clone() } == *self
+    }
+}
+
 /// A planned move of one hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
@@ -179,7 +186,7 @@ impl Move {
             }
             Stage::Scheduled { until } => format!("begins at {until}"),
             Stage::Ramp { until, .. } => format!(
-                "the TTL is {} since now, and the old one of {} is waited out: {} more",
+                "the TTL is {}, and answers with the old one of {} are waited out: {} more",
                 human(hub.ttl_min),
                 human(hub.ttl),
                 left(until)
@@ -187,12 +194,12 @@ impl Move {
             Stage::Ready { held: None, .. } => "about to switch".into(),
             Stage::Ready { held: Some(held), .. } => format!("waits: {held}"),
             Stage::Drain { until, .. } => {
-                format!("has switched; resolvers that keep to the TTL follow within {}", left(until))
+                format!("switched; resolvers that keep to the TTL follow within {}", left(until))
             }
-            Stage::Done { switched, .. } => format!("is done, switched at {switched}"),
-            Stage::Stopped { why, .. } => format!("is stopped, and nothing was switched: {why}"),
+            Stage::Done { switched, .. } => format!("done, switched at {switched}"),
+            Stage::Stopped { why, .. } => format!("stopped, and nothing was switched: {why}"),
         };
-        format!("{what} {stage}")
+        format!("{what}: {stage}")
     }
 }
 

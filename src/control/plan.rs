@@ -264,7 +264,9 @@ impl State {
             Ok(Moved::Already) => Ok(Outcome::Already),
             Err(refused) => Err(format!("{refused}: {}", self.endpoint_reason(at, at.endpoints().start + target, now))),
             Ok(Moved::To(_)) => match open {
-                Some(open) if open.planned.to != region => Err(format!("{}; cancel it first", open.sentence)),
+                Some(open) if open.planned.to != region || !open.planned.options.are_like(options) => {
+                    Err(format!("{}; to do it otherwise, cancel it first", open.sentence))
+                }
                 Some(_) => Ok(Outcome::Begins),
                 None => check_times(hub, options, now).map_err(|error| error.to_string()).and_then(|()| {
                     let later = options.at.is_some_and(|at| at > now);

@@ -166,7 +166,7 @@ const BROKEN: [Broken; 6] = [
             let policy = timed_policy(site, serial).replace("dwell = ", "dwel = ");
             site.write("zones/example.net.toml", &policy);
         },
-        said: &["example.net.toml:13:1", "`dwel`", "example.net.toml:20:1"],
+        said: &["example.net.toml:13:1", "`dwel`", "example.net.toml:21:1"],
     },
     Broken {
         what: "a hub outside any zone",

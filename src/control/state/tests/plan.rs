@@ -4,6 +4,7 @@ use super::engine::{adaptive, exec, failover, gate, start, used};
 use super::*;
 use crate::control::foresee::{Foreseen, Moves};
 use crate::control::plan::{Outcome, Plan};
+use crate::control::report::TurnStatus;
 use crate::control::view::View;
 use crate::policy::{Budget, Exec, Fence, Hook, OnFenceFailure, OnShut};
 
@@ -11,7 +12,7 @@ const A: &str = "a.example.net.";
 
 impl Bench {
     fn look(&self) -> View {
-        View { state: self.state.clone(), now: self.now, generation: 1 }
+        View { state: self.state.clone(), now: self.now, generation: 1, turn: TurnStatus::default() }
     }
 
     fn plan(&self, to: Option<&str>, options: &MoveOptions) -> Plan {
