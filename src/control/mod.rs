@@ -14,7 +14,7 @@
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
-//! | [`plan`] | what a move would be, and what a mark would do | pure |
+//! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
@@ -46,6 +46,7 @@ pub mod event;
 mod explain;
 pub mod export;
 pub mod fact;
+pub mod foresee;
 mod gates;
 pub mod known;
 mod layout;
