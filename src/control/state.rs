@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asks::PAST;
 use super::change::{ChangeKind, Switch};
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
 use super::fact::{Fact, FactKey, FactKind, Facts};
@@ -495,6 +496,10 @@ impl State {
         match command {
             Command::Mark { target, kind, reason, from, until } => {
                 self.known_target(&target)?;
+                if let Some(from) = from.filter(|from| turn.now.since(*from) > PAST) {
+                    let sentence = format!("its beginning was {from}, which has passed; without a time it is made now");
+                    return Err(CommandError::Refused(sentence));
+                }
                 match from.filter(|from| *from > turn.now) {
                     Some(from) => self.open_window(target, kind, &reason, from, until, turn),
                     None => self.mark(target, kind, &reason, until, turn),
