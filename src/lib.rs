@@ -54,5 +54,6 @@ pub mod gate;
 pub mod health;
 pub mod policy;
 pub mod serve;
+pub mod simulate;
 pub mod time;
 pub mod zone;

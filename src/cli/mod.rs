@@ -1,12 +1,13 @@
 //! The command line: one file a subcommand.
 //!
-//! Every subcommand but `serve`, `check` and `demo` speaks to the running daemon over its admin socket and shows what it
+//! Every subcommand but `serve`, `check`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
 //! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
 //! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits).
 
 mod check;
 mod client;
 mod demo;
+mod drill;
 mod explain;
 mod follow;
 mod gate;
@@ -107,6 +108,8 @@ enum Subcommands {
     Acknowledge(operators::Acknowledge),
     /// Show how a hub's resolvers came back after a switch, and who still asks late
     Resolvers(resolvers::ResolversArgs),
+    /// Try what would happen if a region went dark
+    Drill(drill::Drill),
     /// Show the audit trail: who changed what, when and why
     History(history::History),
     /// Read zones and policy anew, all or nothing (as SIGHUP does)
@@ -149,6 +152,7 @@ pub fn run() -> ExitCode {
         Subcommands::Serve(serve) => serve.run(&common),
         Subcommands::Demo(demo) => demo.run(&common),
         Subcommands::Check(check) => check.run(&common),
+        Subcommands::Drill(drill) => drill.run(&common),
         Subcommands::Status(status) => asked(&common, async |client| status.run(client, &common).await),
         Subcommands::Explain(explain) => asked(&common, async |client| explain.run(client, &common).await),
         Subcommands::Mark(mark) => asked(&common, async |client| mark.run(client, &common).await),

@@ -66,7 +66,7 @@ mod settle;
 mod sight;
 pub mod state;
 pub mod store;
-mod told;
+pub(crate) mod told;
 mod turn;
 pub mod view;
 mod window;

@@ -57,7 +57,9 @@ impl State {
             watch.machine.observe(&watch.probe, &outcome, at);
         }
         let after = watch.machine.health();
-        self.confirm(position);
+        if self.confirm(position) {
+            turn.touched.extend(hubs);
+        }
         let watch = &self.watches[position];
         if watch.unsettled() != unsettled && layout.adaptive {
             let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;

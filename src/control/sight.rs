@@ -48,6 +48,8 @@ impl State {
                 Seen::NoReference | Seen::NotYet => at,
             };
             self.look.sight.seen = Seen::At(seen);
+            // What was not answered with everything, because this node may have been cut off, may have to be.
+            turn.touched.extend(self.all_down.iter());
         }
         if self.layout.by_target[target].is_empty() && !self.layout.is_reference[target] {
             return;
@@ -94,7 +96,9 @@ impl State {
     /// After a failed observation that counts: whether its target fails while this node is known to see. It is, when a
     /// reference was reached between two failures; without references, when it has failed often enough since sight came
     /// back. One good observation ends it.
-    pub(super) fn confirm(&mut self, target: usize) {
+    ///
+    /// Says whether that has changed.
+    pub(super) fn confirm(&mut self, target: usize) -> bool {
         let (references, seen) = (!self.layout.references.is_empty(), self.look.sight.seen);
         let watch = &self.watches[target];
         let confirmed = match watch.failing_since() {
@@ -105,7 +109,9 @@ impl State {
         };
         if confirmed != watch.confirmed {
             Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[target]).confirmed = confirmed;
+            return true;
         }
+        false
     }
 
     /// Whether everything fails that endpoints are chosen by, and began to at about the same time.
@@ -156,6 +162,9 @@ impl State {
                 (watch.failing, watch.confirmed) = (None, false);
             }
             self.look.failing = 0;
+            // What was unsettled is not any more.
+            let hubs = self.layout.hubs.iter().zip(0..);
+            turn.touched.extend(hubs.filter(|(at, _)| at.rules.adaptive_ttl).map(|(_, position)| position));
         }
         turn.touched.extend(self.holds.keys().chain(self.all_down.iter()));
     }

@@ -89,6 +89,9 @@ pub struct State {
     pub(super) retry: Option<(Timestamp, BTreeSet<HubId>)>,
     /// Whose health the store does not have yet, because a commit failed.
     pub(super) unsaved: BTreeSet<ProbeTarget>,
+    /// Whether what was to be published was not, because a commit failed: which TTL is answered needs no commit, and is not
+    /// taken back with one.
+    pub(super) unpublished: bool,
     /// What is durable besides, as it is kept.
     pub(super) facts: Arc<Facts>,
     /// The same by what it is about.
@@ -276,6 +279,7 @@ impl State {
             good_since: Arc::default(),
             retry: None,
             unsaved: BTreeSet::new(),
+            unpublished: false,
             facts: Arc::new(facts),
             known: Arc::new(known),
             evidence: Arc::default(),
@@ -357,6 +361,7 @@ impl State {
         Arc::make_mut(&mut self.told).retain(|_, told| told.answer.is_some() || told.called != now);
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
+        self.unpublished = true;
         self.retry_later(hubs, now);
     }
 
@@ -417,7 +422,7 @@ impl State {
         if !commit.is_empty() {
             effects.push(Effect::Commit(commit));
         }
-        if turn.publish {
+        if turn.publish | std::mem::take(&mut self.unpublished) {
             effects.push(Effect::Publish(self.content.clone(), self.choices().into()));
         }
         if turn.probes {

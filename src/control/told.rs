@@ -93,7 +93,7 @@ impl Notes {
 }
 
 /// What the log says of hubs whose answer has changed.
-pub(super) fn switched(switch: &Switch) -> Vec<LogLine> {
+pub(crate) fn switched(switch: &Switch) -> Vec<LogLine> {
     if switch.changes.len() <= EACH {
         return switch.changes.iter().map(|change| one(switch, change)).collect();
     }

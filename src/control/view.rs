@@ -70,6 +70,13 @@ impl View {
 }
 
 impl State {
+    /// What holds a move of a hub at this moment: the word for it, and the sentence.
+    pub fn held(&self, hub: &Name, now: Timestamp) -> Option<(&'static str, String)> {
+        let position = self.layout.position(hub)?;
+        let hold = self.holds.get(&(position as u32))?;
+        Some((hold.waiting.word(), self.hold_sentence(&self.layout.hubs[position], hold, now)))
+    }
+
     /// The state of everything; the generation of the snapshot is the publisher's to say.
     pub fn status(&self, now: Timestamp) -> Status {
         let stalled = self.watches.iter().filter(|watch| watch.stalled).count() as u64;

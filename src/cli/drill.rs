@@ -1,0 +1,216 @@
+//! `concierge drill`.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: a drill begins at the machine's time")]
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::table::Table;
+use super::{Common, Failed, Output, config_path, moves, print, print_json, render, when};
+use crate::control::load;
+use crate::daemon::read_config;
+use crate::dns::Name;
+use crate::policy::RegionName;
+use crate::simulate::drill::{GateLine, Question, Report, Spread, drill};
+use crate::time::{Timestamp, human};
+
+/// Try what would happen if a region went dark, and how long devices would be without it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With --simulate the daemon's own decision runs on a simulated clock with the policy of the files, many times, each time with \
+its probers at other phases: no daemon is asked, and nothing is probed or moved. `worst computed` is what the policy allows \
+at worst, whatever was seen. Exit code 1: the hub has an rto, and the worst case misses it.")]
+pub(super) struct Drill {
+    /// The hub
+    #[arg(value_parser = moves::name)]
+    hub: Name,
+    /// The region that goes dark
+    #[arg(long, value_name = "REGION", value_parser = moves::region)]
+    dark: RegionName,
+    /// Run on a simulated clock
+    #[arg(long, required = true)]
+    simulate: bool,
+    /// When it goes dark: `2h30m`, `14:00` or RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// How often it is tried
+    #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    rounds: u32,
+    /// What the gates are
+    #[arg(long, value_name = "STATE", default_value = "open")]
+    gates: Gates,
+    /// Read this folder of zones and policy, and no configuration
+    #[arg(long, value_name = "FOLDER")]
+    zones: Option<PathBuf>,
+}
+
+/// What the gates are during a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Gates {
+    Open,
+    Shut,
+}
+
+impl Drill {
+    pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
+        let now = jiff::Zoned::now();
+        let at = match &self.at {
+            Some(text) => when::parse(text, &now).map_err(Failed::Sentence)?,
+            None => Timestamp(u64::try_from(now.timestamp().as_millisecond()).unwrap_or_default()),
+        };
+        let (loaded, problems) = load::load(&self.folder(common)?);
+        let Some(loaded) = loaded else {
+            print::complain(render::render(&problems, print::colors()));
+            return Err(Failed::Rejected);
+        };
+        let question = Question {
+            hub: self.hub.clone(),
+            dark: self.dark.clone(),
+            at,
+            rounds: self.rounds,
+            gates_shut: self.gates == Gates::Shut,
+        };
+        let report = drill(&loaded, &question).map_err(|error| Failed::Sentence(error.to_string()))?;
+        match common.output {
+            Output::Json => print_json(&report)?,
+            Output::Text => print::line(page(&report, print::width()))?,
+        }
+        match report.met {
+            Some(false) => Err(Failed::Sentence(missed(&report))),
+            _ => Ok(()),
+        }
+    }
+
+    fn folder(&self, common: &Common) -> Result<PathBuf, Failed> {
+        if let Some(folder) = &self.zones {
+            return Ok(folder.clone());
+        }
+        let Some(path) = config_path(common) else {
+            return Err(Failed::Sentence(format!(
+                "no policy to try: neither {} exists\nhint: name one with --config, or a folder with --zones",
+                super::PLACES.join(" nor ")
+            )));
+        };
+        match read_config(&path) {
+            (Some(config), _) => Ok(config.zones),
+            (None, problems) => {
+                print::complain(render::render(&problems, print::colors()));
+                Err(Failed::Rejected)
+            }
+        }
+    }
+}
+
+/// Why the exit code is 1.
+fn missed(report: &Report) -> String {
+    let rto = report.rto.map(length).unwrap_or_default();
+    match report.missed_by() {
+        Some(by) => format!("the rto of {rto} is missed by {} at worst", exact(by)),
+        None => format!("the rto of {rto} is missed: nothing takes over from {}", report.dark),
+    }
+}
+
+/// The report for people.
+fn page(report: &Report, width: Option<usize>) -> String {
+    let Report { hub, dark, at, rounds, to, .. } = report;
+    let takes_over = match to {
+        Some(to) => format!("{to} takes over"),
+        None => "no region takes over".into(),
+    };
+    let mut page = vec![format!("{hub}: {dark} goes dark at {at}, and {takes_over} (simulated {rounds} times)\n")];
+    let mut table = Table::new(&["STEP", "MEDIAN", "WORST SEEN", "WORST COMPUTED"]);
+    let mut row = |step: &str, spread: Option<Spread>| {
+        let cells = match spread {
+            Some(Spread { median, worst_seen, worst_computed }) => [median, worst_seen, worst_computed].map(length),
+            None => ["never", "never", "never"].map(Into::into),
+        };
+        table.row([step.into()].into_iter().chain(cells).collect());
+    };
+    row("detection, from the failure", Some(report.detection));
+    row("switch, from the failure", report.switch);
+    row("TTL drain, from the switch", report.drain);
+    row("total", report.total);
+    page.push(table.render(width));
+    for GateLine { gate, proceed_after } in &report.gates {
+        let state = if report.gates_shut { "shut" } else { "open" };
+        let then = match proceed_after {
+            Some(after) => format!("the move passes a shut one after {}", length(*after)),
+            None => "the move waits while it is shut".into(),
+        };
+        page.push(format!("gate {gate} was {state} in every round: {then}"));
+    }
+    page.extend(report.fence.map(|fence| format!("the fence may take {}", length(fence))));
+    page.extend(report.held.iter().map(|held| format!("held for {held}")));
+    page.extend(report.rto.map(|rto| match (report.met, report.total) {
+        (Some(true), Some(total)) => {
+            format!("rto {}: met, {} to spare at worst", length(rto), length(rto - total.worst_computed))
+        }
+        _ => format!("rto {}: missed", length(rto)),
+    }));
+    page.join("\n")
+}
+
+/// `12.4 s`: a drill is about seconds, and about parts of them.
+fn exact(length: std::time::Duration) -> String {
+    match length.as_secs() {
+        0..60 => format!("{:.1} s", length.as_secs_f64()),
+        _ => human(length),
+    }
+}
+
+fn length(millis: u64) -> String {
+    exact(std::time::Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let spread = |median| Some(Spread { median, worst_seen: median + 900, worst_computed: median + 5_000 });
+        Report {
+            hub: Name::parse("hub.example.net.", None).unwrap(),
+            dark: RegionName::new("westeurope"),
+            at: Timestamp(1_795_442_400_000),
+            rounds: 200,
+            to: Some(RegionName::new("northeurope")),
+            detection: spread(4_900).unwrap(),
+            switch: spread(4_900),
+            drain: spread(30_000),
+            total: spread(34_900),
+            gates: vec![GateLine { gate: crate::policy::GateName::new("complete"), proceed_after: Some(600_000) }],
+            gates_shut: false,
+            fence: Some(5_000),
+            held: vec!["fence: westeurope is being told".into()],
+            rto: Some(60_000),
+            met: Some(true),
+        }
+    }
+
+    #[test]
+    fn a_report_reads_well() {
+        let expected = "\
+hub.example.net.: westeurope goes dark at 2026-11-23T14:00:00Z, and northeurope takes over (simulated 200 times)
+
+STEP                         MEDIAN  WORST SEEN  WORST COMPUTED
+detection, from the failure  4.9 s   5.8 s       9.9 s
+switch, from the failure     4.9 s   5.8 s       9.9 s
+TTL drain, from the switch   30.0 s  30.9 s      35.0 s
+total                        34.9 s  35.8 s      39.9 s
+gate complete was open in every round: the move passes a shut one after 10 min
+the fence may take 5.0 s
+held for fence: westeurope is being told
+rto 1 min: met, 20.1 s to spare at worst";
+        assert_eq!(page(&report(), None), expected);
+    }
+
+    #[test]
+    fn what_is_missed_says_by_how_much() {
+        let report = Report { rto: Some(30_000), met: Some(false), ..report() };
+        assert_eq!(missed(&report), "the rto of 30.0 s is missed by 9.9 s at worst");
+        assert!(page(&report, None).ends_with("rto 30.0 s: missed"));
+        let never = Report { switch: None, drain: None, total: None, to: None, ..report };
+        assert_eq!(missed(&never), "the rto of 30.0 s is missed: nothing takes over from westeurope");
+        assert!(page(&never, None).contains("no region takes over"));
+    }
+}
