@@ -179,7 +179,7 @@ impl Move {
             }
             Stage::Scheduled { until } => format!("begins at {until}"),
             Stage::Ramp { until, .. } => format!(
-                "the TTL is {} since now, and the old one of {} is waited out: {} more",
+                "the TTL is {}, and answers with the old one of {} are waited out: {} more",
                 human(hub.ttl_min),
                 human(hub.ttl),
                 left(until)
@@ -187,12 +187,12 @@ impl Move {
             Stage::Ready { held: None, .. } => "about to switch".into(),
             Stage::Ready { held: Some(held), .. } => format!("waits: {held}"),
             Stage::Drain { until, .. } => {
-                format!("has switched; resolvers that keep to the TTL follow within {}", left(until))
+                format!("switched; resolvers that keep to the TTL follow within {}", left(until))
             }
-            Stage::Done { switched, .. } => format!("is done, switched at {switched}"),
-            Stage::Stopped { why, .. } => format!("is stopped, and nothing was switched: {why}"),
+            Stage::Done { switched, .. } => format!("done, switched at {switched}"),
+            Stage::Stopped { why, .. } => format!("stopped, and nothing was switched: {why}"),
         };
-        format!("{what} {stage}")
+        format!("{what}: {stage}")
     }
 }
 

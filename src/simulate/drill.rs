@@ -146,8 +146,7 @@ pub fn drill(loaded: &Loaded, question: &Question) -> Result<Report, Impossible>
     let detection = spread(bounds.detection, &|round| round.detected).unwrap_or(none);
     let switch = bounds.switch.and_then(|bound| spread(bound, &|round| round.switched));
     let drain = spread(bounds.drain, &|round| Some(round.drained? - round.switched?)).filter(|_| switch.is_some());
-    let worst = bounds.switch.map(|switch| switch + bounds.drain);
-    let total = worst.and_then(|worst| spread(worst, &|round| round.drained)).filter(|_| switch.is_some());
+    let total = bounds.total.and_then(|worst| spread(worst, &|round| round.drained)).filter(|_| switch.is_some());
     let mut held: Vec<String> = Vec::new();
     for (word, sentence) in rounds.iter().flat_map(|round| &round.held) {
         if !held.iter().any(|known| known.starts_with(word.as_str())) {
@@ -200,6 +199,7 @@ struct Bounds {
     /// `None` when a gate that is shut holds the move for ever.
     switch: Option<u64>,
     drain: u64,
+    total: Option<u64>,
     gates: Vec<GateLine>,
 }
 
@@ -207,10 +207,11 @@ impl Bounds {
     fn of(policy: &Policy, hub: &Hub, dark: usize, target: &ProbeTarget, gates_shut: bool) -> Self {
         let probe = &policy.probes[&target.probe];
         let detection = millis(probe.worst_detection());
-        // A move by health waits for a reference that was reached after the failure was first seen.
+        // A move by health waits for a reference that is reached after the failure was first seen, and for one more failure.
         let look = |probe: &Arc<Probe>| millis(probe.interval.mul_f64(1.1) + probe.timeout);
         let references = policy.references.iter().filter_map(|reference| policy.probes.get(&reference.probe));
-        let seen = references.map(look).max().map_or(0, |reference| look(probe) + reference);
+        let again = millis(probe.worst_confirm());
+        let seen = references.map(look).max().map_or(0, |reference| look(probe) + reference + again);
         let to = (0..hub.endpoints.len()).find(|to| *to != dark);
         let concerns = |used: &&crate::policy::GateUse| {
             let to = to.unwrap_or(dark);
@@ -231,7 +232,13 @@ impl Bounds {
         };
         let fence = hub.fence.as_ref().map_or(0, |fence| millis(fence.timeout));
         let switch = waited.map(|waited| detection.max(seen) + waited + fence);
-        Self { detection, switch, drain: millis(hub.ttl), gates }
+        let (drain, low) = (millis(hub.ttl), millis(hub.ttl_min));
+        // Where the TTL is lowered by the first failure, what was answered before that is over that much earlier.
+        let total = switch.map(|switch| match low < drain {
+            true => (look(probe) + drain).max(switch + low),
+            false => switch + drain,
+        });
+        Self { detection, switch, drain, total, gates }
     }
 
     /// When nobody waits any longer for a switch.
@@ -476,5 +483,62 @@ impl<'a> Bench<'a> {
                 Effect::Reply(..) | Effect::Log(_) | Effect::Tell(_) => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::dice::Dice;
+    use crate::simulate::sketch::Sketch;
+
+    fn question(hub: &Name, dark: &RegionName) -> Question {
+        let (hub, dark) = (hub.clone(), dark.clone());
+        Question { hub, dark, at: Timestamp(1_795_442_400_000), rounds: 25, gates_shut: false }
+    }
+
+    /// Whatever the policy is: what is seen stays within what is computed, a hub with another endpoint is moved unless a
+    /// rule forbids it, and the same question has the same answer.
+    #[test]
+    fn what_is_seen_is_within_what_is_computed() {
+        let mut dice = Dice::new(5);
+        let mut drills = 0;
+        for _ in 0..40 {
+            let mut sketch = Sketch::random(&mut dice);
+            sketch.rules.clear();
+            let loaded = sketch.load().unwrap();
+            for hub in loaded.policy.hubs.values() {
+                let endpoint = &hub.endpoints[0];
+                let question = question(&hub.name, &endpoint.region);
+                let report = match drill(&loaded, &question) {
+                    Err(Impossible::NotProbed(..)) => continue,
+                    report => report.unwrap(),
+                };
+                for spread in [Some(report.detection), report.switch, report.drain, report.total].into_iter().flatten()
+                {
+                    assert!(spread.median <= spread.worst_seen, "{report:?}");
+                    assert!(spread.worst_seen <= spread.worst_computed, "{report:?}\n{}", sketch.toml());
+                }
+                let acknowledged = report.gates.iter().any(|gate| gate.gate.as_str() == "merged-back");
+                let others = hub.endpoints.len() > 1 && !acknowledged;
+                assert!(report.to.is_some() || !others, "{report:?}\n{}", sketch.toml());
+                assert_eq!(report, drill(&loaded, &question).unwrap());
+                drills += 1;
+            }
+        }
+        assert!(drills > 40, "{drills}");
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_said() {
+        let sketch = Sketch::random(&mut Dice::new(1));
+        let loaded = sketch.load().unwrap();
+        let hub = loaded.policy.hubs.values().next().unwrap();
+        let nowhere = Name::parse("nowhere.example.net.", None).unwrap();
+        let refused = |hub: &Name, region: &str| {
+            drill(&loaded, &question(hub, &RegionName::new(region))).unwrap_err().to_string()
+        };
+        assert_eq!(refused(&nowhere, "westeurope"), "no hub `nowhere.example.net.`");
+        assert_eq!(refused(&hub.name, "mars"), "a.example.net. has no endpoint in `mars`");
     }
 }

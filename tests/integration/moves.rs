@@ -263,7 +263,7 @@ fn whoever_follows_may_be_killed_and_the_daemon_too() {
     follower.says("note: the daemon answers again");
     reaches(&up.site, "ready");
     up.site.ok(&["gate", "ack", HUB, "go", "--reason", "looked"]);
-    check(&follower.end(), 0, &["drain     ", "done      ", "is done, switched at "]);
+    check(&follower.end(), 0, &["drain     ", "done      ", "done, switched at "]);
     assert_eq!(epochs(&up.site), [1, 2]);
 }
 

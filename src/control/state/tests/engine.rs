@@ -438,7 +438,7 @@ fn a_move_is_stopped_by_a_cancel_by_another_switch_and_by_what_it_finds() {
     bench.mark("neu", MarkKind::Down, None);
     bench.pass(30);
     assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "weu 1, weu 1"));
-    assert!(bench.log.iter().any(|line| line.contains("is stopped, and nothing was switched: neu is marked down")));
+    assert!(bench.log.iter().any(|line| line.contains(": stopped, and nothing was switched: neu is marked down")));
     bench.moved(Command::Unmark { target: "neu".parse().unwrap(), reason: "r".into() });
 
     bench.moved(failover("neu", MoveOptions::default()));
