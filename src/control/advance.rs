@@ -72,7 +72,7 @@ impl State {
         let to = at.hub.position(&planned.to)?;
         let told = self.told.get(&(position as u32)).filter(|told| told.to == to);
         let fence = told.and_then(|told| fence_wait(&at.rules, self.fence_view(position, at), to, told.called)?.until);
-        let verdict = self.view(at.endpoints().start + to, Timestamp(0)).verdict_by;
+        let verdict = self.view(at.endpoints().start + to, self.turned).verdict_by;
         fence.into_iter().chain(verdict).min()
     }
 

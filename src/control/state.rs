@@ -92,6 +92,8 @@ pub struct State {
     /// Whether what was to be published was not, because a commit failed: which TTL is answered needs no commit, and is not
     /// taken back with one.
     pub(super) unpublished: bool,
+    /// When the last event was taken in: nothing is due before it.
+    pub(super) turned: Timestamp,
     /// What is durable besides, as it is kept.
     pub(super) facts: Arc<Facts>,
     /// The same by what it is about.
@@ -280,6 +282,7 @@ impl State {
             retry: None,
             unsaved: BTreeSet::new(),
             unpublished: false,
+            turned: now,
             facts: Arc::new(facts),
             known: Arc::new(known),
             evidence: Arc::default(),
@@ -397,6 +400,7 @@ impl State {
 
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
+        self.turned = turn.now;
         self.expire_marks(&mut turn);
         self.advance_windows(&mut turn);
         self.advance_moves(&mut turn);

@@ -108,6 +108,8 @@ pub(super) struct Book {
     pub(super) switches: Vec<(Wall, bool)>,
     /// The same as it was written down.
     pub(super) written_switches: Vec<(Wall, bool)>,
+    /// The region that a move is wanted to and held, and since when.
+    pub(super) wanted: Option<(&'static str, Wall)>,
     /// The region that a move is wanted to, and since when gates alone have held it.
     pub(super) gated: Option<(&'static str, Wall)>,
     /// By region: since when it is known to be good, without a break.
@@ -219,6 +221,7 @@ impl Book {
             all: false,
             switches: Vec::new(),
             written_switches: Vec::new(),
+            wanted: None,
             gated: None,
             good: BTreeMap::new(),
         }
@@ -532,6 +535,7 @@ impl Books {
         &self,
         hub: &'static str,
         to: &'static str,
+        why: Option<Why>,
         now: Wall,
     ) -> Vec<(&'static str, String)> {
         let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
@@ -545,6 +549,9 @@ impl Books {
         if let Some(rule) = self.broken_rule(hub, to, now) {
             barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
         }
+        if why == Some(Why::Health) && self.has_to_look(hub, book, to, now) {
+            barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
+        }
         if let Some((timeout, stop)) = sketch.fence {
             let said = self.fences.get(hub).filter(|said| said.to == to && said.epoch == book.epoch + 1);
             let told = said.is_some_and(|said| match said.answer {
@@ -557,6 +564,16 @@ impl Books {
             }
         }
         barriers
+    }
+
+    /// Whether nothing good was seen of what is up since the active region began to fail, and may still be.
+    fn has_to_look(&self, hub: &'static str, book: &Book, to: &'static str, now: Wall) -> bool {
+        let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
+        let (Some(failing), Some((aim, watch))) = (failing, self.watch(hub, to)) else { return false };
+        let wanted = book.wanted.filter(|(wanted, _)| *wanted == to).map_or(now, |(_, since)| since);
+        let unseen = watch.last_good.is_none_or(|seen| seen < failing);
+        let sure = watch.verdict == Some(true) && self.mark(hub, to) != Some(MarkKind::Up);
+        sure && unseen && wanted + self.probe(aim).worst_detection() > now
     }
 
     /// Whether a hub has flapped: its last automatic switches since an operator last said that it may, as many as the limit
@@ -633,6 +650,10 @@ impl Books {
                 self.barriers(hub, want, now, false).is_empty() && !self.shut_gates(hub, want.to, now).is_empty()
             });
             let Some(book) = self.hubs.get_mut(hub) else { continue };
+            book.wanted = want.map(|want| match book.wanted {
+                Some(wanted) if wanted.0 == want.to => wanted,
+                _ => (want.to, now),
+            });
             book.gated = match (want, book.gated) {
                 (None, _) => None,
                 (Some(want), Some(gated)) if gated.0 == want.to => Some(gated),
@@ -684,7 +705,7 @@ impl Books {
             book.last_automatic = book.written_automatic.map(|at| at.min(now));
             book.since = book.written_since.min(now);
             book.switches = book.written_switches.iter().map(|(at, automatic)| ((*at).min(now), *automatic)).collect();
-            book.gated = None;
+            (book.gated, book.wanted) = (None, None);
         }
     }
 }

@@ -282,7 +282,7 @@ struct Bench<'a> {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happening {
-    Begin(usize),
+    Begin(usize, u64),
     End(usize, bool, u64),
     Look(GateName),
     Fenced(Name, RegionName, u64, bool),
@@ -374,11 +374,12 @@ impl<'a> Bench<'a> {
 
     fn happen(&mut self, what: Happening) {
         match what {
-            Happening::Begin(at) => {
+            Happening::Begin(at, plan) => {
                 let dark = self.now >= self.fails && self.dark_targets.get(at).copied().unwrap_or(false);
                 let condition = if dark { Condition::Dark } else { Condition::Up };
                 let now = self.now;
-                let seen = self.probers.by_aim.get_mut(&at).and_then(|prober| prober.begin(condition, now));
+                let prober = self.probers.by_aim.get_mut(&at).filter(|prober| prober.plan == plan);
+                let seen = prober.and_then(|prober| prober.begin(condition, now));
                 if let Some(Seen { good, takes }) = seen {
                     self.plan(now + takes, Happening::End(at, good, takes));
                 }
@@ -386,9 +387,9 @@ impl<'a> Bench<'a> {
             Happening::End(at, good, takes) => {
                 let (now, wall) = (self.now, self.wall());
                 let Some(prober) = self.probers.by_aim.get_mut(&at) else { return };
-                let next = prober.end(good, wall, now);
+                let (next, plan) = (prober.end(good, wall, now), prober.plan);
                 let (target, latency) = (prober.target.clone(), Duration::from_millis(takes));
-                self.plan(next, Happening::Begin(at));
+                self.plan(next, Happening::Begin(at, plan));
                 self.apply(Event::Observations(vec![Observation {
                     target,
                     at: wall,
@@ -464,7 +465,16 @@ impl<'a> Bench<'a> {
                         // Daemons that have run for long have probers at any phase.
                         let interval = self.probers.by_aim.get(&at).map_or(0, |prober| millis(prober.probe.interval));
                         let phase = hash(&[self.seed, at as u64]) % interval.max(1);
-                        self.plan(begin + phase, Happening::Begin(at));
+                        self.plan(begin + phase, Happening::Begin(at, 0));
+                    }
+                }
+                Effect::Look(targets) => {
+                    for at in 0..self.targets.len() {
+                        let wanted = targets.contains(&self.targets[at]);
+                        let prober = self.probers.by_aim.get_mut(&at).filter(|_| wanted);
+                        if let Some(plan) = prober.and_then(|prober| prober.hurry().then_some(prober.plan)) {
+                            self.plan(self.now, Happening::Begin(at, plan));
+                        }
                     }
                 }
                 Effect::Gates(wanted) => {

@@ -34,7 +34,7 @@ pub struct Invariant {
 }
 
 /// Every invariant.
-pub const INVARIANTS: [Invariant; 28] = [
+pub const INVARIANTS: [Invariant; 29] = [
     Invariant {
         name: "one-answer",
         says: "every hub has exactly one choice in every snapshot, and it can be answered",
@@ -81,6 +81,10 @@ pub const INVARIANTS: [Invariant; 28] = [
     Invariant {
         name: "safety-rule",
         says: "no move that breaks a safety rule, or breaks it further, but by break-glass",
+    },
+    Invariant {
+        name: "look",
+        says: "no move by health to an endpoint that was last seen good before the active one began to fail, unless its probe has had its time",
     },
     Invariant {
         name: "fence",
@@ -390,7 +394,7 @@ impl Checker {
             .is_some_and(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }));
         let wanted = self.books.want(hub).is_some_and(|want| {
             let held = self.books.barriers(hub, want, now, true).into_iter();
-            let held = held.chain(self.books.gates_and_rules(hub, to, now));
+            let held = held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now));
             want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
         });
         self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
@@ -709,8 +713,12 @@ impl Checker {
         self.unless(!breaks || broken_glass, "safety-rule", || {
             format!("an operator moved {hub} to {to} against a rule")
         });
-        let held = self.books.gates_and_rules(hub, to, now).iter().any(|(rule, _)| *rule == "fence");
-        let failed = self.books.fences.get(hub).is_some_and(|said| matches!(said.answer, Some((_, false))));
+        let held = self.books.gates_and_rules(hub, to, None, now).iter().any(|(rule, _)| *rule == "fence");
+        let timeout = self.books.hub(hub).and_then(|sketch| sketch.fence).map_or(0, |(timeout, _)| timeout);
+        let failed = self.books.fences.get(hub).is_some_and(|said| match said.answer {
+            Some((_, acknowledged)) => !acknowledged,
+            None => said.called + timeout <= now,
+        });
         self.unless(!held || (options.force && failed), "fence", || format!("an operator moved {hub} to {to} untold"));
         let noted = self.turn.overridden.contains(&hub);
         self.unless(noted == (shut || spent || breaks), "move", || {
@@ -734,7 +742,8 @@ impl Checker {
         let meant = want.to;
         self.unless(meant == to, "eligible", || format!("{hub} switches from {from} to {to}, not to {meant}"));
         let held = self.books.barriers(hub, want, now, true).into_iter();
-        for (rule, sentence) in held.chain(self.books.gates_and_rules(hub, to, now)).collect::<Vec<_>>() {
+        for (rule, sentence) in held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now)).collect::<Vec<_>>()
+        {
             self.broken(rule, || format!("{hub} switches from {from} to {to}, and {sentence}; it is {now}"));
         }
         Some(want.why)
@@ -760,7 +769,7 @@ impl Checker {
         }
         if change.kind == ChangeKind::Switch {
             self.books.fences.remove(hub);
-            book.gated = None;
+            (book.gated, book.wanted) = (None, None);
         }
         book.active = to;
         book.all = change.after.all;
@@ -1011,7 +1020,8 @@ impl Checker {
         }
         if let Some(want) = self.books.want(hub) {
             let barriers = self.books.barriers(hub, want, now, false).into_iter();
-            let barriers: Vec<_> = barriers.chain(self.books.gates_and_rules(hub, want.to, now)).collect();
+            let barriers: Vec<_> =
+                barriers.chain(self.books.gates_and_rules(hub, want.to, Some(want.why), now)).collect();
             self.unless(!barriers.is_empty(), "prompt", || {
                 format!("{hub} stays on {active} at {now}, and nothing holds the move to {} ({:?})", want.to, want.why)
             });
@@ -1042,7 +1052,7 @@ impl Checker {
         let shut = !self.books.shut_gates(hub, to, now).is_empty() && !planned.options.force;
         let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now).is_some();
         let safety = safety && planned.options.break_glass.is_none();
-        let told = self.books.gates_and_rules(hub, to, now).iter().all(|(rule, _)| *rule != "fence");
+        let told = self.books.gates_and_rules(hub, to, None, now).iter().all(|(rule, _)| *rule != "fence");
         let waits = !verdict || shut && planned.options.until.is_some() || !told;
         self.unless(waits && !safety, "move", || format!("the move of {hub} waits for nothing: {planned:?}"));
         self.unless(self.books.eligible(hub, to), "move", || format!("the move of {hub} waits for {to}: {planned:?}"));
@@ -1115,7 +1125,8 @@ impl Checker {
                 continue;
             }
             let well = sketch.endpoints.iter().map(|endpoint| match self.books.mark(hub, endpoint.region) {
-                Some(MarkKind::Up) => Some(true),
+                // What is good by a mark alone does not show this node that it sees.
+                Some(MarkKind::Up) => endpoint.aim().and_then(&healthy).filter(|well| *well),
                 Some(_) => Some(false),
                 None => endpoint.aim().and_then(&healthy),
             });

@@ -26,6 +26,8 @@ pub(super) struct Prober {
     begun: Option<u64>,
     observations: u64,
     luck: u64,
+    /// Whether an observation is under way.
+    under_way: bool,
     /// Whether it hangs in an observation that never ends.
     pub(super) hangs: bool,
     /// When the last observation reached the loop: one does not overtake another.
@@ -44,7 +46,18 @@ impl Prober {
     fn new(seed: u64, target: ProbeTarget, probe: Arc<Probe>, before: Option<Health>, arrived: u64) -> Self {
         let machine = before.map_or_else(Machine::new, Machine::restored);
         let luck = hash(&[seed, hash_text(&target.to_string())]);
-        Self { target, probe, machine, plan: 0, begun: None, observations: 0, luck, hangs: false, arrived }
+        Self {
+            target,
+            probe,
+            machine,
+            plan: 0,
+            begun: None,
+            observations: 0,
+            luck,
+            under_way: false,
+            hangs: false,
+            arrived,
+        }
     }
 
     fn roll(&self, what: u64) -> u64 {
@@ -53,7 +66,7 @@ impl Prober {
 
     /// Begins an observation of a host that is so. `None` when it never ends.
     pub(super) fn begin(&mut self, condition: Condition, now: u64) -> Option<Seen> {
-        self.begun = Some(now);
+        (self.begun, self.under_way) = (Some(now), true);
         self.observations += 1;
         let timeout = millis(self.probe.timeout);
         let quick = 1 + self.roll(1) % 20.min(timeout);
@@ -73,10 +86,19 @@ impl Prober {
 
     /// Ends it, and says when the next one begins.
     pub(super) fn end(&mut self, good: bool, at: Timestamp, now: u64) -> u64 {
+        self.under_way = false;
         self.machine.observe(&self.probe, &outcome(good), at);
         let begun = self.begun.unwrap_or(now);
         let period = schedule::period(&self.probe, &self.machine, fraction(self.roll(3)));
         (begun + millis(period)).max(now)
+    }
+
+    /// Does not wait any longer for its next observation; says whether there is one to begin.
+    pub(super) fn hurry(&mut self) -> bool {
+        if !self.under_way {
+            self.plan += 1;
+        }
+        !self.under_way
     }
 
     /// Goes on with another definition; says when the next observation begins.

@@ -398,6 +398,7 @@ impl<'a> World<'a> {
         for (aim, prober) in daemon.probers.by_aim.iter_mut().filter(|(_, prober)| prober.hangs) {
             if meets(&self.regions, &self.hosts, self.cut, aim.host) != Condition::Silent {
                 prober.hangs = false;
+                prober.plan += 1;
                 well.push((*aim, prober.plan));
             }
         }
@@ -664,6 +665,14 @@ impl<'a> World<'a> {
                         self.plan(at, Happening::Begin(aim, plan));
                     }
                 }
+                Effect::Look(targets) => {
+                    for aim in targets.iter().filter_map(aim_of) {
+                        let prober = daemon.probers.by_aim.get_mut(&aim).filter(|prober| !prober.hangs);
+                        if let Some(plan) = prober.and_then(|prober| prober.hurry().then_some(prober.plan)) {
+                            self.plan(self.now, Happening::Begin(aim, plan));
+                        }
+                    }
+                }
                 Effect::Gates(wanted) => {
                     self.looks += 1;
                     let gate = |name: &GateName| GATES.iter().position(|gate| *gate == name.as_str());
@@ -722,6 +731,7 @@ impl<'a> World<'a> {
             Effect::Publish(_, choices) => format!("{choices:?}"),
             Effect::Probe { wanted, remembered } => format!("{wanted:?} {remembered:?}"),
             Effect::Reply(to, reply) => format!("{to:?} {reply:?}"),
+            Effect::Look(targets) => format!("{targets:?}"),
             Effect::Gates(wanted) => format!("{wanted:?}"),
             Effect::Fence(call) => format!("{call:?}"),
             Effect::Log(line) => format!("{line:?}"),

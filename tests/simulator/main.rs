@@ -1,7 +1,7 @@
 //! The simulator: the real core through millions of events, each seed a life of its own.
 //!
 //! `cargo test --test simulator` runs a fixed number of seeds; `CONCIERGE_SEEDS=N` runs N of them, and `SEED=N` the one.
-//! A seed that breaks an invariant is shrunk, and its story told.
+//! A seed that breaks an invariant is shrunk, and its story told (but with `CONCIERGE_BRIEF=1`, which `mutants` sets).
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test")]
 
 use std::sync::Mutex;
@@ -84,6 +84,10 @@ fn every_seed_keeps_every_invariant() {
     let mut failed = failed.into_inner().unwrap();
     failed.sort_unstable();
     if let Some(seed) = failed.first() {
+        if std::env::var("CONCIERGE_BRIEF").is_ok() {
+            let outcome = run(&History::of(*seed), Options::default()).unwrap();
+            panic!("seed {seed}: RULE {}", outcome.violation.unwrap().rule);
+        }
         panic!("{}", story(*seed, &History::of(*seed), Options::default()));
     }
 }
