@@ -82,7 +82,13 @@ pub(super) async fn run(live: &Live<'_>, client: &Client, common: &Common) -> Re
     }
     let watched = Watched::new(&first, begun, before.epoch);
     tokio::select! {
-        outcome = watched.run(&lens, client) => outcome?,
+        outcome = watched.run(&lens, client) => {
+            if outcome.is_err() {
+                // A daemon that cannot be told gives it up by itself.
+                drop(end(client, live, "the command that asked for it has failed").await);
+            }
+            outcome?;
+        }
         _ = interrupts.recv() => {
             end(client, live, "Ctrl-C").await?;
             let now: Progress = client.get(&operators::path(live.hub, "move")).await?;

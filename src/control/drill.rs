@@ -200,11 +200,14 @@ impl State {
         if view.mark.is_some() || view.health != Health::Up || watch.stalled {
             return refuse(format!("a drill begins with an active region that is up and not marked: {truth}"));
         }
+        let mut machine = watch.machine.clone();
+        // A failure that was just seen is none of the drill's.
+        machine.begin_anew();
         let until = now.after(within.unwrap_or(LONGEST).min(LONGEST));
         let drill = Drill {
             endpoint: endpoint as u32,
             target,
-            machine: watch.machine.clone(),
+            machine,
             started: now,
             until,
             author: turn.author.name.clone(),
