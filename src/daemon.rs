@@ -189,8 +189,11 @@ impl Daemon {
 fn tell_head(store: &Store) {
     match store.head() {
         Ok((records, head)) => {
-            let told = chain::counted(records);
-            tracing::info!(event = "audit", records, %head, "the audit trail has {told}, head {head}");
+            let reaches = match records {
+                0 => "is empty".into(),
+                _ => format!("reaches record {}", chain::thousands(records)),
+            };
+            tracing::info!(event = "audit", records, %head, "the audit trail {reaches}, head {head}");
         }
         Err(error) => tracing::warn!(event = "audit", "{error}"),
     }

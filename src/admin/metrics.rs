@@ -292,6 +292,13 @@ impl Page {
         writer.gauge("load_timestamp_seconds", "When the last load was", seconds(reload.at))?;
         writer.gauge("load_read_seconds", "Reading and checking the files", reload.read_ms / 1e3)?;
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
+        let turn = self.status.turn;
+        writer.counter("events", "Events that the control loop took in, loads left out", turn.events)?;
+        writer.gauge(
+            "event_longest_seconds",
+            "Longest time to work out what follows from one",
+            turn.longest_ms / 1e3,
+        )?;
         writer.gauge("snapshot_generation", "Publications so far", self.status.generation as f64)?;
         writer.gauge("start_timestamp_seconds", "When the daemon started", seconds(self.status.started))?;
         if let Some(Reach { first, records, .. }) = self.audit {

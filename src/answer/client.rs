@@ -52,7 +52,8 @@ impl Client {
     /// The TTL that this client is given instead of `ttl`: lower by up to `percent` of it, in whole seconds.
     ///
     /// `hub` is a number for the hub, so that a client that is early for one is late for another.
-    #[inline]
+    #[cold]
+    #[inline(never)]
     pub(super) fn ttl(self, ttl: u32, percent: u8, hub: u32) -> u32 {
         // As a fraction of 2^32.
         let share = self.hash(u64::from(hub) << 32 | u64::from(hub)) >> 32;

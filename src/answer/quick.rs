@@ -143,7 +143,7 @@ pub(super) fn respond(
         && let Some((position, hub)) = hub
     {
         if hub.spread > 0 {
-            set_ttl(records, POINTER, hub.ttl(rrset, client));
+            spread(records, hub.ttl(rrset, client));
         }
         answer = HubAnswer::of(position);
     }
@@ -157,6 +157,13 @@ pub(super) fn respond(
     let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };
     head[at..at + 2].copy_from_slice(&count.to_be_bytes());
     Some(Outcome::Reply { rcode, truncated: false, hub: answer })
+}
+
+/// Sets the TTL that this client is to have: out of the way of hubs that do not spread theirs.
+#[cold]
+#[inline(never)]
+fn spread(records: &mut [u8], ttl: u32) {
+    set_ttl(records, POINTER, ttl);
 }
 
 /// A type that is answered with its RRset or not at all, and whichever side of a cut is asked.

@@ -181,11 +181,17 @@ impl<'a> Follow<'a> {
             (Stage::Ready { held: before, .. }, Stage::Ready { held, .. }) => before == held,
             _ => stage.word() == planned.stage.word() && !said.is_empty(),
         };
+        let over = matches!(planned.stage, Stage::Done { .. } | Stage::Stopped { .. });
+        if over {
+            self.bar.finish_and_clear();
+        }
         if !self.said.as_ref().is_some_and(same) {
             self.say_stage(progress, planned, sentence)?;
             self.said = Some((planned.stage.clone(), sentence.clone()));
         }
-        self.draw(progress, planned);
+        if !over {
+            self.draw(progress, planned);
+        }
         Ok(match &planned.stage {
             Stage::Done { .. } => Some(Ok(())),
             Stage::Stopped { .. } => Some(Err(Failed::Sentence(sentence.clone()))),

@@ -8,8 +8,8 @@ use super::client::{Client, author, escape};
 use super::table::fold;
 use super::{Common, Failed, Output, moves, print, print_json, when};
 use crate::admin::request::MarkRequest;
+use crate::control::foresee::{Foreseen, Moves};
 use crate::control::mark::MarkTarget;
-use crate::control::plan::{Foreseen, Moves};
 use crate::control::report::Moved;
 use crate::policy::MarkKind;
 

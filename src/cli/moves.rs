@@ -14,6 +14,7 @@ use crate::control::reason::many;
 use crate::control::report::Moved;
 use crate::dns::Name;
 use crate::policy::RegionName;
+use crate::time::Timestamp;
 
 /// Move a hub to a region.
 #[derive(Debug, Args)]
@@ -97,8 +98,23 @@ impl Planned {
         client: &Client,
         common: &Common,
     ) -> Result<(), Failed> {
-        let options = self.how.options()?;
-        let plan = plan::ask(client, hub, to, &options).await?;
+        let mut options = self.how.options()?;
+        let mut plan = plan::ask(client, hub, to, &options).await?;
+        // A repeat says its lengths of time from another moment.
+        if let Some(open) = plan.under_way.as_ref().map(|open| &open.planned).filter(|open| open.to == plan.to) {
+            let times = |options: &MoveOptions| (options.at, options.until);
+            let (ours, theirs) = (times(&options), times(&open.options));
+            let named = |(at, until): (Option<_>, Option<_>)| (at.is_some(), until.is_some());
+            if ours != theirs && named(ours) == named(theirs) {
+                (options.at, options.until) = theirs;
+                let said = |what, time: Option<Timestamp>| time.map(|time| format!(" {what} {time}"));
+                let [at, until] = [said("--at", theirs.0), said("--until", theirs.1)].map(Option::unwrap_or_default);
+                print::complain(format_args!(
+                    "note: the move that is under way goes on with its own times:{at}{until}\n"
+                ));
+                plan = plan::ask(client, hub, to, &options).await?;
+            }
+        }
         if plan.outcome == Outcome::Refused {
             return Err(Failed::Sentence(plan.verdict));
         }

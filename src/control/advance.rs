@@ -181,7 +181,7 @@ impl State {
             self.hold_move(at, planned, ramped, held, format!("gate {} is shut", shut.join(", ")), turn);
             return false;
         }
-        let what: Vec<_> = passed.iter().map(|objection| self.objection(objection, at, now)).collect();
+        let mut what: Vec<_> = passed.iter().map(|objection| self.objection(objection, at, now)).collect();
         let truth = self.endpoint_reason(at, at.endpoints().start + to, now);
         let reason = format!("{} by {} ({}); {truth}", planned.cause.word(), planned.author, planned.reason);
         if let Some(wait) = fence_wait(&at.rules, self.fence_view(position, at), to, now) {
@@ -201,6 +201,7 @@ impl State {
                 self.hold_move(at, planned, ramped, held, words, turn);
                 return false;
             }
+            what.push(format!("{} has not acknowledged that it is left (--force overrides it)", planned.from));
         }
         let changes = turn.changes.len();
         self.switch(position, at, to, planned.cause, reason.into(), turn);

@@ -38,8 +38,8 @@ impl State {
         let standing =
             standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
         if let Some(open) = self.known.moves.get(&at.id).filter(|open| open.stage.is_open()) {
-            let like = MoveOptions { epoch: open.options.epoch, ..options.clone() } == open.options;
-            let same = open.to == region && options.epoch.is_none_or(|epoch| epoch == open.epoch) && like;
+            let planned_then = options.epoch.is_none_or(|epoch| epoch == open.epoch);
+            let same = open.to == region && planned_then && open.options.are_like(&options);
             let sentence = open.sentence(hub, now);
             return match same {
                 true => Ok(Pending::Moved { summary: format!("already under way: {sentence}"), changed: false }),

@@ -270,8 +270,8 @@ pub(super) fn naming(at: Timestamp, author: Author, first: &Name, others: usize)
         _ => super::reason::many(others + 1, "hub"),
     };
     let reason = match others {
-        0 => "every record from here on may mean it by its number".into(),
-        _ => format!("{first} and {others} others: every record from here on may mean them by their numbers"),
+        0 => "the store means it by its number".into(),
+        _ => format!("the store means {first} and {} by their numbers", super::reason::many(others, "other")),
     };
     AuditRecord {
         sequence: 0,

@@ -15,7 +15,7 @@
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
 //! | [`drill`] | an endpoint of a canary that counts as dark | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
-//! | [`plan`] | what a move would be, and what a mark would do | pure |
+//! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
@@ -48,6 +48,7 @@ pub mod event;
 mod explain;
 pub mod export;
 pub mod fact;
+pub mod foresee;
 mod gates;
 pub mod known;
 mod layout;

@@ -40,6 +40,13 @@ pub struct MoveOptions {
     pub break_glass: Option<String>,
 }
 
+impl MoveOptions {
+    /// Whether a move with the other options is the same move, at whatever epoch it was planned.
+    pub fn are_like(&self, other: &Self) -> bool {
+        Self { epoch: self.epoch, ..other.clone() } == *self
+    }
+}
+
 /// A planned move of one hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {

@@ -1,7 +1,7 @@
-//! What a move would be, and what a mark would do: said beforehand, from the state of one moment, and nothing is changed.
+//! What a move would be: said beforehand, from the state of one moment, and nothing is changed.
 //!
 //! A plan asks the very functions that the move itself asks (`judge_move`, `objections`), so that it cannot promise what
-//! the move would refuse. What a mark or a window would do is found by doing it to a copy of the state.
+//! the move would refuse.
 //!
 //! # When nearly all resolvers have moved
 //!
@@ -16,17 +16,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::asks::{APPROVAL, check_times};
-use super::event::{Author, Command, CommandError, Effect, Event, ReplyTo};
+use super::event::{Author, CommandError};
 use super::layout::HubAt;
-use super::mark::MarkTarget;
 use super::moves::{MoveOptions, earliest, overridden, ramp};
-use super::report::{BudgetStatus, EndpointStatus, GateStatus, HubStatus, MoveStatus, Switched};
+use super::report::{BudgetStatus, EndpointStatus, GateStatus, HubStatus, MoveStatus};
 use super::state::State;
 use super::turn::Turn;
 use super::view::View;
 use crate::dns::Name;
 use crate::policy::{
-    Cause, Fence, Hook, Hub, MarkKind, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
+    Cause, Fence, Hook, Hub, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
 };
 use crate::time::{Timestamp, human};
 
@@ -191,28 +190,6 @@ pub struct Estimate {
 /// Of all resolvers so many count as nearly all, percent.
 const NEARLY_ALL: u64 = 99;
 
-/// What a mark would do, by itself or from its beginning to its end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Foreseen {
-    /// The moment of the look.
-    pub now: Timestamp,
-    /// What its beginning would move.
-    pub begins: Moves,
-    /// What its end would move.
-    pub ends: Moves,
-}
-
-/// Hubs that would move.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Moves {
-    /// How many.
-    pub moved: u64,
-    /// The first of them: at most [`Moved::LISTED`](super::report::Moved::LISTED).
-    pub switched: Vec<Switched>,
-    /// Hubs that would want to move and could not, and those with nothing eligible.
-    pub notes: Vec<String>,
-}
-
 /// A hub and the move that is under way or was last: what one looks at again and again to follow it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
@@ -237,15 +214,6 @@ impl View {
         overrun: Option<Duration>,
     ) -> Result<Plan, CommandError> {
         self.state.clone().plan(hub, to, options, overrun, self.now)
-    }
-
-    /// What a mark of these words would do at this moment, and what its end would.
-    ///
-    /// # Errors
-    /// When there is no such region or endpoint.
-    pub fn foresee(&self, target: &MarkTarget, kind: MarkKind) -> Result<Foreseen, CommandError> {
-        self.state.known_target(target)?;
-        Ok(self.state.clone().foresee(target, kind, self.now))
     }
 
     /// One hub.
@@ -296,7 +264,9 @@ impl State {
             Ok(Moved::Already) => Ok(Outcome::Already),
             Err(refused) => Err(format!("{refused}: {}", self.endpoint_reason(at, at.endpoints().start + target, now))),
             Ok(Moved::To(_)) => match open {
-                Some(open) if open.planned.to != region => Err(format!("{}; cancel it first", open.sentence)),
+                Some(open) if open.planned.to != region || !open.planned.options.are_like(options) => {
+                    Err(format!("{}; to do it otherwise, cancel it first", open.sentence))
+                }
                 Some(_) => Ok(Outcome::Begins),
                 None => check_times(hub, options, now).map_err(|error| error.to_string()).and_then(|()| {
                     let later = options.at.is_some_and(|at| at > now);
@@ -382,38 +352,6 @@ impl State {
             broken: from.is_some_and(|from| self.breaks(*rule, position, from, to, turn)),
         });
         rules.collect()
-    }
-
-    /// Begins and ends the mark as a window, in the next two milliseconds: as a window it replaces no mark.
-    fn foresee(mut self, target: &MarkTarget, kind: MarkKind, now: Timestamp) -> Foreseen {
-        let [begins, ends] = [1, 2].map(|millis| now.after(Duration::from_millis(millis)));
-        let author = Author::daemon();
-        let (target, reason) = (target.clone(), "to see what it would do".into());
-        let command = Command::Mark { target, kind, reason, from: Some(begins), until: Some(ends) };
-        self.apply(Event::Command { command, author, reply: ReplyTo(0) }, now);
-        let begun = self.apply(Event::Tick, begins);
-        let begins = self.moves_of(begun);
-        let ended = self.apply(Event::Tick, ends);
-        Foreseen { now, begins, ends: self.moves_of(ended) }
-    }
-
-    fn moves_of(&self, effects: Vec<Effect>) -> Moves {
-        let mut moves = Moves::default();
-        for effect in effects {
-            match effect {
-                Effect::Commit(commit) => {
-                    let changes = || commit.switch.iter().flat_map(|switch| &switch.changes);
-                    let switched: Vec<_> = changes().filter_map(|change| self.switched(change)).collect();
-                    let switched = switched.into_iter().filter(|switched| switched.from.as_ref() != Some(&switched.to));
-                    let switched: Vec<_> = switched.collect();
-                    moves.moved += switched.len() as u64;
-                    moves.switched.extend(switched.into_iter().take(super::report::Moved::LISTED));
-                }
-                Effect::Log(line) if matches!(line.event, "hold" | "all-down") => moves.notes.push(line.sentence),
-                _ => {}
-            }
-        }
-        moves
     }
 }
 

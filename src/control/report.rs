@@ -47,8 +47,22 @@ pub struct Status {
     pub reload: ReloadStatus,
     /// The probers.
     pub probers: ProberStatus,
+    /// The one writer's own pace.
+    #[serde(default)]
+    pub turn: TurnStatus,
     /// What has happened since the start.
     pub totals: Totals,
+}
+
+/// How long the one writer takes to work out what follows from an event, without the effects: loads of files left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnStatus {
+    /// Events since the start.
+    pub events: u64,
+    /// The last one, milliseconds.
+    pub last_ms: f64,
+    /// The longest since the start, milliseconds.
+    pub longest_ms: f64,
 }
 
 /// One hub.

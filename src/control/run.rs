@@ -18,7 +18,7 @@ use super::chain;
 use super::clock::Clock;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo};
 use super::load;
-use super::report::{Moved, Status};
+use super::report::{Moved, Status, TurnStatus};
 use super::state::State;
 use super::store::{Retained, Store};
 use super::told;
@@ -175,6 +175,7 @@ pub struct Loop {
     restarts: u64,
     /// When old audit records are looked for next.
     retain_at: Timestamp,
+    pace: TurnStatus,
 }
 
 /// The running loop.
@@ -303,6 +304,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         loading: None,
         restarts: 0,
         retain_at: Timestamp::default(),
+        pace: TurnStatus::default(),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
         // A switch is short, and whoever answers the queries it is about can wait for it. Without the right to it
@@ -409,7 +411,8 @@ impl Loop {
             }
             Message::View { answer } => {
                 let generation = self.parts.publisher.current().generation;
-                let view = View { state: self.parts.state.clone(), now: self.parts.clock.now(), generation };
+                let view =
+                    View { state: self.parts.state.clone(), now: self.parts.clock.now(), generation, turn: self.pace };
                 // A caller that has gone away has nothing to look at.
                 drop(answer.send(view));
             }
@@ -498,7 +501,11 @@ impl Loop {
 
     fn turn(&mut self, event: Event) {
         let now = self.parts.clock.now();
+        let begun = Instant::now();
         let effects = self.parts.state.apply(event, now);
+        let took = begun.elapsed().as_secs_f64() * 1e3;
+        let TurnStatus { events, longest_ms, .. } = self.pace;
+        self.pace = TurnStatus { events: events + 1, last_ms: took, longest_ms: longest_ms.max(took) };
         if let Err((commit, _)) = self.carry_out(effects) {
             self.parts.state.revert(&commit, now);
         }

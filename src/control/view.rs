@@ -8,7 +8,7 @@ use super::layout::HubAt;
 use super::report::{
     BudgetStatus, Condition, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus, HoldStatus, HubStatus,
     MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus, SightStatus, Status,
-    WindowStatus, ZoneStatus,
+    TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
 use std::time::Duration;
@@ -25,12 +25,13 @@ pub struct View {
     pub(super) state: State,
     pub(super) now: Timestamp,
     pub(super) generation: u64,
+    pub(super) turn: TurnStatus,
 }
 
 impl View {
     /// The state of everything.
     pub fn status(&self) -> Status {
-        Status { generation: self.generation, ..self.state.status(self.now) }
+        Status { generation: self.generation, turn: self.turn, ..self.state.status(self.now) }
     }
 
     /// The clock when this was handed out.
@@ -118,6 +119,7 @@ impl State {
             },
             reload: ReloadStatus::clone(&self.reload),
             probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
+            turn: TurnStatus::default(),
             totals: self.totals.clone(),
         }
     }

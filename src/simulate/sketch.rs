@@ -253,7 +253,10 @@ impl Sketch {
         self.rules.retain_mut(|rule| match rule {
             RuleSketch::Count(_, count, of) => {
                 of.retain(|(hub, region)| there(hub, region));
-                of.len() > 1 && (*count as usize) < of.len()
+                // A hub with one endpoint is always there: a rule that always or never holds is refused.
+                let always = of.iter().filter(|(hub, _)| hubs.get(hub).is_some_and(|hub| hub.endpoints.len() == 1));
+                let count = *count as usize;
+                of.len() > 1 && count < of.len() && count > always.count()
             }
             RuleSketch::Gate(_, hub, region) => {
                 hub.is_none_or(|hub| hubs.contains_key(hub))

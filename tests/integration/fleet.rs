@@ -127,6 +127,12 @@ fn a_mark_that_moves_thousands_is_kept_when_the_daemon_is_killed_at_once() {
         let last = epochs.get(&hub).copied().unwrap_or(1);
         assert_eq!(told[&name(hub)], (1..=last).collect::<Vec<u64>>(), "{}", name(hub));
     }
+    // A row of thousands of records is exported, and verified, like any other.
+    site.write("export.jsonl", &site.ok(&["history", "--export"]));
+    let file = site.path("export.jsonl").display().to_string();
+    for arguments in [&["history", "--verify"][..], &["history", "--verify", "--file", &file]] {
+        assert!(site.ok(arguments).contains(" is whole: 9,"), "{arguments:?}");
+    }
     // The newest of them alone, as many as are asked for.
     assert_eq!(get(&site, "/v1/history?limit=7").as_array().unwrap()[..], records[..7]);
     let about = get(&site, "/v1/history?subject=eastus&limit=3");

@@ -166,7 +166,7 @@ const BROKEN: [Broken; 6] = [
             let policy = timed_policy(site, serial).replace("dwell = ", "dwel = ");
             site.write("zones/example.net.toml", &policy);
         },
-        said: &["example.net.toml:13:1", "`dwel`", "example.net.toml:20:1"],
+        said: &["example.net.toml:13:1", "`dwel`", "example.net.toml:21:1"],
     },
     Broken {
         what: "a hub outside any zone",
@@ -174,12 +174,12 @@ const BROKEN: [Broken; 6] = [
             let policy = timed_policy(site, serial).replace("hubs.\"api.example.net.\"", "hubs.\"api.example.com.\"");
             site.write("zones/example.net.toml", &policy);
         },
-        said: &["example.net.toml:18:7", "api.example.com."],
+        said: &["example.net.toml:19:7", "api.example.com."],
     },
     Broken {
         what: "a zone that is gone though hubs need it",
         breaks: |site, _| std::fs::remove_file(site.path("zones/example.net.zone")).unwrap(),
-        said: &["example.net.toml:11:7", HUB, "example.net.toml:18:7", API],
+        said: &["example.net.toml:11:7", HUB, "example.net.toml:19:7", API],
     },
     Broken {
         what: "a broken configuration",

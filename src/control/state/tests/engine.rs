@@ -576,6 +576,8 @@ fn force_goes_on_without_a_fence_that_has_failed() {
     assert_eq!(bench.stage(), "ready");
     answer(&mut bench, false);
     assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
+    let said = ["weu has not acknowledged that it is left (--force overrides it)"];
+    assert_eq!(bench.status().hubs[0].overrides[0].what, said, "and that is recorded");
 }
 
 #[test]

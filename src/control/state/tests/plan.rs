@@ -2,7 +2,9 @@
 
 use super::engine::{adaptive, exec, failover, gate, start, used};
 use super::*;
-use crate::control::plan::{Foreseen, Outcome, Plan};
+use crate::control::foresee::{Foreseen, Moves};
+use crate::control::plan::{Outcome, Plan};
+use crate::control::report::TurnStatus;
 use crate::control::view::View;
 use crate::policy::{Budget, Exec, Fence, Hook, OnFenceFailure, OnShut};
 
@@ -10,7 +12,7 @@ const A: &str = "a.example.net.";
 
 impl Bench {
     fn look(&self) -> View {
-        View { state: self.state.clone(), now: self.now, generation: 1 }
+        View { state: self.state.clone(), now: self.now, generation: 1, turn: TurnStatus::default() }
     }
 
     fn plan(&self, to: Option<&str>, options: &MoveOptions) -> Plan {
@@ -154,7 +156,7 @@ fn a_mark_says_beforehand_what_its_beginning_and_its_end_move() {
     let bench = start(|_| {}, |_| {});
     let before = format!("{:?}", bench.state);
     let foreseen = bench.foresee("weu", MarkKind::Down);
-    let moved = |moves: &crate::control::plan::Moves| {
+    let moved = |moves: &Moves| {
         moves.switched.iter().map(|switched| format!("{} {}", switched.hub, switched.to)).collect::<Vec<_>>()
     };
     assert_eq!(moved(&foreseen.begins), ["a.example.net. neu", "b.example.net. neu"]);

@@ -97,6 +97,32 @@ proptest! {
     }
 }
 
+/// What is older than a hub's first region is not read for it.
+#[test]
+fn the_history_of_a_hub_ends_at_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    for _ in 0..3 {
+        store.commit(&Commit { audit: vec![audit("weu", "down")], ..Commit::default() }).unwrap();
+    }
+    let first =
+        Commit { named: vec![(HubId(0), hub())], switch: Some(switch(None, standing(1)).into()), ..Commit::default() };
+    store.commit(&first).unwrap();
+    store.commit(&Commit { switch: Some(switch(Some(standing(1)), standing(2)).into()), ..Commit::default() }).unwrap();
+    let write = store.opened().unwrap().as_ref().unwrap().begin_write().unwrap();
+    write.open_table(AUDIT).unwrap().insert(3, b"\xff".as_slice()).unwrap();
+    write.commit().unwrap();
+    let sequences = |subject| -> Result<Vec<u64>, StoreError> {
+        Ok(store.history(subject, 100)?.iter().map(|record| record.sequence).collect())
+    };
+    assert_eq!(sequences(Some("HUB.x")).unwrap(), [6, 5, 4]);
+    // A region may be told of anywhere.
+    for subject in [None, Some("weu")] {
+        let error = sequences(subject).unwrap_err().to_string();
+        assert!(error.contains("audit record 3: it has the form 255"), "{error}");
+    }
+}
+
 #[test]
 fn records_are_found_by_subject_and_time() {
     let folder = tempfile::tempdir().unwrap();

@@ -154,7 +154,10 @@ fn report(bench: &mut Bench, outcome: &Outcome, switches: &[Switch], seen: &[See
         wrong.into(),
         old.into(),
     ]);
-    for line in metrics.lines().filter(|line| line.starts_with("concierge_") && line.contains("compile")) {
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("concierge_") && (line.contains("compile") || line.contains("event_longest")))
+    {
         table.note(line);
     }
     table.note("from the request to its acknowledgement: durable, and no worker answers from the older snapshot");
