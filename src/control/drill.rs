@@ -118,7 +118,7 @@ pub struct DrillStatus {
 pub struct WorstCase {
     /// From the failure to the verdict of the probe.
     pub detection_ms: u64,
-    /// From the failure to a reference reached after it was first seen; 0 without references.
+    /// From the failure to a failed observation after a reference was reached since the first one; 0 without references.
     pub sight_ms: u64,
     /// For gates that are shut and are passed after a time.
     pub gates_ms: u64,
@@ -130,10 +130,10 @@ pub struct WorstCase {
     pub fence_ms: u64,
     /// Whether it holds the move for as long as it does not.
     pub fence_holds: bool,
-    /// For the TTL of the last answer before the switch.
+    /// From the switch to the end of the last answer before it.
     pub ttl_ms: u64,
-    /// All of it: verdict and sight side by side, the rest one after the other; or the full TTL of an answer just before
-    /// the first failed observation, where that is longer.
+    /// All of it: verdict and sight side by side, the rest one after the other, the TTL being the low one where there are
+    /// two; or the full TTL of an answer just before the first failed observation, where that is longer.
     pub total_ms: u64,
 }
 
@@ -391,7 +391,8 @@ impl State {
         let first_look = |probe: &Probe| probe.interval.mul_f64(1.1) + probe.timeout;
         let watch = |target: u32| self.watches.get(target as usize).map(|watch| &watch.probe);
         let references = layout.references.iter().filter_map(|target| watch(*target));
-        let sight = references.map(|reference| first_look(reference)).max().map(|wait| first_look(probe) + wait);
+        // The failure is seen, then a reference is reached, and then it is seen once more.
+        let sight = references.map(|reference| first_look(reference)).max().map(|wait| 2 * first_look(probe) + wait);
         let detection = probe.worst_detection();
         let to = (0..hub.endpoints.len()).find(|to| *to != dark);
         let takes_over = to.and_then(|to| watch(layout.endpoints_of(at)[to].target?));
@@ -424,7 +425,7 @@ impl State {
             look_ms: millis(look),
             fence_ms: millis(fence),
             fence_holds,
-            ttl_ms: millis(hub.ttl_min),
+            ttl_ms: millis(hub.ttl),
             total_ms: millis(total),
         }
     }

@@ -248,7 +248,7 @@ fn gates_budget_and_ttl_are_those_of_a_real_failure() {
     // interval 5 s + 10 % + timeout 2 s + 2 * 2 s, a look of 2 s, ttl_min 5 s; and 7.5 s + ttl 30 s is longer.
     let under_way = status.hubs[0].drill.clone().unwrap();
     let worst = &under_way.worst;
-    assert_eq!((worst.detection_ms, worst.look_ms, worst.ttl_ms, worst.total_ms), (11_500, 2_000, 5_000, 37_500));
+    assert_eq!((worst.detection_ms, worst.look_ms, worst.ttl_ms, worst.total_ms), (11_500, 2_000, 30_000, 37_500));
     assert_eq!((worst.held_by.len(), worst.gates_ms, worst.fence_ms, worst.sight_ms), (1, 0, 0, 0));
     assert_eq!(under_way.rto_ms, Some(90_000));
 
