@@ -155,10 +155,13 @@ impl State {
                 turn.looks.extend(watched_by(&self.layout, at, hold.wanted));
             }
             let holds = Arc::make_mut(&mut self.holds);
-            match decision.hold {
+            let before = match decision.hold {
                 Some(hold) => holds.insert(position as u32, hold),
                 None => holds.remove(&(position as u32)),
             };
+            if decision.cause.is_some() {
+                self.let_go.extend(before.map(|hold| (position as u32, hold)));
+            }
         }
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {

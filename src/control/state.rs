@@ -93,6 +93,9 @@ pub struct State {
     /// Whether what was to be published was not, because a commit failed: which TTL is answered needs no commit, and is not
     /// taken back with one.
     pub(super) unpublished: bool,
+    /// By hub position: the holds that the last event let go, for the case that its commit fails. What they have waited for
+    /// is not waited for again.
+    pub(super) let_go: Vec<(u32, Hold)>,
     /// When the last event was taken in: nothing is due before it.
     pub(super) turned: Timestamp,
     /// What is durable besides, as it is kept.
@@ -285,6 +288,7 @@ impl State {
             retry: None,
             unsaved: BTreeSet::new(),
             unpublished: false,
+            let_go: Vec::new(),
             turned: now,
             facts: Arc::new(facts),
             known: Arc::new(known),
@@ -374,6 +378,11 @@ impl State {
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.unpublished = true;
+        let let_go = std::mem::take(&mut self.let_go);
+        // After a load everything is as it was before it, and what was let go then stays so.
+        if !commit.is_empty() {
+            Arc::make_mut(&mut self.holds).extend(let_go);
+        }
         self.retry_later(hubs, now);
     }
 
@@ -410,6 +419,7 @@ impl State {
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
         self.turned = turn.now;
+        self.let_go.clear();
         self.expire_marks(&mut turn);
         self.advance_windows(&mut turn);
         self.advance_moves(&mut turn);

@@ -487,7 +487,7 @@ impl<'a> Bench<'a> {
                 Effect::Fence(call) => {
                     // It is dark: a fence that lives elsewhere acknowledges, at any time until the deadline.
                     let takes = hash(&[self.seed, self.now]) % millis(call.fence.timeout).max(1);
-                    let acknowledged = call.fence.on_failure == OnFenceFailure::Stop || takes % 2 == 0;
+                    let acknowledged = call.fence.on_failure == OnFenceFailure::Stop || takes.is_multiple_of(2);
                     self.plan(self.now + takes, Happening::Fenced(call.hub, call.to, call.epoch, acknowledged));
                 }
                 Effect::Reply(..) | Effect::Log(_) | Effect::Tell(_) => {}

@@ -17,7 +17,8 @@
 //! | `world` | the loop: clock, hosts, and the daemon with its crash points |
 //! | `probers`, `disk` | simulated probers and store |
 //! | `books` | what an observer writes down, and what the rules want |
-//! | [`invariants`] | every invariant, and the checker |
+//! | [`invariants`] | every invariant |
+//! | `checker` | looks at what goes in and comes out |
 //! | [`story`] | a history as a person reads it |
 //! | [`shrink`] | a shorter history that fails alike |
 //! | [`dice`] | randomness from a seed |
@@ -26,6 +27,7 @@
 //! Deliberately absent: sockets, threads and what the answer's octets are; those are tested elsewhere, with real ones.
 
 mod books;
+mod checker;
 pub mod dice;
 mod disk;
 pub mod drill;

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::checker::{Checker, Doing, hub_of, region_of};
 use super::disk::Disk;
 use super::history::{Condition, History, How, Input, Latch, Planned, Point, Target};
-use super::invariants::{Checker, Doing, Extra, Violation, hub_of, region_of};
+use super::invariants::{Extra, Violation};
 use super::probers::{Probers, Seen, millis, outcome};
 use super::sketch::{Aim, GATES, HUBS, Host, OUTSIDE, PROBES, REGIONS, Sketch};
 use super::story::Story;

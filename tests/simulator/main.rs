@@ -7,10 +7,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use concierge::simulate::{History, Options, Outcome, run, shrink};
+use concierge::simulate::{History, INVARIANTS, Options, Outcome, run, shrink};
 
 /// Seeds without any say.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 160;
 /// Seeds that run beside each other.
 const THREADS: u64 = 2;
 
@@ -90,4 +90,67 @@ fn every_seed_keeps_every_invariant() {
         }
         panic!("{}", story(*seed, &History::of(*seed), Options::default()));
     }
+}
+
+/// Equal histories give equal effects, to the last word.
+#[test]
+fn equal_histories_are_equal() {
+    for seed in 1_000..1_012 {
+        let history = History::of(seed);
+        let options = Options { digest: true, ..Options::default() };
+        let twice = [run(&history, options).unwrap(), run(&history, options).unwrap()];
+        let told = twice.map(|outcome| (outcome.digest, outcome.events, outcome.changes, outcome.violation));
+        assert_eq!(told[0], told[1], "seed {seed}");
+        assert_ne!(told[0].0, 0);
+    }
+}
+
+/// No hub ever leaves westeurope: false, so that there is something to shrink.
+fn nobody_leaves(hub: &str, active: Option<&str>) -> Option<String> {
+    let left = hub == "a.example.net." && active.is_some_and(|active| active != "westeurope");
+    left.then(|| format!("{hub} answers {}", active.unwrap_or_default()))
+}
+
+/// A failing history comes down to what it takes, and its story is a handful of sentences.
+#[test]
+fn a_failing_history_shrinks_to_a_short_story() {
+    let options = Options { extra: Some(nobody_leaves), ..Options::default() };
+    let begins_there = |history: &History| {
+        history.sketches[0].hubs["a.example.net."].endpoints[0].region == "westeurope"
+            && history.sketches[0].hubs["a.example.net."].endpoints.len() > 1
+    };
+    let leaves = |history: &History| {
+        let outcome = run(history, options).unwrap();
+        outcome.violation.is_some_and(|violation| violation.rule == "extra") && outcome.events > 100
+    };
+    let history = (2_000..2_200).map(History::of).find(|history| begins_there(history) && leaves(history)).unwrap();
+    let shrunk = shrink::shrink(&history, options).unwrap().unwrap();
+    let story: Vec<String> = shrunk.outcome.story.lines().collect();
+    assert!(shrunk.history.inputs.len() <= 3, "{:#?}\n{story:#?}", shrunk.history.inputs);
+    assert!(shrunk.history.inputs.len() <= history.inputs.len() && shrunk.history.sketches.len() == 1);
+    let (last, first) = (story.last().unwrap(), &story[0]);
+    assert!(first.ends_with("the daemon starts with policy 0"), "{first}");
+    assert!(last.contains("a.example.net. answers ") && last.ends_with(": RULE extra"), "{last}");
+    assert!(story.len() <= 25, "{story:#?}");
+    // It fails again alike, and without any of its inputs it does not.
+    let again = run(&shrunk.history, Options { tell: true, ..options }).unwrap();
+    assert_eq!(again.story.lines().collect::<Vec<_>>(), story);
+    for at in 0..shrunk.history.inputs.len() {
+        let mut less = shrunk.history.clone();
+        less.inputs.remove(at);
+        let outcome = run(&less, options).unwrap();
+        assert!(outcome.violation.is_none_or(|violation| violation.rule != "extra"), "input {at} is not needed");
+    }
+}
+
+/// The documentation has every invariant, in the same words.
+#[test]
+fn every_invariant_is_documented() {
+    let page = include_str!("../../docs/simulator.md");
+    for invariant in INVARIANTS {
+        let row = format!("| `{}` | {} |", invariant.name, invariant.says);
+        assert!(page.contains(&row), "docs/simulator.md lacks the row: {row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, INVARIANTS.len());
 }

@@ -334,3 +334,80 @@ proptest! {
         }
     }
 }
+
+/// Everything that may hold a move at once: what holds it is shown one after the other, as each is lifted.
+#[test]
+fn what_holds_a_move_is_shown_in_order() {
+    let hub = Hub {
+        flap_limit: 1.try_into().unwrap(),
+        budget: Some(Budget { switches: 1.try_into().unwrap(), period: Duration::from_hours(1) }),
+        fence: Some(Arc::new(Fence {
+            hook: Hook::Exec(Exec { command: vec!["fence".into()] }),
+            timeout: Duration::from_secs(5),
+            on_failure: OnFenceFailure::Stop,
+        })),
+        ..keep()
+    };
+    let rules = Rules::of(&hub);
+    let gate = |on_shut| GateView { on_failover: true, on_failback: false, to: Some(1), on_shut, open: false };
+    let mut views = views("down up up");
+    (views[1].verdict_by, views[1].seen_good) = (Some(NOW.after(Duration::from_secs(9))), Some(Timestamp(0)));
+    let mut standing = standing("weu", Cause::Health);
+    standing.last_automatic = Some(Timestamp(NOW.0 - 1000));
+    standing.recent = [SwitchTime { at: Timestamp(NOW.0 - 1000), automatic: true }].into();
+    let gates = [gate(OnShut::Hold)];
+    let broken = |to: usize| (to == 1).then_some(4);
+    let mut scene =
+        Scene { sight: Sight { blind: true, ..Sight::default() }, gates: &gates, breaks: &broken, ..Scene::of(&[]) };
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        let previous = Some(Previous::of(&hub, &standing));
+        let decision = decide(&rules, &Scene { views: &views, ..scene }, previous, NOW);
+        let Some(hold) = decision.hold else {
+            assert_eq!((decision.active, decision.cause), (1, Some(Cause::Health)));
+            break;
+        };
+        assert_eq!((hold.wanted, decision.active, decision.cause), (1, 0, None), "{:?}", hold.waiting);
+        assert_eq!(decision.call_fence, hold.waiting == Waiting::Fence);
+        seen.push(hold.waiting.word());
+        match hold.waiting {
+            Waiting::Verdict => views[1].verdict_by = None,
+            Waiting::Sight => scene.sight.blind = false,
+            Waiting::Pinned => scene.acknowledged = Some(NOW),
+            Waiting::Budget => standing.recent = Arc::default(),
+            Waiting::Dwell => standing.last_automatic = None,
+            Waiting::Gate(_) => scene.gates = &[],
+            Waiting::Rule(_) => scene.breaks = &|_| None,
+            Waiting::Look => views[1].seen_good = Some(NOW),
+            Waiting::Fence => scene.fence = FenceView::Acknowledged { to: 1 },
+            Waiting::Failback => unreachable!(),
+        }
+    }
+    assert_eq!(seen, Waiting::WORDS[1..], "and then it moves");
+}
+
+#[test]
+fn a_gate_is_passed_in_its_direction_to_its_region_or_after_its_time() {
+    let hub = keep();
+    let check = |gate: GateView, held: u64, endpoints: &str, active: &str, expected: &str| {
+        let (views, standing) = (views(endpoints), standing(active, Cause::Start));
+        let since = Timestamp(NOW.0 - held * 1000);
+        let hold = Hold { wanted: 1, waiting: Waiting::Gate(0), since, gated_since: Some(since), until: None };
+        let gates = [gate];
+        let scene = Scene { gates: &gates, held: (held > 0).then_some(hold), ..Scene::of(&views) };
+        let decision = decide(&Rules::of(&hub), &scene, Some(Previous::of(&hub, &standing)), NOW);
+        assert_eq!(said(&hub, &decision), expected, "{gate:?} after {held} s");
+    };
+    let shut = GateView { on_failover: true, on_failback: false, to: None, on_shut: OnShut::Hold, open: false };
+    let after = GateView { on_shut: OnShut::ProceedAfter(Duration::from_secs(60)), ..shut };
+    check(shut, 0, "down up up", "weu", "weu, neu waits for gate(0)");
+    check(GateView { open: true, ..shut }, 0, "down up up", "weu", "-> neu (health)");
+    check(GateView { to: Some(2), ..shut }, 0, "down up up", "weu", "-> neu (health)");
+    check(GateView { to: Some(1), ..shut }, 0, "down up up", "weu", "weu, neu waits for gate(0)");
+    check(shut, 0, "up down up", "neu", "-> weu (health)");
+    check(GateView { on_failback: true, ..shut }, 0, "up down up", "neu", "neu, weu waits for gate(0)");
+    check(shut, 0, "up+down up up", "weu", "weu, neu waits for gate(0)");
+    check(after, 59, "down up up", "weu", "weu, neu waits for gate(0)");
+    check(after, 60, "down up up", "weu", "-> neu (health)");
+    check(after, 0, "down up up", "weu", "weu, neu waits for gate(0)");
+}
