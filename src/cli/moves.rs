@@ -98,21 +98,18 @@ impl Planned {
         client: &Client,
         common: &Common,
     ) -> Result<(), Failed> {
-        let mut options = self.how.options()?;
-        let mut plan = plan::ask(client, hub, to, &options).await?;
-        // A repeat says its lengths of time from another moment.
+        let options = self.how.options()?;
+        let plan = plan::ask(client, hub, to, &options).await?;
+        // A repeat says its lengths of time from another moment, and does not change those of the move.
         if let Some(open) = plan.under_way.as_ref().map(|open| &open.planned).filter(|open| open.to == plan.to) {
             let times = |options: &MoveOptions| (options.at, options.until);
-            let (ours, theirs) = (times(&options), times(&open.options));
-            let named = |(at, until): (Option<_>, Option<_>)| (at.is_some(), until.is_some());
-            if ours != theirs && named(ours) == named(theirs) {
-                (options.at, options.until) = theirs;
-                let said = |what, time: Option<Timestamp>| time.map(|time| format!(" {what} {time}"));
-                let [at, until] = [said("--at", theirs.0), said("--until", theirs.1)].map(Option::unwrap_or_default);
-                print::complain(format_args!(
-                    "note: the move that is under way goes on with its own times:{at}{until}\n"
-                ));
-                plan = plan::ask(client, hub, to, &options).await?;
+            if times(&options) != times(&open.options) {
+                let said = |what, time: Option<Timestamp>| match time {
+                    Some(time) => format!(" {what} {time}"),
+                    None => format!(" no {what}"),
+                };
+                let [at, until] = [said("--at", open.options.at), said("--until", open.options.until)];
+                print::complain(format_args!("note: the move that is under way keeps its own times:{at},{until}\n"));
             }
         }
         if plan.outcome == Outcome::Refused {

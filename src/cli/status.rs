@@ -17,6 +17,15 @@ use crate::time::{Timestamp, human};
 
 /// Show what is active, since when and why, and how every endpoint is.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+What somebody may have to act on comes first, after `!`: blindness, refused files, hubs that are held, pinned or without \
+an eligible endpoint, what was overridden and not acknowledged. Then hubs, endpoints as measured and as they count, \
+marks, windows and gates; then why the hubs with something to tell answer as they do. A hub that is named tells all: its \
+planned move, gates with evidence and age, budget, and what shadow probes would have done.
+
+Examples:  concierge status
+           concierge status hub.example.net
+           concierge status --output json | jq '.hubs[] | select(.condition != \"ok\").name'")]
 pub(super) struct StatusArgs {
     /// Only this hub, and the hubs below this name
     #[arg(value_parser = super::moves::name)]

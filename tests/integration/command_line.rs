@@ -60,7 +60,7 @@ fn help_tells_what_there_is() {
     help(&["demo"], &["--auto", "--zones", "--listen", "demo fail westeurope", "demo restore westeurope"]);
     help(&["demo", "fail"], &["<REGION>"]);
     help(&["check"], &["--zones <FOLDER>", "every mistake of every file"]);
-    help(&["status"], &["[HUB]", "CONCIERGE_SOCKET"]);
+    help(&["status"], &["[HUB]", "CONCIERGE_SOCKET", "concierge status hub.example.net", "after `!`"]);
     help(&["explain"], &["<NAME>", "--at <TIME>", "-t, --type <TYPE>"]);
     help(&["mark"], &["drain", "--until <TIME>", "RFC 3339", "HUB/REGION", "--reason <REASON>", "--author"]);
     help(&["mark"], &["--at <TIME>", "--dry-run", "Windows and marks that meet", "--at 02:00 --until 04:00"]);
