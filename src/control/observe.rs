@@ -64,6 +64,7 @@ impl State {
         if self.confirm(position) {
             turn.touched.extend(hubs);
         }
+        self.observe_drills(position, at, latency, turn);
         let watch = &self.watches[position];
         if watch.unsettled() != unsettled && layout.adaptive {
             let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;

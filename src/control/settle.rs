@@ -336,7 +336,7 @@ impl State {
             .filter(|by| *by > now);
         // The more restrictive mark holds, and none restricts least.
         let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);
-        EndpointView {
+        let view = EndpointView {
             health,
             mark,
             good_since: None,
@@ -346,6 +346,16 @@ impl State {
             sure_within: watch.map_or(Duration::ZERO, |watch| watch.probe.worst_detection()),
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),
+        };
+        match self.drilled(endpoint) {
+            Some(drill) => EndpointView {
+                health: drill.machine.health(),
+                seen_good: drill.seen_good,
+                failing_since: drill.failing,
+                unsettled: drill.unsettled(),
+                ..view
+            },
+            None => view,
         }
     }
 
@@ -358,7 +368,8 @@ impl State {
         let at = self.layout.endpoints[endpoint];
         Facts::Endpoint {
             region: at.region,
-            own: self.marked.endpoints[endpoint].map(|_| endpoint as u32),
+            own: (self.marked.endpoints[endpoint].is_some() || self.drilled(endpoint).is_some())
+                .then_some(endpoint as u32),
             measured: self.measured(at).map(|measured| measured.facts(now)),
         }
     }
@@ -412,7 +423,12 @@ impl State {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
-        reason::endpoint(&known, now)
+        match (self.drilled(endpoint), &known) {
+            (Some(drill), Known { mark: None, measured: Some(measured), .. }) => {
+                format!("{}; {}", drill.sentence(region), reason::probes_say(measured, now))
+            }
+            _ => reason::endpoint(&known, now),
+        }
     }
 }
 
