@@ -738,7 +738,11 @@ fn a_region_that_fails_does_not_take_over_by_failback() {
     let mut bench = start(|_| {}, |hub| hub.failback = Failback::After(Duration::from_secs(90)));
     bench.verdict("weu", false).pass(1).verdict("weu", true);
     assert_eq!(bench.active(), "neu 2, neu 2");
-    let well = |bench: &mut Bench, times: usize| (0..times).for_each(|_| drop(bench.pass(5).see("weu", true)));
+    let well = |bench: &mut Bench, times: usize| {
+        for _ in 0..times {
+            bench.pass(5).see("weu", true);
+        }
+    };
     well(&mut bench, 17);
     bench.see("weu", false).pass(10);
     assert_eq!(bench.active(), "neu 2, neu 2");
