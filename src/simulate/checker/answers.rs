@@ -34,7 +34,8 @@ impl Checker {
         let resort = self.books.hub(hub).map(|sketch| sketch.resort);
         match active {
             None => {
-                let may = choice.what == What::All && resort == Some(crate::simulate::sketch::ResortSketch::All) && book.all;
+                let may =
+                    choice.what == What::All && resort == Some(crate::simulate::sketch::ResortSketch::All) && book.all;
                 self.unless(may, "single-region", || format!("{hub} answers {choice:?}"));
             }
             Some(active) => {

@@ -47,7 +47,10 @@ impl Checker {
             let sentence = format!("window {id} is {window:?} at {now}");
             self.broken("mark", || sentence);
         }
-        if matches!(self.turn.doing, Doing::Command(_) | Doing::Start) || self.turn.marked || self.turns.is_multiple_of(64) {
+        if matches!(self.turn.doing, Doing::Command(_) | Doing::Start)
+            || self.turn.marked
+            || self.turns.is_multiple_of(64)
+        {
             self.measured(state);
         }
     }
