@@ -71,7 +71,7 @@ impl State {
     fn ready_wake(&self, hub: HubId, planned: &Move) -> Option<Timestamp> {
         let (position, at) = self.layout.at(hub)?;
         let to = at.hub.position(&planned.to)?;
-        let told = self.told.get(&(position as u32)).filter(|told| told.to == to);
+        let told = self.told_next(position, at).filter(|told| told.to == to);
         let fence = told.and_then(|told| fence_wait(&at.rules, self.fence_view(position, at), to, told.called)?.until);
         let verdict = self.view(at.endpoints().start + to, self.turned).verdict_by;
         fence.into_iter().chain(verdict).min()
@@ -261,11 +261,12 @@ impl State {
     /// Gives a move up.
     pub(super) fn stop_move(&mut self, at: &HubAt, why: String, turn: &mut Turn) {
         let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
-        let position = self.layout.at(at.id).map(|(position, _)| position as u32);
-        let told = position.is_some_and(|position| self.told.get(&position).is_some_and(|told| !told.over));
-        if let Some(told) = position.filter(|_| told).and_then(|at| Arc::make_mut(&mut self.told).get_mut(&at)) {
+        let position = self.layout.at(at.id).map(|(position, _)| position);
+        let told = position.filter(|at_hub| self.told_next(*at_hub, at).is_some_and(|told| !told.over));
+        if let Some(told) = told.and_then(|position| Arc::make_mut(&mut self.told).get_mut(&(position as u32))) {
             told.over = true;
         }
+        let told = told.is_some();
         let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);
         let why = match told && stays {
             true => {

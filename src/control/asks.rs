@@ -158,7 +158,7 @@ impl State {
                 let to = open.to.clone();
                 let from = open.from.clone();
                 self.stop_move(at, sentence, turn);
-                let told = self.layout.at(at.id).and_then(|(position, _)| self.told.get(&(position as u32)));
+                let told = self.layout.at(at.id).and_then(|(position, _)| self.told_next(position, at));
                 if told.is_some_and(|told| told.over) {
                     turn.notes.add(format!("{from} was told that it is not active any more, and it is: tell it so"));
                 }

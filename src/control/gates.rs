@@ -108,10 +108,15 @@ impl State {
         }
     }
 
+    /// The telling of the region that a hub leaves, for the move that its next epoch would be.
+    pub(super) fn told_next(&self, position: usize, at: &HubAt) -> Option<&Told> {
+        let next = self.stands.of(at.id)?.epoch + 1;
+        self.told.get(&(position as u32)).filter(|told| told.epoch == next)
+    }
+
     /// What came of telling the region that a hub leaves.
     pub(super) fn fence_view(&self, position: usize, at: &HubAt) -> FenceView {
-        let next = self.stands.of(at.id).map(|standing| standing.epoch + 1);
-        match self.told.get(&(position as u32)).filter(|told| Some(told.epoch) == next && !told.over) {
+        match self.told_next(position, at).filter(|told| !told.over) {
             None => FenceView::Idle,
             Some(Told { to, called, answer: None, .. }) => FenceView::Called { to: *to, at: *called },
             Some(Told { to, answer: Some((_, true, _)), .. }) => FenceView::Acknowledged { to: *to },
@@ -158,7 +163,9 @@ impl State {
         record.epoch = Some(epoch);
         record.after = Some(if acknowledged { "acknowledged" } else { "failed" }.into());
         turn.say(level, "fence", line).hub = Some(hub.clone());
-        let wanted = self.holds.get(&(position as u32)).is_some_and(|hold| hold.wanted == to_at)
+        let switched = self.stands.of(at.id).is_some_and(|standing| standing.epoch >= epoch);
+        let wanted = switched
+            || self.holds.get(&(position as u32)).is_some_and(|hold| hold.wanted == to_at)
             || self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_open() && planned.to == to);
         if acknowledged && !wanted {
             let sentence = format!(

@@ -270,10 +270,6 @@ impl State {
         turn.publish |= stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
         if step.kind == ChangeKind::Switch {
             self.count_again(position, turn);
-            // What was said to the region that is left was of this epoch.
-            if !self.told.is_empty() {
-                Arc::make_mut(&mut self.told).remove(&(position as u32));
-            }
         }
         turn.changes.push(Change { hub: at.id, kind: step.kind, reason: step.reason, before, after });
     }
@@ -395,7 +391,7 @@ impl State {
     pub(super) fn unfenced(&self, at: &HubAt) -> Option<String> {
         let (position, at) = self.layout.at(at.id)?;
         let from = &self.stands.of(at.id)?.active;
-        match self.told.get(&(position as u32)).filter(|told| !told.over)?.answer.as_ref()? {
+        match self.told_next(position, at).filter(|told| !told.over)?.answer.as_ref()? {
             (_, false, sentence) => Some(format!("{from} has not acknowledged that it is left: {sentence}")),
             (_, true, _) => None,
         }

@@ -130,6 +130,9 @@ pub(super) struct Want {
     pub(super) why: Why,
 }
 
+/// How much longer than its timeout a fence is waited for, milliseconds.
+pub(super) const FENCE_GRACE: Wall = 1_000;
+
 /// Why a move is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
@@ -408,7 +411,9 @@ impl Books {
     fn good(&self, hub: &'static str, region: &'static str) -> bool {
         match self.mark(hub, region) {
             Some(mark) => mark == MarkKind::Up,
-            None => self.watch(hub, region).is_some_and(|(_, watch)| watch.verdict == Some(true) && !watch.silent),
+            None => self
+                .watch(hub, region)
+                .is_some_and(|(_, watch)| watch.verdict == Some(true) && !watch.silent && watch.failing.is_none()),
         }
     }
 
@@ -520,9 +525,9 @@ impl Books {
             if doubted {
                 barriers.push(("sight", "this node may be cut off itself".into()));
             }
-            if self.pinned(hub) {
-                barriers.push(("flap-limit", "the hub is pinned".into()));
-            }
+        }
+        if want.why != Why::MarkedDown && self.pinned(hub) {
+            barriers.push(("flap-limit", "the hub is pinned".into()));
         }
         if let Some(ends) = self.budget_ends(hub, now) {
             barriers.push(("budget", format!("the budget is used up until {ends}")));
@@ -557,13 +562,19 @@ impl Books {
             let told = said.is_some_and(|said| match said.answer {
                 Some((_, true)) => true,
                 Some((_, false)) => !stop,
-                None => !stop && said.called + timeout <= now,
+                None => !stop && said.called + timeout + FENCE_GRACE <= now,
             });
             if !told {
                 barriers.push(("fence", format!("{} was not told that it is left", book.active)));
             }
         }
         barriers
+    }
+
+    /// Whether the last look at an endpoint has failed, and no mark says that it is good all the same.
+    pub(super) fn fails(&self, hub: &'static str, region: &'static str) -> bool {
+        let failing = self.watch(hub, region).is_some_and(|(_, watch)| watch.failing.is_some());
+        failing && self.mark(hub, region) != Some(MarkKind::Up)
     }
 
     /// Whether nothing good was seen of what is up since the active region began to fail, and may still be.

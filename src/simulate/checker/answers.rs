@@ -149,7 +149,7 @@ impl Checker {
         let planned = epoch.is_none() || epoch == present;
         let open = to.is_some_and(|to| {
             let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= self.turn.now);
-            self.books.eligible(hub, to) && verdict
+            self.books.eligible(hub, to) && verdict && !self.books.fails(hub, to)
         });
         // Whether it may be accepted, and whether it may begin a move.
         let (accepts, begins) = match (known, planned, here) {

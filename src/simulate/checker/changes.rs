@@ -91,6 +91,8 @@ impl Checker {
             self.unless(waited >= wait, "move", || format!("{hub} moves {waited} ms after its TTL was lowered"));
         }
         self.unless(self.books.eligible(hub, to), "eligible", || format!("an operator moved {hub} to {to}"));
+        let fails = self.books.fails(hub, to);
+        self.unless(!fails, "look", || format!("an operator moved {hub} to {to}, where the last look has failed"));
         let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= now);
         self.unless(verdict, "verdict", || format!("an operator moved {hub} to {to}, of which nothing is known yet"));
         let shut = !self.books.shut_gates(hub, to, now).is_empty();

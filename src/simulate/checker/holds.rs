@@ -115,7 +115,7 @@ impl Checker {
         let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now).is_some();
         let safety = safety && planned.options.break_glass.is_none();
         let told = self.books.gates_and_rules(hub, to, None, now).iter().all(|(rule, _)| *rule != "fence");
-        let waits = !verdict || shut && planned.options.until.is_some() || !told;
+        let waits = !verdict || self.books.fails(hub, to) || shut && planned.options.until.is_some() || !told;
         self.unless(waits && !safety, "move", || format!("the move of {hub} waits for nothing: {planned:?}"));
         self.unless(self.books.eligible(hub, to), "move", || format!("the move of {hub} waits for {to}: {planned:?}"));
     }
@@ -164,7 +164,7 @@ impl Checker {
             3 * probe.interval + probe.worst_detection() + probe.worst_recovery()
         });
         let waits = sketch.gates.iter().filter_map(|used| used.proceed).max().unwrap_or(0) + sketch.dwell;
-        let fence = sketch.fence.map_or(0, |(timeout, _)| timeout);
+        let fence = sketch.fence.map_or(0, |(timeout, _)| timeout + crate::simulate::books::FENCE_GRACE);
         verdicts.max().unwrap_or(0) + waits * 1_000 + fence + latest + 3_000
     }
 
