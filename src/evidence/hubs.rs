@@ -1,8 +1,8 @@
 //! I/O shell: the documents of hubs as they stand, and who waits for their next switch.
 //!
-//! One task follows the publications. It looks at the hubs that somebody waits for and wakes those whose document says something
-//! else, so that a publication costs the control loop one wake-up, whoever waits. A document is signed once a second and hub,
-//! however many ask for it: ten thousand devices that are woken at once get the same octets.
+//! One task follows the publications. It looks at the hubs that somebody waits for and wakes those whose document says
+//! something else, so that a publication costs the control loop one wake-up, whoever waits. A document is signed once a
+//! second and hub, however many ask for it: ten thousand devices that are woken at once get the same octets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -106,8 +106,8 @@ impl Hubs {
         Some(signed)
     }
 
-    /// To be woken when something else is said of this hub. Look at the hub after this and before waiting: then no change is
-    /// missed.
+    /// To be woken when something else is said of this hub. Look at the hub after this and before waiting: then no
+    /// change is missed.
     pub(super) fn changes(&self, name: &Name) -> Option<watch::Receiver<Option<String>>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.readers.latest();
