@@ -70,6 +70,24 @@ fn a_copy_that_may_have_expired_is_replaced() {
 }
 
 #[test]
+fn no_cache_keeps_a_copy_past_half_of_its_validity() {
+    let mut server = Server::start();
+    let mut long = hubs();
+    long[1].ttl = Duration::from_secs(300);
+    server.content = content(long);
+    server.switch(0, 42);
+    let response = server.get("/v1/hubs/hub.example.", &[]);
+    assert_eq!((&response.json()["ttl"], response.field("cache-control")), (&json!(300), "max-age=150"));
+    let seen = server.seen();
+    // 14:03:11 is 41 s into a slot of 150 s.
+    for (later, status) in [(108_000, 304), (110_000, 200)] {
+        server.set_clock(Timestamp(NOW.0 + later));
+        let response = server.get("/v1/hubs/hub.example.", &[&seen]);
+        assert_eq!((response.status, response.field("cache-control")), (status, "max-age=150"), "{later}");
+    }
+}
+
+#[test]
 fn a_wait_ends_with_a_fresh_document_when_its_slot_has_passed() {
     let server = Server::start();
     let (tag, seen) = (server.tag(), server.seen());
