@@ -111,6 +111,7 @@ impl Daemon {
         let public = Arc::new(evidence::Counters::default());
         let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
         let senses = Senses::start(&resolvers, probes, &clock);
+        let routes = routes.merge(admin::drill::addresses(serving.addresses()));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;

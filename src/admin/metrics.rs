@@ -307,6 +307,8 @@ impl Page {
             writer.gauge("audit_first_record", "First audit record that was not removed for its age", first)?;
         }
         writer.gauge("marks", "Marks that hold", self.status.marks.len() as f64)?;
+        let drills = self.status.hubs.iter().filter(|hub| hub.drill.is_some()).count();
+        writer.gauge("drills", "Canaries whose active region counts as dark for a drill", drills as f64)?;
         writer.gauge("windows", "Maintenance windows that have not ended", self.status.windows.len() as f64)?;
         let sight = &self.status.sight;
         writer.gauge("blind", "1 while this node is cut off and health is frozen", f64::from(u8::from(sight.blind)))?;

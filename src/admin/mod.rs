@@ -16,6 +16,9 @@
 //! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
 //! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
+//! | `POST /v1/hubs/HUB/drill` | has a canary's active region count as dark |
+//! | `DELETE /v1/hubs/HUB/drill?author=&reason=` | ends the drill |
+//! | `GET /v1/addresses` | where queries are answered |
 //! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
 //! | `GET /v1/history?subject=&limit=&from=&to=` | the audit trail, newest first |
@@ -36,6 +39,7 @@
 //! client gives, and beside it the account that the kernel says.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: binds the Unix socket, spawns the server")]
 
+pub mod drill;
 mod history;
 pub mod metrics;
 mod moves;
@@ -170,6 +174,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/explain/{name}", get(explain))
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .merge(moves::router())
+        .merge(drill::router())
         .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
         .route("/v1/history", get(history::history))
         .route("/v1/history/reach", get(history::reach))

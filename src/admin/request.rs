@@ -116,7 +116,21 @@ pub struct ReasonRequest {
     pub author: Option<String>,
 }
 
-/// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/move` and `/v1/windows/ID`, and of `POST /v1/reload`.
+/// `POST /v1/hubs/HUB/drill`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrillRequest {
+    /// The region that goes dark; the active one, when left out, and no other can be drilled.
+    pub region: Option<RegionName>,
+    /// After how long it is given up by itself, milliseconds; 15 minutes, which are the most, when left out.
+    pub within_ms: Option<u64>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/move`, `/v1/hubs/HUB/drill` and `/v1/windows/ID`, and of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorAndReason {

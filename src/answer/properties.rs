@@ -185,10 +185,15 @@ fn plain() -> impl Strategy<Value = Ask> {
 fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: u32) -> Result<(), TestCaseError> {
     let client = Client::at(std::net::IpAddr::V4(from.into()));
     let limits = ResponseLimits { max_udp_bytes: 1232 };
-    let (mut response, mut in_full) = (vec![0xaa; 7], Vec::new());
-    let outcome = respond(snapshot, query, client, transport, &limits, &mut response);
-    prop_assert_eq!(outcome, respond_in_full(snapshot, query, client, transport, &limits, &mut in_full));
-    prop_assert_eq!(response, in_full);
+    let mut in_full = Vec::new();
+    let expected = respond_in_full(snapshot, query, client, transport, &limits, &mut in_full);
+    // Over what was less, and over what was more.
+    for held in [7, 70_000] {
+        let mut response = vec![0xaa; held];
+        let outcome = respond(snapshot, query, client, transport, &limits, &mut response);
+        prop_assert_eq!(outcome, expected);
+        prop_assert_eq!(&response, &in_full);
+    }
     Ok(())
 }
 

@@ -64,7 +64,7 @@ impl Name {
     }
 }
 
-/// Answers a plain query into `response`, which is empty before; `None`, and nothing in it, for any other.
+/// Answers a plain query into `response`, over what it held; `None`, and whatever it then holds, for any other.
 #[inline(always)]
 pub(super) fn respond(
     snapshot: &Snapshot,
@@ -86,7 +86,8 @@ pub(super) fn respond(
         return None;
     }
     let end = HEADER + name.length + FIELDS;
-    let [.., type_high, type_low, class_high, class_low] = *query.get(..end)? else { return None };
+    let question = query.get(..end)?;
+    let [.., type_high, type_low, class_high, class_low] = *question else { return None };
     let rtype = Rtype(u16::from_be_bytes([type_high, type_low]));
     if u16::from_be_bytes([class_high, class_low]) != Class::IN.0 || !is_plain(rtype) {
         return None;
@@ -112,27 +113,28 @@ pub(super) fn respond(
     let rrset = if !found.exists {
         (rcode, positive) = (Rcode::NXDOMAIN, false);
         zone.negative()?
-    } else if let Some(rrset) = rrsets.of_type(rtype) {
-        rrset
-    } else if let Some(cname) = rrsets.of_type(Rtype::CNAME) {
+    } else if let Some(rrset) = rrsets.of_type_or_alias(rtype) {
         // Any other alias is followed.
-        if !cname.leaves {
+        if !rrset.leaves && rrset.rtype() != rtype {
             return None;
         }
-        cname
+        rrset
     } else {
         positive = false;
         zone.negative()?
     };
-    let opt_at = end + rrset.wire.len();
-    let length = opt_at + if opt.is_some() { edns::OCTETS } else { 0 };
+    let length = end + rrset.wire.len() + if opt.is_some() { edns::OCTETS } else { 0 };
     if length > limit {
         return None;
     }
     let apex_at = HEADER + usize::from(*name.offsets.get(skipped)?);
-    response.resize(length, 0);
-    let (question, records) = response.split_at_mut(end);
-    question.copy_from_slice(&query[..end]);
+    // What it held is overwritten to the last octet, and need not be zero.
+    match response.len() < length {
+        true => response.resize(length, 0),
+        false => response.truncate(length),
+    }
+    let (head, records) = response.split_at_mut(end);
+    head.copy_from_slice(question);
     let (records, last) = records.split_at_mut(rrset.wire.len());
     records.copy_from_slice(rrset.wire);
     if !positive || rrset.has_pointers() {
@@ -151,7 +153,7 @@ pub(super) fn respond(
         *place = edns::record(opt, rcode, ours);
     }
     // QR and AA. The identifier, RD and the other counts are those of the query.
-    let head: &mut [u8; HEADER] = question.first_chunk_mut()?;
+    let head: &mut [u8; HEADER] = head.first_chunk_mut()?;
     head[2] |= 0x84;
     head[3] = rcode.0 as u8;
     let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };

@@ -73,7 +73,7 @@ impl HubAnswer {
     }
 }
 
-/// Answers one query of `client` into `response`, which is cleared first.
+/// Answers one query of `client` into `response`, over what it held.
 pub fn respond(
     snapshot: &Snapshot,
     query: &[u8],
@@ -82,8 +82,7 @@ pub fn respond(
     limits: &ResponseLimits,
     response: &mut Vec<u8>,
 ) -> Outcome {
-    // The quick way finds it empty, and the general one clears what that has begun.
-    response.clear();
+    // The quick way overwrites what it finds, and the general one clears what that has begun.
     match quick::respond(snapshot, query, client, transport, limits, response) {
         Some(outcome) => outcome,
         None => respond_in_full(snapshot, query, client, transport, limits, response),

@@ -60,7 +60,7 @@ impl Snapshot {
             .hubs
             .iter()
             .enumerate()
-            .filter(|(position, hub)| choices.get(*position).is_none_or(|choice| hub.rrsets(*choice).is_none()))
+            .filter(|(position, hub)| choices.get(*position).is_none_or(|choice| hub.rrsets(choice).is_none()))
             .map(|(position, hub)| Refused::unprepared(&hub.name, choices.get(position).copied()))
             .collect();
         if !refused.is_empty() {
@@ -96,7 +96,7 @@ impl Snapshot {
     pub(super) fn rrsets_and_hub<'a>(&'a self, node: Node<'a>) -> Option<(Rrsets<'a>, Option<(u32, &'a HubAnswers)>)> {
         let Some(position) = node.hub() else { return Some((node.rrsets(), None)) };
         match self.content.hubs.get(position as usize) {
-            Some(hub) => Some((hub.rrsets(*self.choices.get(position as usize)?)?, Some((position, hub)))),
+            Some(hub) => Some((hub.rrsets(self.choices.get(position as usize)?)?, Some((position, hub)))),
             None => Some((self.texts.rrsets(position)?, None)),
         }
     }
@@ -104,7 +104,7 @@ impl Snapshot {
     /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
     pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
         let hub = self.content.hubs.get(position)?;
-        let own = hub.rrsets(*self.choices.get(position)?)?.iter().find(|rrset| rrset.own)?;
+        let own = hub.rrsets(self.choices.get(position)?)?.iter().find(|rrset| rrset.own)?;
         Some(hub.ttl(own, client))
     }
 }
@@ -239,8 +239,8 @@ impl HubAnswers {
     }
 
     /// What stands at the name under this choice.
-    #[inline]
-    pub(super) fn rrsets(&self, choice: Choice) -> Option<Rrsets<'_>> {
+    #[inline(always)]
+    pub(super) fn rrsets(&self, choice: &Choice) -> Option<Rrsets<'_>> {
         let variants = match &self.low {
             Some(low) if choice.low_ttl => low,
             _ => &self.full,

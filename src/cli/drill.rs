@@ -2,9 +2,12 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: a drill begins at the machine's time")]
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::client::author;
+use super::drill_live::{self, Live};
 use super::table::Table;
 use super::{Common, Failed, Output, config_path, moves, print, print_json, render, when};
 use crate::control::load;
@@ -14,24 +17,46 @@ use crate::policy::RegionName;
 use crate::simulate::drill::{GateLine, Question, Report, Spread, drill};
 use crate::time::{Timestamp, human};
 
-/// Try what would happen if a region went dark, and how long devices would be without it.
+/// Try what happens if a region goes dark, and how long devices are without it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+The daemon treats the region as dark for one hub that has `canary = true`, whatever its probes see, and for no other: the \
+probes' rhythm, sight, gates, dwell, budget, fence, switch and TTL are those of a real failure. This command asks the \
+daemon's DNS meanwhile, ends the drill and has the canary moved back through its gates. Ctrl-C ends the drill; a drill \
+whose command was killed is given up by the daemon.
+
+Exit code 0: it switched, and the hub has no rto or it was met.  1: it did not, or missed it.
+
 With --simulate the daemon's own decision runs on a simulated clock with the policy of the files, many times, each time with \
 its probers at other phases: no daemon is asked, and nothing is probed or moved. `worst computed` is what the policy allows \
-at worst, whatever was seen. Exit code 1: the hub has an rto, and the worst case misses it.")]
+at worst, whatever was seen. Exit code 1: the hub has an rto, and the worst case misses it.
+
+Examples:  concierge drill canary.example.net --reason \"quarterly\"
+           concierge drill hub.example.net --dark westeurope --simulate --at 03:00")]
 pub(super) struct Drill {
     /// The hub
     #[arg(value_parser = moves::name)]
     hub: Name,
     /// The region that goes dark
-    #[arg(long, value_name = "REGION", value_parser = moves::region)]
-    dark: RegionName,
-    /// Run on a simulated clock
-    #[arg(long, required = true)]
+    #[arg(long, value_name = "REGION", value_parser = moves::region, required_if_eq("simulate", "true"))]
+    dark: Option<RegionName>,
+    /// When a drill that has not switched is given up: `5m`, at most `15m`
+    #[arg(long, value_name = "LENGTH", default_value = "15m", value_parser = drill_live::within)]
+    within: Duration,
+    /// Leave the canary where it is then
+    #[arg(long, conflicts_with = "simulate")]
+    keep: bool,
+    /// Why, for everybody who sees it
+    #[arg(long, short, default_value = "no reason given")]
+    reason: String,
+    /// Who drills [default: the account]
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+    /// Ask no daemon, and run on a simulated clock
+    #[arg(long)]
     simulate: bool,
     /// When it goes dark: `2h30m`, `14:00` or RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", requires = "simulate")]
     at: Option<String>,
     /// How often it is tried
     #[arg(long, value_name = "COUNT", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -40,7 +65,7 @@ pub(super) struct Drill {
     #[arg(long, value_name = "STATE", default_value = "open")]
     gates: Gates,
     /// Read this folder of zones and policy, and no configuration
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "simulate")]
     zones: Option<PathBuf>,
 }
 
@@ -53,6 +78,20 @@ enum Gates {
 
 impl Drill {
     pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
+        if !self.simulate {
+            let live = Live {
+                hub: &self.hub,
+                dark: self.dark.as_ref(),
+                within: self.within,
+                keep: self.keep,
+                reason: &self.reason,
+                author: author(self.author.as_ref()),
+            };
+            return super::asked(common, async |client| drill_live::run(&live, client, common).await);
+        }
+        let Some(dark) = &self.dark else {
+            return Err(Failed::Sentence("--simulate asks for a region: --dark REGION".into()));
+        };
         let now = jiff::Zoned::now();
         let at = match &self.at {
             Some(text) => when::parse(text, &now).map_err(Failed::Sentence)?,
@@ -65,7 +104,7 @@ impl Drill {
         };
         let question = Question {
             hub: self.hub.clone(),
-            dark: self.dark.clone(),
+            dark: dark.clone(),
             at,
             rounds: self.rounds,
             gates_shut: self.gates == Gates::Shut,
@@ -151,14 +190,14 @@ fn page(report: &Report, width: Option<usize>) -> String {
 }
 
 /// `12.4 s`: a drill is about seconds, and about parts of them.
-fn exact(length: std::time::Duration) -> String {
+pub(super) fn exact(length: std::time::Duration) -> String {
     match length.as_secs() {
         0..60 => format!("{:.1} s", length.as_secs_f64()),
         _ => human(length),
     }
 }
 
-fn length(millis: u64) -> String {
+pub(super) fn length(millis: u64) -> String {
     exact(std::time::Duration::from_millis(millis))
 }
 

@@ -8,6 +8,8 @@ mod check;
 mod client;
 mod demo;
 mod drill;
+mod drill_live;
+mod drill_report;
 mod explain;
 mod follow;
 mod gate;

@@ -104,5 +104,10 @@ impl Acknowledge {
 
 /// The path of something about a hub.
 pub(super) fn path(hub: &Name, what: &str) -> String {
-    format!("/v1/hubs/{}/{what}", escape(&hub.to_string()))
+    path_of(&hub.to_string(), what)
+}
+
+/// The same of a hub by the text of its name.
+pub(super) fn path_of(hub: &str, what: &str) -> String {
+    format!("/v1/hubs/{}/{what}", escape(hub))
 }

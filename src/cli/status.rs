@@ -331,6 +331,10 @@ fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> Strin
     if let Some(hold) = &hub.hold {
         lines.push(fold("  waiting: ", &hold.reason, width));
     }
+    if let Some(drill) = &hub.drill {
+        let sentence = format!("{}; it is given up at {}", drill.sentence, drill.until);
+        lines.push(fold("  drill: ", &sentence, width));
+    }
     if let Some(planned) = move_to_show(hub, now) {
         lines.push(fold("  move: ", &planned.sentence, width));
         if matches!(planned.planned.stage, Stage::Approval { .. }) {

@@ -1,5 +1,6 @@
 //! What drives planned moves: the clock, and what else the one writer is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Author, Level, LogLine};
@@ -154,8 +155,8 @@ impl State {
                 self.stop_move(at, format!("{} is active already", planned.to), turn);
                 return true;
             }
-            // The daemon has just started; that is no reason to give up.
-            Err(refused @ MoveRefused::NoVerdict { .. }) => {
+            // The daemon has just started, or one look has failed; that is no reason to give up.
+            Err(refused @ (MoveRefused::NoVerdict { .. } | MoveRefused::Failing { .. })) => {
                 self.hold_move(at, planned, ramped, held, refused.to_string(), turn);
                 return false;
             }
@@ -197,14 +198,18 @@ impl State {
                 if wait.call {
                     self.call_fence(position, at, to, reason.as_str().into(), turn);
                 }
-                let words = format!("{} is being told that it is no longer active", planned.from);
+                let words = match self.unfenced(at) {
+                    Some(words) => format!("{words}; it is told again, and --force goes on without"),
+                    None => format!("{} is being told that it is no longer active", planned.from),
+                };
                 self.hold_move(at, planned, ramped, held, words, turn);
                 return false;
             }
             what.push(format!("{} has not acknowledged that it is left (--force overrides it)", planned.from));
         }
         let changes = turn.changes.len();
-        self.switch(position, at, to, planned.cause, reason.into(), turn);
+        let reason = self.with_what_was_passed(position, at, to, reason.into(), now);
+        self.switch(position, at, to, planned.cause, reason, turn);
         turn.touched.push(position as u32);
         if turn.changes.len() == changes {
             // A rule of publication has refused it, and says so itself.
@@ -256,7 +261,11 @@ impl State {
     /// Gives a move up.
     pub(super) fn stop_move(&mut self, at: &HubAt, why: String, turn: &mut Turn) {
         let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
-        let told = self.layout.at(at.id).is_some_and(|(position, _)| self.told.contains_key(&(position as u32)));
+        let position = self.layout.at(at.id).map(|(position, _)| position as u32);
+        let told = position.is_some_and(|position| self.told.get(&position).is_some_and(|told| !told.over));
+        if let Some(told) = position.filter(|_| told).and_then(|at| Arc::make_mut(&mut self.told).get_mut(&at)) {
+            told.over = true;
+        }
         let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);
         let why = match told && stays {
             true => {

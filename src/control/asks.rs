@@ -17,6 +17,8 @@ use crate::time::Timestamp;
 
 /// How long another operator's approval is waited for.
 pub(super) const APPROVAL: Duration = Duration::from_hours(1);
+/// A time that has passed by more than this was not meant to be now.
+pub(super) const PAST: Duration = Duration::from_mins(1);
 
 impl State {
     /// Begins a move of a hub to `to`, or to its preferred region.
@@ -154,13 +156,18 @@ impl State {
             Some(open) if open.stage.is_open() => {
                 let sentence = format!("cancelled by {} ({why})", turn.author.name);
                 let to = open.to.clone();
+                let from = open.from.clone();
                 self.stop_move(at, sentence, turn);
+                let told = self.layout.at(at.id).and_then(|(position, _)| self.told.get(&(position as u32)));
+                if told.is_some_and(|told| told.over) {
+                    turn.notes.add(format!("{from} was told that it is not active any more, and it is: tell it so"));
+                }
                 let summary = format!("{name}: the move to {to} is cancelled; nothing was switched");
                 Ok(Pending::Moved { summary, changed: true })
             }
-            Some(Move { to, stage: Stage::Drain { .. }, .. }) => Err(CommandError::Refused(format!(
-                "{name} has switched to {to} already; to go back, ask for a failover or failback"
-            ))),
+            Some(Move { to, stage: Stage::Drain { .. } | Stage::Done { .. }, .. }) => Err(CommandError::Refused(
+                format!("{name} has switched to {to} already; to go back, ask for a failover or failback"),
+            )),
             _ => Ok(Pending::Moved { summary: format!("{name} has no move under way"), changed: false }),
         }
     }
@@ -242,6 +249,11 @@ impl State {
 }
 
 pub(super) fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {
+    if let Some(at) = options.at.filter(|at| now.since(*at) > PAST) {
+        return Err(CommandError::Refused(format!(
+            "its time was {at}, which has passed; without a time it is done now"
+        )));
+    }
     let (earliest, until) = (earliest(hub, options, now), options.until);
     if let Some(until) = until.filter(|until| *until < earliest) {
         let sentence = format!("it cannot switch before {earliest}, and is to be given up at {until}");

@@ -145,6 +145,24 @@ pub enum Command {
         /// When it ends, if the epoch has not changed before.
         until: Option<Timestamp>,
     },
+    /// Have a canary's endpoint in the active region count as dark, to see what comes of it.
+    Drill {
+        /// The hub.
+        hub: Name,
+        /// The region; `None`: the active one.
+        region: Option<RegionName>,
+        /// When it is given up by itself; `None`: as late as may be.
+        within: Option<Duration>,
+        /// Why.
+        reason: String,
+    },
+    /// End a drill.
+    EndDrill {
+        /// The hub.
+        hub: Name,
+        /// Why.
+        reason: String,
+    },
     /// Acknowledge that a hub has been flapping, or that something was overridden.
     Acknowledge {
         /// The hub.
@@ -308,7 +326,7 @@ pub struct LogLine {
     /// The sentence.
     pub sentence: String,
     /// What kind of event: `switch`, `health`, `mark`, `hold`, `reload`, `prober`, `gate`, `fence`, `move`,
-    /// `blind`, `override`.
+    /// `blind`, `override`, `drill`.
     pub event: &'static str,
     /// The hub that it is about.
     pub hub: Option<Name>,

@@ -30,6 +30,8 @@ pub(super) struct Told {
     pub(super) epoch: u64,
     pub(super) to: usize,
     pub(super) called: Timestamp,
+    /// Whether the move that it was for was given up: another one tells anew.
+    pub(super) over: bool,
     /// When it answered, whether it acknowledged, and what it said.
     pub(super) answer: Option<(Timestamp, bool, Arc<str>)>,
 }
@@ -109,7 +111,7 @@ impl State {
     /// What came of telling the region that a hub leaves.
     pub(super) fn fence_view(&self, position: usize, at: &HubAt) -> FenceView {
         let next = self.stands.of(at.id).map(|standing| standing.epoch + 1);
-        match self.told.get(&(position as u32)).filter(|told| Some(told.epoch) == next) {
+        match self.told.get(&(position as u32)).filter(|told| Some(told.epoch) == next && !told.over) {
             None => FenceView::Idle,
             Some(Told { to, called, answer: None, .. }) => FenceView::Called { to: *to, at: *called },
             Some(Told { to, answer: Some((_, true, _)), .. }) => FenceView::Acknowledged { to: *to },
@@ -129,7 +131,7 @@ impl State {
             reason,
             fence: fence.clone(),
         });
-        let told = Told { epoch, to, called: turn.now, answer: None };
+        let told = Told { epoch, to, called: turn.now, over: false, answer: None };
         Arc::make_mut(&mut self.told).insert(position as u32, told);
     }
 

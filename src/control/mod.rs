@@ -13,6 +13,7 @@
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | [`drill`] | an endpoint of a canary that counts as dark | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
@@ -42,6 +43,7 @@ pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
+pub mod drill;
 pub mod event;
 mod explain;
 pub mod export;

@@ -9,7 +9,7 @@ use super::report::AuditKind;
 use super::state::{Last, State};
 use super::turn::Turn;
 use crate::health::{Health, Observation, Outcome, schedule};
-use crate::policy::{RegionName, Waiting};
+use crate::policy::{Failback, RegionName, Waiting};
 use crate::time::Timestamp;
 
 impl State {
@@ -45,6 +45,10 @@ impl State {
             turn.touched.extend(hubs);
             turn.say(Level::Info, "prober", format!("the prober {target} gives observations again"));
         }
+        if failed != failed_before {
+            let returns = |hub: &&u32| matches!(layout.hubs[**hub as usize].rules.failback, Failback::After(_));
+            turn.touched.extend(hubs.iter().filter(returns));
+        }
         if !failed && !self.holds.is_empty() {
             let looked_for = |hub: &&u32| self.holds.get(hub).is_some_and(|hold| hold.waiting == Waiting::Look);
             turn.touched.extend(hubs.iter().filter(looked_for));
@@ -60,6 +64,7 @@ impl State {
         if self.confirm(position) {
             turn.touched.extend(hubs);
         }
+        self.observe_drills(position, at, latency, turn);
         let watch = &self.watches[position];
         if watch.unsettled() != unsettled && layout.adaptive {
             let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;

@@ -86,9 +86,7 @@ pub fn endpoint(known: &Known<'_>, now: Timestamp) -> String {
     let region = known.region;
     match (known.mark, known.measured) {
         (Some(marked), None) => format!("{region} {}; nothing is probed", mark(marked)),
-        (Some(marked), Some(measured)) => {
-            format!("{region} {}; probes say {}, {}", mark(marked), measured.health.word(), seen(&measured, now))
-        }
+        (Some(marked), Some(measured)) => format!("{region} {}; {}", mark(marked), probes_say(&measured, now)),
         (None, None) => format!("{region} is not probed: its health stays unknown"),
         (None, Some(measured)) => format!("{region} is {}: {}", measured.health.word(), seen(&measured, now)),
     }
@@ -98,6 +96,11 @@ pub fn endpoint(known: &Known<'_>, now: Timestamp) -> String {
 pub fn mark(mark: &Mark) -> String {
     let until = mark.until.map(|until| format!(" until {until}")).unwrap_or_default();
     format!("marked {} by {}{until} ({})", mark.kind.word(), mark.author, mark.reason)
+}
+
+/// What the probes say, beside what counts: `probes say up, last ok 3 s ago, 5 in a row`.
+pub(super) fn probes_say(measured: &Measured<'_>, now: Timestamp) -> String {
+    format!("probes say {}, {}", measured.health.word(), seen(measured, now))
 }
 
 fn seen(measured: &Measured<'_>, now: Timestamp) -> String {

@@ -63,6 +63,7 @@ impl State {
 
     pub(super) fn load(&mut self, loaded: Loaded, turn: &mut Turn) {
         let Loaded { policy, content, warnings, read, compile } = loaded;
+        self.end_drills(turn);
         self.totals.reloads_ok += 1;
         let milliseconds = |length: Duration| length.as_secs_f64() * 1e3;
         self.reload = Arc::new(ReloadStatus {

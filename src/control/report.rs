@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::drill::DrillStatus;
 use super::known::{Override, Window};
 use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
@@ -107,6 +108,9 @@ pub struct HubStatus {
     /// What was overridden and not acknowledged yet.
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// The drill that is under way.
+    #[serde(default)]
+    pub drill: Option<DrillStatus>,
     /// The endpoints in order of preference.
     pub endpoints: Vec<EndpointStatus>,
 }
@@ -462,6 +466,8 @@ pub enum AuditKind {
     Health,
     /// A region was told that it is no longer active, or could not be.
     Fence,
+    /// A drill of a canary began or ended, or its region began to count as down.
+    Drill,
     /// Hubs got numbers, by which rows of the store mean them.
     Hubs,
 }
@@ -484,6 +490,7 @@ impl AuditKind {
             Self::Blind => "blind",
             Self::Health => "health",
             Self::Fence => "fence",
+            Self::Drill => "drill",
             Self::Hubs => "hubs",
         }
     }

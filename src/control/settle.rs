@@ -220,7 +220,7 @@ impl State {
     }
 
     /// A reason, and what did not hold the move although it was shut or silent.
-    fn with_what_was_passed(
+    pub(super) fn with_what_was_passed(
         &self,
         position: usize,
         at: &HubAt,
@@ -309,7 +309,8 @@ impl State {
         for endpoint in at.endpoints() {
             let view = self.view(endpoint, now);
             let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
-            let up = view.health == Health::Up && heard;
+            // What fails at this moment is not good, even where it takes more to be down.
+            let up = view.health == Health::Up && heard && view.failing_since.is_none();
             let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
             let good_since = match (good, self.good_since[endpoint]) {
                 (true, since @ Some(_)) => since,
@@ -335,7 +336,7 @@ impl State {
             .filter(|by| *by > now);
         // The more restrictive mark holds, and none restricts least.
         let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);
-        EndpointView {
+        let view = EndpointView {
             health,
             mark,
             good_since: None,
@@ -345,6 +346,16 @@ impl State {
             sure_within: watch.map_or(Duration::ZERO, |watch| watch.probe.worst_detection()),
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),
+        };
+        match self.drilled(endpoint) {
+            Some(drill) => EndpointView {
+                health: drill.machine.health(),
+                seen_good: drill.seen_good,
+                failing_since: drill.failing,
+                unsettled: drill.unsettled(),
+                ..view
+            },
+            None => view,
         }
     }
 
@@ -357,7 +368,8 @@ impl State {
         let at = self.layout.endpoints[endpoint];
         Facts::Endpoint {
             region: at.region,
-            own: self.marked.endpoints[endpoint].map(|_| endpoint as u32),
+            own: (self.marked.endpoints[endpoint].is_some() || self.drilled(endpoint).is_some())
+                .then_some(endpoint as u32),
             measured: self.measured(at).map(|measured| measured.facts(now)),
         }
     }
@@ -379,6 +391,16 @@ impl State {
         self.holding(&hub.name, &self.layout.regions[at.region as usize]).map(|(_, mark)| mark)
     }
 
+    /// What came of telling the region that a hub leaves, where it has not acknowledged it.
+    pub(super) fn unfenced(&self, at: &HubAt) -> Option<String> {
+        let (position, at) = self.layout.at(at.id)?;
+        let from = &self.stands.of(at.id)?.active;
+        match self.told.get(&(position as u32)).filter(|told| !told.over)?.answer.as_ref()? {
+            (_, false, sentence) => Some(format!("{from} has not acknowledged that it is left: {sentence}")),
+            (_, true, _) => None,
+        }
+    }
+
     /// A change that waits, and what for.
     pub(super) fn hold_sentence(&self, at: &HubAt, hold: &Hold, now: Timestamp) -> String {
         let wanted = &at.hub.endpoints[hold.wanted].region;
@@ -390,6 +412,7 @@ impl State {
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
             Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
+            Waiting::Fence => self.unfenced(at),
             _ => None,
         };
         reason::hold(wanted, hold, detail.as_deref(), now)
@@ -400,7 +423,12 @@ impl State {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
-        reason::endpoint(&known, now)
+        match (self.drilled(endpoint), &known) {
+            (Some(drill), Known { mark: None, measured: Some(measured), .. }) => {
+                format!("{}; {}", drill.sentence(region), reason::probes_say(measured, now))
+            }
+            _ => reason::endpoint(&known, now),
+        }
     }
 }
 

@@ -89,6 +89,9 @@ impl State {
             return false;
         }
         let active = self.stands.active(position).map(|active| at.endpoints().start + active);
+        if let Some(drill) = active.and_then(|active| self.drilled(active)) {
+            return drill.machine.health() == Health::Down && !drill.confirmed;
+        }
         let watch = active.and_then(|active| self.watch(self.layout.endpoints[active]));
         watch.is_some_and(|watch| watch.machine.health() == Health::Down && !watch.confirmed)
     }
@@ -161,6 +164,7 @@ impl State {
                 watch.machine.begin_anew();
                 (watch.failing, watch.confirmed) = (None, false);
             }
+            self.begin_drills_anew();
             self.look.failing = 0;
             // What was unsettled is not any more.
             let hubs = self.layout.hubs.iter().zip(0..);

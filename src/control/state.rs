@@ -13,14 +13,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::asks::PAST;
 use super::change::{ChangeKind, Switch};
+use super::drill::Drill;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
 use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::gates::Told;
 use super::known::Known;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
-use super::report::{Moved, ReloadStatus, Switched, Totals};
+use super::report::{AuditKind, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
 use super::sight::Look;
 use super::turn::{Pending, Turn};
@@ -113,6 +115,8 @@ pub struct State {
     pub(super) ttl_wake: Option<Timestamp>,
     /// By endpoint position: when its shadow probe went down while the endpoint was active, newest last.
     pub(super) shadow_falls: Arc<BTreeMap<u32, Vec<Timestamp>>>,
+    /// By hub position: canaries that are being drilled.
+    pub(super) drills: Arc<BTreeMap<u32, Drill>>,
 }
 
 /// What stands, and what is published of it.
@@ -295,6 +299,7 @@ impl State {
             ttl_ends: Arc::default(),
             ttl_wake: None,
             shadow_falls: Arc::default(),
+            drills: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -338,7 +343,8 @@ impl State {
         // What the store cannot do at this moment is not tried before its time.
         let durable = marks.chain(self.moves_wake()).chain(self.windows_wake());
         let durable = durable.map(|at| retry.map_or(at, |retry| at.max(retry)));
-        durable.chain(self.hold_ends).chain(self.ttl_wake).chain(retry).min()
+        let looks = self.hold_ends.into_iter().chain(self.drills_wake());
+        durable.chain(looks).chain(self.ttl_wake).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
@@ -366,6 +372,10 @@ impl State {
         }
         // A region that was to be told is not told.
         Arc::make_mut(&mut self.told).retain(|_, told| told.answer.is_some() || told.called != now);
+        // Nor is a drill begun.
+        if commit.audit.iter().any(|record| record.kind == AuditKind::Drill) {
+            Arc::make_mut(&mut self.drills).retain(|_, drill| drill.started() != now);
+        }
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.unpublished = true;
@@ -414,6 +424,7 @@ impl State {
         self.expire_marks(&mut turn);
         self.advance_windows(&mut turn);
         self.advance_moves(&mut turn);
+        self.advance_drills(&mut turn);
         self.settle(&mut turn);
         self.stop_overtaken(&mut turn);
         // A stage that has just changed may change what a hub answers with.
@@ -495,6 +506,10 @@ impl State {
         match command {
             Command::Mark { target, kind, reason, from, until } => {
                 self.known_target(&target)?;
+                if let Some(from) = from.filter(|from| turn.now.since(*from) > PAST) {
+                    let sentence = format!("its beginning was {from}, which has passed; without a time it is made now");
+                    return Err(CommandError::Refused(sentence));
+                }
                 match from.filter(|from| *from > turn.now) {
                     Some(from) => self.open_window(target, kind, &reason, from, until, turn),
                     None => self.mark(target, kind, &reason, until, turn),
@@ -512,6 +527,10 @@ impl State {
             Command::Cancel { hub, reason } => self.cancel(&hub, &reason, turn),
             Command::AckGate { hub, gate, reason, until } => self.ack_gate(&hub, &gate, &reason, until, turn),
             Command::Acknowledge { hub, reason } => self.acknowledge(&hub, &reason, turn),
+            Command::Drill { hub, region, within, reason } => {
+                self.begin_drill(&hub, region.as_ref(), within, &reason, turn)
+            }
+            Command::EndDrill { hub, reason } => self.command_end_drill(&hub, &reason, turn),
         }
     }
 

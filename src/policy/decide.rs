@@ -17,7 +17,7 @@
 //! | `failback` | a better region | it has been good for as long as `failback.after` says |
 //! | `verdict` | anything, unless the target is marked up | there is a first verdict on the target, or its probe's worst case has passed |
 //! | `sight` | health | this node sees: it is not blind, and the active region has failed before and after a reference was reached |
-//! | `pinned` | health | an operator acknowledges that the hub has been flapping |
+//! | `pinned` | anything but a `down` mark | an operator acknowledges that the hub has been flapping |
 //! | `budget` | anything | a switch has left the period that the budget counts |
 //! | `dwell` | anything but a `down` mark | the dwell has passed since the last automatic switch |
 //! | `gate` | anything | the gate opens, or `proceed_after` has passed since gates began to hold this move |
@@ -44,6 +44,9 @@ use crate::time::Timestamp;
 
 /// How long after a fence has failed that must not be passed it is called again.
 pub const FENCE_AGAIN: Duration = Duration::from_secs(30);
+
+/// How much longer than its timeout a fence is waited for, so that what it says comes before its deadline.
+pub const FENCE_GRACE: Duration = Duration::from_secs(1);
 
 /// The rule that a decision follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -262,9 +265,11 @@ impl Step<'_> {
             if doubted {
                 return hold(Waiting::Sight, None);
             }
-            if is_pinned(rules, standing, scene.acknowledged) {
-                return hold(Waiting::Pinned, None);
-            }
+        }
+        // Draining is no emergency: only `down` moves a hub that has been flapping.
+        let down = left.mark == Some(MarkKind::Down) && cause == Cause::Mark;
+        if !down && is_pinned(rules, standing, scene.acknowledged) {
+            return hold(Waiting::Pinned, None);
         }
         if let Some(until) = budget_ends(rules, standing, now) {
             return hold(Waiting::Budget, Some(until));
@@ -397,20 +402,21 @@ pub struct FenceWait {
 pub fn fence_wait(rules: &Rules, fence: FenceView, to: usize, now: Timestamp) -> Option<FenceWait> {
     let (timeout, on_failure) = rules.fence?;
     let wait = |call, until| Some(FenceWait { call, until: Some(until) });
+    let deadline = now.after(timeout + FENCE_GRACE);
     let failed = |at: Timestamp| match on_failure {
         OnFenceFailure::Proceed => None,
-        OnFenceFailure::Stop if at.after(FENCE_AGAIN) <= now => wait(true, now.after(timeout)),
+        OnFenceFailure::Stop if at.after(FENCE_AGAIN) <= now => wait(true, deadline),
         OnFenceFailure::Stop => wait(false, at.after(FENCE_AGAIN)),
     };
     match fence {
         FenceView::Acknowledged { to: told } if told == to => None,
-        FenceView::Called { to: told, at } if told == to => match at.after(timeout) {
+        FenceView::Called { to: told, at } if told == to => match at.after(timeout + FENCE_GRACE) {
             ends if ends > now => wait(false, ends),
             // No answer is none.
             ends => failed(ends),
         },
         FenceView::Failed { to: told, at } if told == to => failed(at),
-        _ => wait(true, now.after(timeout)),
+        _ => wait(true, deadline),
     }
 }
 

@@ -32,6 +32,12 @@ pub enum MoveRefused {
         /// The region that was asked for.
         region: RegionName,
     },
+    /// The last looks at the target have failed, though not as many as it takes to be down.
+    #[error("the last look at {region} has failed; ask again when it is up or down, or mark it up first")]
+    Failing {
+        /// The region that was asked for.
+        region: RegionName,
+    },
     /// The target is probed and was not observed yet.
     #[error("{region} was not observed yet; ask again in a few seconds, or mark it up first")]
     NoVerdict {
@@ -104,6 +110,7 @@ pub fn judge_move(
         Health::Unknown if view.verdict_by.is_some_and(|until| until > now) => {
             Err(MoveRefused::NoVerdict { region: region.clone() })
         }
+        _ if view.failing_since.is_some() => Err(MoveRefused::Failing { region: region.clone() }),
         Health::Unknown | Health::Up => Ok(Moved::To(at)),
     }
 }

@@ -848,6 +848,8 @@ fn words(command: &Command) -> String {
         Command::Cancel { hub, .. } => format!("an operator cancels the move of {hub}"),
         Command::AckGate { hub, gate, .. } => format!("an operator acknowledges gate {gate} of {hub}"),
         Command::Acknowledge { hub, .. } => format!("an operator acknowledges what {hub} has done"),
+        Command::Drill { hub, .. } => format!("an operator drills {hub}"),
+        Command::EndDrill { hub, .. } => format!("an operator ends the drill of {hub}"),
     }
 }
 

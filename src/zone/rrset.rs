@@ -15,6 +15,8 @@
 //! number of pointers as four times that number, plus two where the records are a hub's own and no zone file's, plus one
 //! where they are known to lead to a name that is not served.
 
+use std::num::NonZeroUsize;
+
 use crate::dns::{Class, Name, Rtype};
 
 /// A compression pointer to the question's name (RFC 1035 4.1.4).
@@ -66,26 +68,12 @@ impl<'a> Rrset<'a> {
     pub(crate) fn read(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (length, rest) = number(octets)?;
         let (count, rest) = number(rest)?;
-        let (pointers, rest) = rest.split_first()?;
-        if *pointers < 4 {
-            let (wire, rest) = rest.split_at_checked(length)?;
-            let (leaves, own) = (pointers & 1 != 0, pointers & 2 != 0);
-            return Some((Self { count: count as u16, wire, pointers: &[], leaves, own }, rest));
-        }
-        Self::read_with_pointers(octets)
-    }
-
-    fn read_with_pointers(octets: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (length, rest) = number(octets)?;
-        let (count, rest) = number(rest)?;
-        let (pointers, rest) = number(rest)?;
-        let (mut pointers, leaves, own) = (pointers >> 2, pointers & 1 != 0, pointers & 2 != 0);
-        let mut octets = 0;
-        while pointers > 0 {
-            pointers -= usize::from(*rest.get(octets)? < 0x80);
-            octets += 1;
-        }
-        let (pointers, rest) = rest.split_at_checked(octets)?;
+        let (noted, rest) = number(rest)?;
+        let (leaves, own) = (noted & 1 != 0, noted & 2 != 0);
+        let (pointers, rest) = match noted >> 2 {
+            0 => (&[][..], rest),
+            some => rest.split_at_checked(pointers_octets(some, rest)?.get())?,
+        };
         let (wire, rest) = rest.split_at_checked(length)?;
         Some((Self { count: count as u16, wire, pointers, leaves, own }, rest))
     }
@@ -220,6 +208,33 @@ impl<'a> Rrsets<'a> {
             octets = rest;
         }
         None
+    }
+
+    /// The RRset of a type or, where there is none, the CNAME, in one pass.
+    #[inline(always)]
+    pub(crate) fn of_type_or_alias(&self, rtype: Rtype) -> Option<Rrset<'a>> {
+        let mut octets = self.octets;
+        for passed in 0..self.count {
+            let (rrset, rest) = Rrset::read(octets)?;
+            let found = rrset.rtype();
+            if found == rtype {
+                return Some(rrset);
+            }
+            if found == Rtype::CNAME {
+                // Beside it is what DNSSEC says of it, or nothing.
+                let others = Self { count: self.count - passed - 1, octets: rest };
+                return if others.is_empty() { Some(rrset) } else { others.behind(rtype).or(Some(rrset)) };
+            }
+            octets = rest;
+        }
+        None
+    }
+
+    /// [`Rrsets::of_type`] for what is seldom asked.
+    #[cold]
+    #[inline(never)]
+    fn behind(&self, rtype: Rtype) -> Option<Rrset<'a>> {
+        self.of_type(rtype)
     }
 
     /// Whether there is none: the name of an empty non-terminal.
@@ -402,26 +417,43 @@ fn record_ttl(rtype: Rtype, ttl: u32, rdata: &[u8]) -> u32 {
     }
 }
 
+/// Octets of so many pointers at the start of `octets`.
+///
+/// What is read out of line fits two registers: through memory it would cost every RRset that has none of it, too.
+#[inline(never)]
+fn pointers_octets(mut pointers: usize, octets: &[u8]) -> Option<NonZeroUsize> {
+    let mut at = 0;
+    while pointers > 0 {
+        pointers -= usize::from(*octets.get(at)? < 0x80);
+        at += 1;
+    }
+    NonZeroUsize::new(at)
+}
+
 /// Reads a number of seven bits an octet.
 #[inline(always)]
 pub(crate) fn number(octets: &[u8]) -> Option<(usize, &[u8])> {
     match octets.split_first()? {
         (first, rest) if *first < 0x80 => Some((usize::from(*first), rest)),
-        _ => long_number(octets),
+        _ => {
+            let (value, taken) = long_number(octets)?;
+            Some((value, octets.get(taken.get()..)?))
+        }
     }
 }
 
-fn long_number(octets: &[u8]) -> Option<(usize, &[u8])> {
-    let (mut value, mut shift, mut rest) = (0, 0, octets);
+/// A number and its octets.
+#[inline(never)]
+fn long_number(octets: &[u8]) -> Option<(usize, NonZeroUsize)> {
+    let (mut value, mut at) = (0, 0);
     loop {
-        let (octet, after) = rest.split_first()?;
-        value |= usize::from(*octet & 0x7f) << shift;
-        rest = after;
-        if *octet < 0x80 {
-            return Some((value, rest));
+        let octet = *octets.get(at)?;
+        value |= usize::from(octet & 0x7f) << (7 * at);
+        at += 1;
+        if octet < 0x80 {
+            return NonZeroUsize::new(at).map(|taken| (value, taken));
         }
-        shift += 7;
-        if shift > 28 {
+        if at > 4 {
             return None;
         }
     }

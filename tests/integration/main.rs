@@ -11,6 +11,7 @@ mod command_line;
 mod crash;
 mod demo;
 mod differential;
+mod drill;
 mod failover;
 mod fleet;
 mod full_disk;

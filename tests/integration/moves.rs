@@ -462,9 +462,8 @@ fn a_window_says_what_it_will_move_begins_by_itself_and_is_taken_away() {
     assert!(site.status()["windows"].as_array().unwrap().is_empty());
     let made = site.run(&window);
     let id = site.status()["windows"][0]["id"].as_str().unwrap().to_owned();
-    let (said, hint) =
-        (format!("window {id}: westeurope marked drain by eve"), format!("concierge unmark --window {id}"));
-    check(&made, 0, &[foreseen, &said, &hint]);
+    let said = [format!("window {id}: westeurope marked drain by eve"), format!("concierge unmark --window {id}")];
+    check(&made, 0, &[foreseen, &said[0], &said[1]]);
     check(&site.run(&["status"]), 0, &["WINDOW", "BEGINS", "eve", "upgrade"]);
     assert!(eventually(SOON, || active(site.net.dns(), HUB) == site.net.neu()), "{}", site.status());
     assert!(eventually(SOON, || site.ok(&["status"]).contains("has begun")), "{}", site.status());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use concierge::simulate::{History, INVARIANTS, Options, Outcome, run, shrink};
 
 /// Seeds without any say.
-const SEEDS: u64 = 160;
+const SEEDS: u64 = 100;
 /// Seeds that run beside each other.
 const THREADS: u64 = 2;
 

@@ -172,7 +172,7 @@ fn rrsets_stand_in_order_of_their_types_whatever_is_merged() {
     ]);
     let zone = zone("example.", "hub URI aa\nhub MX 5 hub");
     let content = compile(vec![zone], &policy(vec![general])).unwrap();
-    let rrsets = content.hubs[0].rrsets(super::super::snapshot::Choice::endpoint(0)).unwrap();
+    let rrsets = content.hubs[0].rrsets(&super::super::snapshot::Choice::endpoint(0)).unwrap();
     let types: Vec<Rtype> = rrsets.iter().map(|rrset| rrset.rtype()).collect();
     assert_eq!(types, [Rtype::A, Rtype::MX, Rtype::AAAA, Rtype::URI]);
 }

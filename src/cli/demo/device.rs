@@ -12,13 +12,13 @@ use tokio::net::{TcpStream, UdpSocket};
 
 /// Which way the device asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
+pub(in crate::cli) enum Way {
     Udp,
     Tcp,
 }
 
 impl Way {
-    pub(super) fn word(self) -> &'static str {
+    pub(in crate::cli) fn word(self) -> &'static str {
         match self {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
@@ -30,12 +30,17 @@ impl Way {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks for the A records of a name.
-pub(super) async fn ask(server: SocketAddr, name: &str, way: Way) -> Result<Message, String> {
+pub(in crate::cli) async fn ask(server: SocketAddr, name: &str, way: Way) -> Result<Message, String> {
     ask_type(server, name, RecordType::A, way).await
 }
 
 /// Asks one question.
-pub(super) async fn ask_type(server: SocketAddr, name: &str, kind: RecordType, way: Way) -> Result<Message, String> {
+pub(in crate::cli) async fn ask_type(
+    server: SocketAddr,
+    name: &str,
+    kind: RecordType,
+    way: Way,
+) -> Result<Message, String> {
     let name = Name::from_ascii(name).map_err(|error| error.to_string())?;
     let mut query = Message::query();
     query.add_query(Query::query(name, kind));
@@ -79,7 +84,7 @@ async fn tcp(server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
 }
 
 /// The addresses in the answer section.
-pub(super) fn addresses(message: &Message) -> Vec<IpAddr> {
+pub(in crate::cli) fn addresses(message: &Message) -> Vec<IpAddr> {
     message
         .answers
         .iter()

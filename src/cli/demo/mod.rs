@@ -4,7 +4,7 @@
 //! loopback addresses, and fail when told to: by a key, by `concierge demo fail REGION` from another terminal, or by the
 //! story that `--auto` plays.
 
-mod device;
+pub(super) mod device;
 mod keys;
 mod regions;
 mod story;

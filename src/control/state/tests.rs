@@ -532,6 +532,7 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod drill;
 mod engine;
 mod explained;
 mod faults;

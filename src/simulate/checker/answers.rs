@@ -110,7 +110,9 @@ impl Checker {
             | Command::Cancel { .. }
             | Command::AckGate { .. }
             | Command::Acknowledge { .. }
-            | Command::CloseWindow { .. } => {
+            | Command::CloseWindow { .. }
+            | Command::Drill { .. }
+            | Command::EndDrill { .. } => {
                 let committed = self.turn.commits > 0;
                 self.unless(!changed || committed, "durable", || "a command was acknowledged and left no trace".into());
             }

@@ -110,8 +110,11 @@ impl Checker {
         });
         self.unless(!held || (options.force && failed), "fence", || format!("an operator moved {hub} to {to} untold"));
         let noted = self.turn.overridden.contains(&hub);
-        self.unless(noted == (shut || spent || breaks), "move", || {
-            format!("{hub} has moved to {to} past something: {}, and that is noted: {noted}", shut || spent || breaks)
+        self.unless(noted == (shut || spent || breaks || held), "move", || {
+            format!(
+                "{hub} has moved to {to} past something: {}, and that is noted: {noted}",
+                shut || spent || breaks || held
+            )
         });
     }
 

@@ -556,10 +556,10 @@ fn the_region_that_is_left_is_told_before_the_switch() {
 #[test]
 fn a_fence_that_does_not_answer_holds_until_its_deadline_or_for_good() {
     let mut bench = fenced(OnFenceFailure::Proceed);
-    bench.verdict("weu", false).pass(5);
+    bench.verdict("weu", false).pass(6);
     assert_eq!(bench.active(), "neu 2, neu 2");
     let mut bench = fenced(OnFenceFailure::Stop);
-    bench.verdict("weu", false).pass(5);
+    bench.verdict("weu", false).pass(6);
     assert_eq!((bench.active().as_str(), bench.fenced.len()), ("weu 1, weu 1", 2));
     bench.pass(29);
     assert_eq!(bench.fenced.len(), 2);
@@ -706,7 +706,7 @@ fn what_a_switch_has_passed_is_in_its_reason() {
     let last = &bench.status().hubs[0].reason;
     assert!(last.contains("; past gate registry, shut for 10 min: 412 identities are missing"), "{last}");
     let mut bench = fenced(OnFenceFailure::Proceed);
-    bench.verdict("weu", false).pass(5);
+    bench.verdict("weu", false).pass(6);
     assert!(bench.status().hubs[0].reason.ends_with("; the region that is left has not acknowledged it"));
 }
 
@@ -716,4 +716,62 @@ fn a_repeat_with_other_options_is_no_repeat() {
     bench.moved(failover("neu", MoveOptions::default()));
     let refused = bench.command(failover("neu", at_once(None))).unwrap_err().to_string();
     assert!(refused.ends_with("to do it otherwise, cancel it first"), "{refused}");
+}
+
+/// Seen by somebody who cancelled a move and asked again: the old region had been told the first time only.
+#[test]
+fn a_region_is_told_anew_for_a_move_that_is_asked_for_again() {
+    let mut bench = fenced(OnFenceFailure::Proceed);
+    bench.moved(failover("neu", at_once(None)));
+    let moved = bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    assert_eq!(moved.notes, ["weu was told that it is not active any more, and it is: tell it so"]);
+    answer(&mut bench, true);
+    bench.moved(failover("neu", at_once(None)));
+    assert_eq!((bench.fenced.len(), bench.active().as_str()), (1, "weu 1, weu 1"));
+    answer(&mut bench, true);
+    assert_eq!(bench.active(), "neu 2, weu 1");
+}
+
+/// A better region that fails is not good, even where it takes more to be down.
+#[test]
+fn a_region_that_fails_does_not_take_over_by_failback() {
+    let mut bench = start(|_| {}, |hub| hub.failback = Failback::After(Duration::from_secs(90)));
+    bench.verdict("weu", false).pass(1).verdict("weu", true);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    let well = |bench: &mut Bench, times: usize| {
+        for _ in 0..times {
+            bench.pass(5).see("weu", true);
+        }
+    };
+    well(&mut bench, 17);
+    bench.see("weu", false).pass(10);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    well(&mut bench, 18);
+    assert_eq!(bench.active(), "neu 2, neu 2", "its time has begun anew");
+    well(&mut bench, 1);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+}
+
+#[test]
+fn nobody_is_moved_where_the_last_look_has_failed() {
+    let mut bench = start(|_| {}, |_| {});
+    bench.see("neu", false);
+    let refused = bench.command(failover("neu", at_once(None))).unwrap_err().to_string();
+    assert!(refused.starts_with("the last look at neu has failed"), "{refused}");
+    bench.see("neu", true).moved(failover("neu", at_once(None)));
+    assert_eq!(bench.active(), "neu 2, weu 1");
+}
+
+#[test]
+fn a_time_that_has_passed_is_no_way_to_say_now() {
+    let mut bench = start(|_| {}, |_| {});
+    let at = Some(bench.now);
+    bench.pass(3600).see("weu", true).see("neu", true);
+    let refused = bench.command(failover("neu", MoveOptions { at, ..at_once(None) })).unwrap_err().to_string();
+    assert!(refused.contains("which has passed"), "{refused}");
+    let until = Some(bench.now.after(Duration::from_secs(60)));
+    let (target, kind) = ("weu".parse().unwrap(), MarkKind::Drain);
+    let refused = bench.command(Command::Mark { target, kind, reason: "r".into(), from: at, until });
+    assert!(refused.unwrap_err().to_string().contains("which has passed"));
+    assert_eq!(bench.active(), "weu 1, weu 1");
 }
