@@ -86,6 +86,9 @@ impl Daemon {
         let Start { config, config_path, loaded, routes, resolve_here } = start;
         // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
         let signals = Signals::watch()?;
+        if !config.public.listen.is_empty() {
+            evidence::check_key(&config.state)?;
+        }
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
         let persisted = store.read()?;

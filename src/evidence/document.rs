@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::tag::{Tag, said as said_of};
 use crate::answer::snapshot::{Snapshot, What};
 use crate::dns::Name;
 use crate::policy::{Endpoint, Hub, RegionName};
@@ -20,14 +21,46 @@ pub(super) struct Document<'a> {
     hub: &'a Name,
     /// `None` while the addresses of all regions are answered.
     region: Option<&'a RegionName>,
-    pub(super) epoch: u64,
+    epoch: u64,
     since: String,
     /// Seconds.
-    pub(super) ttl: u64,
+    ttl: u64,
     /// The hub's records without owner, class and TTL: `CNAME hub-weu.example.net.`
     answer: Vec<String>,
     at: String,
     expires: String,
+    /// When this is said, seconds.
+    #[serde(skip)]
+    second: u64,
+    /// Half of the time for which it holds, seconds.
+    #[serde(skip)]
+    half: u64,
+}
+
+impl Document<'_> {
+    /// What those who wait are told of when it changes. (The TTL is not in it: a change of it alone is no news.)
+    pub(super) fn said(&self) -> String {
+        let said = (self.region, &self.since, &self.answer);
+        // Names and texts: this cannot fail.
+        said_of(self.epoch, &serde_json::to_vec(&said).unwrap_or_default())
+    }
+
+    /// What tells this document from others of the hub.
+    pub(super) fn tag(&self) -> Tag {
+        Tag::new(self.said(), self.second / self.half)
+    }
+
+    /// How long a copy may be taken without asking again.
+    ///
+    /// Whoever has a document of this slot has one that holds for half of its validity from any moment of the slot.
+    pub(super) fn fresh(&self) -> Duration {
+        Duration::from_secs(self.ttl.min(self.half))
+    }
+
+    /// The time to the end of the slot, at least a second.
+    pub(super) fn rest(&self) -> Duration {
+        Duration::from_secs(self.half - self.second % self.half)
+    }
 }
 
 /// What this snapshot answers for the hub at this position, said at `at`.
@@ -42,6 +75,7 @@ pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> O
         What::All => (None, records(&hub.endpoints)),
     };
     let ttl = if choice.low_ttl { hub.ttl_min } else { hub.ttl };
+    let validity = ttl.max(SHORTEST_LIFE);
     Some(Document {
         hub: &hub.name,
         region,
@@ -50,7 +84,9 @@ pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> O
         ttl: ttl.as_secs(),
         answer,
         at: at.to_string(),
-        expires: at.after(ttl.max(SHORTEST_LIFE)).to_string(),
+        expires: at.after(validity).to_string(),
+        second: at.0 / 1_000,
+        half: validity.as_secs() / 2,
     })
 }
 
@@ -96,7 +132,8 @@ pub(super) fn active_for(snapshot: &Snapshot, region: &RegionName, name: &Name) 
     let found = content.hub(name).and_then(|position| Some((position, content.policy_of(position)?)));
     let Some((position, hub)) = found else { return Active::Unknown(format!("there is no hub {name}")) };
     if hub.position(region).is_none() {
-        return Active::Unknown(format!("hub {} has no endpoint in {region}", hub.name));
+        // What is asked for is not repeated: it can be any text.
+        return Active::Unknown(format!("hub {} has no endpoint in this region", hub.name));
     }
     let epoch = snapshot.choices.get(position).map_or(0, |choice| choice.epoch);
     match is_active(snapshot, position, hub, region) {
@@ -115,8 +152,6 @@ pub(super) struct Regions {
 struct Share {
     hubs: usize,
     active: usize,
-    /// The first for which it is not.
-    other: Option<Name>,
 }
 
 impl Regions {
@@ -130,8 +165,6 @@ impl Regions {
                 share.hubs += 1;
                 if is_active(snapshot, position, hub, region) {
                     share.active += 1;
-                } else if share.other.is_none() {
-                    share.other = Some(hub.name.clone());
                 }
             }
         }
@@ -142,12 +175,11 @@ impl Regions {
     pub(super) fn active(&self, region: &RegionName) -> Active {
         match self.regions.get(region) {
             None => Active::Unknown("no hub has an endpoint in a region of this name".to_owned()),
-            Some(Share { hubs, other: None, .. }) => {
+            Some(Share { hubs, active }) if hubs == active => {
                 Active::Yes(format!("{region} is active for every hub of its {hubs}"))
             }
-            Some(Share { hubs, active, other: Some(other) }) => {
-                Active::No(format!("{region} is active for {active} hubs of its {hubs}, and not for {other}"))
-            }
+            // Names of hubs are told to those who know them.
+            Some(Share { hubs, active }) => Active::No(format!("{region} is active for {active} hubs of its {hubs}")),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! I/O shell: the documents of hubs as they stand, and who waits for their next switch.
 //!
-//! One task follows the publications. It looks at the hubs that somebody waits for and wakes those whose epoch changed, so
-//! that a publication costs the control loop one wake-up, whoever waits. A document is signed once a second and hub,
-//! however many ask for it: ten thousand devices that are woken at once get the same octets.
+//! One task follows the publications. It looks at the hubs that somebody waits for and wakes those whose document says
+//! something else, so that a publication costs the control loop one wake-up, whoever waits. A document is signed once a
+//! second and hub, however many ask for it: ten thousand devices that are woken at once get the same octets.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::http::HeaderValue;
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tokio::sync::watch;
 
 use super::document::{Active, Regions, active_for, document};
 use super::jose::Signer;
+use super::tag::Tag;
 use crate::answer::publish::Readers;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::Name;
@@ -33,8 +35,8 @@ pub(super) struct Hubs {
 
 #[derive(Debug)]
 struct Entry {
-    /// The epoch, for those who wait; `None` when there is no such hub any more.
-    epoch: watch::Sender<Option<u64>>,
+    /// What is said, for those who wait; `None` when there is no such hub any more.
+    said: watch::Sender<Option<String>>,
     signed: Option<Arc<Signed>>,
 }
 
@@ -44,9 +46,11 @@ pub(super) struct Signed {
     generation: u64,
     /// Whole seconds.
     at: Timestamp,
-    pub(super) epoch: u64,
-    /// Seconds.
-    pub(super) ttl: u64,
+    pub(super) tag: Tag,
+    /// How long a copy may be taken without asking again.
+    pub(super) fresh: Duration,
+    /// From `at` to the end of the slot that the tag names.
+    pub(super) rest: Duration,
     /// JSON.
     pub(super) body: Bytes,
     /// JWS Compact Serialization.
@@ -91,8 +95,9 @@ impl Hubs {
         let signed = Arc::new(Signed {
             generation: snapshot.generation,
             at,
-            epoch: said.epoch,
-            ttl: said.ttl,
+            tag: said.tag(),
+            fresh: said.fresh(),
+            rest: said.rest(),
             body: body.into(),
             jose: signature.compact.into(),
             signature: HeaderValue::try_from(signature.detached).ok()?,
@@ -101,13 +106,13 @@ impl Hubs {
         Some(signed)
     }
 
-    /// To be woken when the epoch of this hub changes. Look at the hub after this and before waiting: then no change is
-    /// missed.
-    pub(super) fn changes(&self, name: &Name) -> Option<watch::Receiver<Option<u64>>> {
+    /// To be woken when something else is said of this hub. Look at the hub after this and before waiting: then no
+    /// change is missed.
+    pub(super) fn changes(&self, name: &Name) -> Option<watch::Receiver<Option<String>>> {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.readers.latest();
         let position = snapshot.content.hub(name)?;
-        Some(Entry::of(&mut entries, &snapshot, position)?.epoch.subscribe())
+        Some(Entry::of(&mut entries, &snapshot, position)?.said.subscribe())
     }
 
     /// Wakes those who wait, at every publication, for ever.
@@ -126,10 +131,14 @@ impl Hubs {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.readers.latest();
         // What nobody waits for is made again when somebody asks.
-        entries.retain(|_, entry| entry.epoch.receiver_count() > 0);
+        entries.retain(|_, entry| entry.said.receiver_count() > 0);
         for (name, entry) in entries.iter() {
-            let epoch = snapshot.content.hub(name).and_then(|position| epoch(&snapshot, position));
-            entry.epoch.send_if_modified(|known| std::mem::replace(known, epoch) != epoch);
+            let said = snapshot.content.hub(name).and_then(|position| said(&snapshot, position));
+            entry.said.send_if_modified(|known| {
+                let changed = *known != said;
+                *known = said;
+                changed
+            });
         }
     }
 
@@ -158,11 +167,11 @@ impl Hubs {
 impl Entry {
     fn of<'a>(entries: &'a mut HashMap<Name, Entry>, snapshot: &Snapshot, position: usize) -> Option<&'a mut Self> {
         let name = &snapshot.content.policy_of(position)?.name;
-        let new = || Self { epoch: watch::Sender::new(epoch(snapshot, position)), signed: None };
+        let new = || Self { said: watch::Sender::new(said(snapshot, position)), signed: None };
         Some(entries.entry(name.clone()).or_insert_with(new))
     }
 }
 
-fn epoch(snapshot: &Snapshot, position: usize) -> Option<u64> {
-    snapshot.choices.get(position).map(|choice| choice.epoch)
+fn said(snapshot: &Snapshot, position: usize) -> Option<String> {
+    Some(document(snapshot, position, Timestamp(0))?.said())
 }

@@ -1,12 +1,15 @@
 //! Signatures as JOSE writes them: JWS (RFC 7515) with EdDSA (RFC 8037), JWK sets (RFC 7517).
 
-use std::io;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::signature::{Ed25519KeyPair, KeyPair};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use serde_json::json;
+
+/// How a PEM text begins, after whatever stands before it.
+const PEM: &[u8] = b"-----BEGIN ";
 
 /// The type of what is signed (RFC 8725 3.11): a signature over anything else is not evidence.
 const TYPE: &str = "concierge-hub";
@@ -31,10 +34,19 @@ pub(super) struct Signature {
 }
 
 impl Signer {
-    /// Signs with this key, in PKCS#8.
-    pub(super) fn new(pkcs8: &[u8]) -> io::Result<Self> {
-        let key = Ed25519KeyPair::from_pkcs8(pkcs8)
-            .map_err(|error| io::Error::other(format!("the evidence key is no Ed25519 key in PKCS#8: {error}")))?;
+    /// Signs with this key, in PKCS#8 (RFC 5958) of either version, as DER or as PEM (RFC 7468).
+    ///
+    /// # Errors
+    /// What the octets are not, to follow "the key is".
+    pub(super) fn new(octets: &[u8]) -> Result<Self, String> {
+        let named = |error: &dyn std::fmt::Display| format!("no Ed25519 private key in PKCS#8, DER or PEM: {error}");
+        let key = if octets.windows(PEM.len()).any(|window| window == PEM) {
+            let der = PrivatePkcs8KeyDer::from_pem_slice(octets).map_err(|error| named(&error))?;
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der())
+        } else {
+            Ed25519KeyPair::from_pkcs8_maybe_unchecked(octets)
+        };
+        let key = key.map_err(|error| named(&error))?;
         let x = URL_SAFE_NO_PAD.encode(key.public_key());
         let kid = thumbprint(&x);
         let header = json!({ "alg": "EdDSA", "kid": kid, "typ": TYPE }).to_string();
@@ -111,9 +123,28 @@ mod tests {
         key.verify(input.replace("IjoZ", "IjoY").as_bytes(), &decode("AAAA")).unwrap_err();
     }
 
+    /// The key of RFC 8410 10.3, in PKCS#8 version 1 as openssl makes it, and its public key of 10.1.
+    #[test]
+    fn a_key_of_version_1_and_its_pem_are_one() {
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+                   -----END PRIVATE KEY-----\n";
+        let x = URL_SAFE_NO_PAD.encode([
+            0x19, 0xbf, 0x44, 0x09, 0x69, 0x84, 0xcd, 0xfe, 0x85, 0x41, 0xba, 0xc1, 0x67, 0xdc, 0x3b, 0x96, 0xc8, 0x50,
+            0x86, 0xaa, 0x30, 0xb6, 0xb6, 0xcb, 0x0c, 0x5c, 0x38, 0xad, 0x70, 0x31, 0x66, 0xe1,
+        ]);
+        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        for key in [pem.as_bytes(), format!("# hubs\n{pem}").as_bytes(), der.secret_pkcs8_der()] {
+            assert!(Signer::new(key).unwrap().keys().contains(&format!("\"x\":\"{x}\"")));
+        }
+    }
+
     #[test]
     fn what_is_no_key_is_refused() {
-        assert!(Signer::new(b"").is_err());
-        assert!(Signer::new(&[0x30; 83]).is_err());
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+                   -----END PUBLIC KEY-----\n";
+        for octets in [b"".as_slice(), &[0x30; 83], b"-----BEGIN PRIVATE KEY-----\n", pem.as_bytes()] {
+            let error = Signer::new(octets).unwrap_err();
+            assert!(error.starts_with("no Ed25519 private key in PKCS#8, DER or PEM: "), "{error}");
+        }
     }
 }

@@ -1,22 +1,19 @@
 //! I/O shell: the file of the signing key.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 
 use ring::rand::SystemRandom;
 use ring::signature::Ed25519KeyPair;
 
-/// The key in PKCS#8 (RFC 5958): what the file holds, or one that is made and kept there.
+/// The key: what the file holds, or one in PKCS#8 (RFC 5958) that is made and kept there.
 ///
 /// The file is complete or not there, and readable by its owner alone (mode 0600).
 pub(super) fn read_or_make(path: &Path) -> io::Result<Vec<u8>> {
-    let named = |doing: &str, error: &dyn std::fmt::Display| {
-        io::Error::other(format!("cannot {doing} the key {}: {error}", path.display()))
-    };
-    match std::fs::read(path) {
-        Ok(key) => return Ok(key),
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(named("read", &error)),
-        Err(_) => {}
+    let named = |doing, error: &dyn Display| named(doing, path, error);
+    if let Some(key) = read(path)? {
+        return Ok(key);
     }
     let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
         .map_err(|_| named("make", &"the system gives no random numbers"))?;
@@ -33,6 +30,19 @@ pub(super) fn read_or_make(path: &Path) -> io::Result<Vec<u8>> {
     write().map_err(|error: io::Error| named("write", &error))?;
     tracing::info!(event = "key", path = %path.display(), "made a key to sign evidence with: {}", path.display());
     Ok(key.as_ref().to_vec())
+}
+
+/// What the file holds; `None` when there is no such file.
+pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(key) => Ok(Some(key)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(named("read", path, &error)),
+    }
+}
+
+fn named(doing: &str, path: &Path, error: &dyn Display) -> io::Error {
+    io::Error::other(format!("cannot {doing} the key {}: {error}", path.display()))
 }
 
 #[cfg(test)]

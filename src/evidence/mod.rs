@@ -26,6 +26,7 @@ mod jose;
 mod key;
 mod request;
 mod routes;
+mod tag;
 
 use std::io;
 use std::net::SocketAddr;
@@ -76,7 +77,8 @@ impl Listener {
         counters: Arc<Counters>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let signer = Signer::new(&key::read_or_make(&state.join(KEY))?)?;
+        let path = state.join(KEY);
+        let signer = signer(&path, &key::read_or_make(&path)?)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("public")
@@ -128,6 +130,29 @@ impl Drop for Listener {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Checks the key in the folder `state`, if there is one: whoever starts can know before anything else is started.
+///
+/// # Errors
+/// Names the key's file, what is wrong and what to do.
+pub fn check_key(state: &Path) -> io::Result<()> {
+    let path = state.join(KEY);
+    match key::read(&path)? {
+        Some(key) => signer(&path, &key).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// What signs with the key that this file holds.
+fn signer(path: &Path, key: &[u8]) -> io::Result<Signer> {
+    Signer::new(key).map_err(|error| {
+        io::Error::other(format!(
+            "the key {} is {error}; put a copy of the key back, or move the file away: then a new key is made, which \
+             devices have to learn",
+            path.display()
+        ))
+    })
 }
 
 /// Lets the calling thread step back behind the workers.

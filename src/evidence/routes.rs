@@ -4,23 +4,27 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use bytes::Bytes;
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::counters::{Counters, Route};
 use super::document::Active;
 use super::hubs::{Hubs, Signed};
-use super::request::{Form, form, has_seen, wait};
+use super::request::{Form, form, has_seen, names_host, wait};
+use super::tag::{Seen, Tag};
 use crate::dns::Name;
 use crate::policy::RegionName;
 
@@ -29,6 +33,9 @@ const COMMENT: Duration = Duration::from_secs(15);
 
 /// When whoever finds no place to wait may try again, seconds.
 const RETRY: HeaderValue = HeaderValue::from_static("30");
+
+/// What is said of a path that is no text.
+const NO_TEXT: &str = "the path is not UTF-8 when it is decoded";
 
 const SIGNATURE: HeaderName = HeaderName::from_static("concierge-signature");
 const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
@@ -54,6 +61,7 @@ pub(super) fn router(shared: Shared) -> Router {
             let refused = problem(StatusCode::METHOD_NOT_ALLOWED, &format!("{method} is not for reading"));
             ([(header::ALLOW, "GET, HEAD")], refused)
         })
+        .layer(from_fn(host))
         .layer(from_fn_with_state(shared.counters.clone(), count))
         .with_state(shared)
 }
@@ -65,11 +73,25 @@ async fn count(State(counters): State<Arc<Counters>>, uri: Uri, request: Request
     response
 }
 
+/// Refuses requests that name no host, several, or one that is none (RFC 9112 3.2).
+async fn host(request: Request, next: Next) -> Response {
+    if names_host(request.version(), request.headers()) {
+        return next.run(request).await;
+    }
+    let refused = problem(StatusCode::BAD_REQUEST, "a request names its host, once, in the field Host");
+    ([(header::CONNECTION, "close")], refused).into_response()
+}
+
 /// A problem as RFC 9457 writes it.
 fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
     let body = json!({ "title": title, "status": status.as_u16(), "detail": detail });
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(body)).into_response()
+    let fields = [
+        (header::CONTENT_TYPE, "application/problem+json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, fields, Json(body)).into_response()
 }
 
 /// A place among those who wait for a switch.
@@ -83,7 +105,9 @@ impl Place {
     fn take(shared: &Shared) -> Result<Self, Box<Response>> {
         let Ok(permit) = shared.waiting.clone().try_acquire_owned() else {
             let refused = problem(StatusCode::SERVICE_UNAVAILABLE, "as many wait for a switch already as may");
-            return Err(Box::new(([(header::RETRY_AFTER, RETRY)], refused).into_response()));
+            // The connections that are left are there for others: this one is closed.
+            let fields = [(header::RETRY_AFTER, RETRY), (header::CONNECTION, HeaderValue::from_static("close"))];
+            return Err(Box::new((fields, refused).into_response()));
         };
         shared.counters.begins_to_wait();
         Ok(Self { counters: shared.counters.clone(), _permit: permit })
@@ -103,10 +127,14 @@ struct Waiting {
 
 async fn hub(
     State(shared): State<Shared>,
-    Path(text): Path<String>,
-    Query(Waiting { wait: asked }): Query<Waiting>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<Waiting>, QueryRejection>,
     headers: HeaderMap,
 ) -> Response {
+    let Ok(Path(text)) = path else { return problem(StatusCode::BAD_REQUEST, NO_TEXT) };
+    let Ok(Query(Waiting { wait: asked })) = query else {
+        return problem(StatusCode::BAD_REQUEST, "the query is not understood: wait can stand in it, once");
+    };
     let Ok(name) = Name::parse(&text, Some(&Name::root())) else {
         return problem(StatusCode::NOT_FOUND, "the path names no hub: it is no domain name");
     };
@@ -119,53 +147,66 @@ async fn hub(
         Err(sentence) => return problem(StatusCode::BAD_REQUEST, &sentence),
     };
     let Some(signed) = shared.hubs.signed(&name) else { return no_hub() };
-    match (has_seen(&headers, signed.epoch), wait) {
-        (Some(true), Some(wait)) if !wait.is_zero() => {
+    match (has_seen(&headers, &signed.tag), wait) {
+        (seen @ (Seen::Same | Seen::Passing), Some(wait)) if !wait.is_zero() => {
             let _place = match Place::take(&shared) {
                 Ok(place) => place,
                 Err(refused) => return *refused,
             };
-            match next(&shared.hubs, &mut shared.stopped.clone(), &name, signed.epoch, Instant::now() + wait).await {
-                After::Switch(signed) => show(&signed, form),
-                After::Nothing => unchanged(&signed),
-                After::End => no_hub(),
+            let until = Instant::now() + wait;
+            match next(&shared.hubs, &mut shared.stopped.clone(), &name, &signed.tag, until).await {
+                Some(after) if seen == Seen::Same && after.tag == signed.tag => unchanged(&after),
+                Some(after) => show(&after, form),
+                None => no_hub(),
             }
         }
-        (Some(true), _) => unchanged(&signed),
-        (Some(false) | None, _) => show(&signed, form),
+        (Seen::Same, _) => unchanged(&signed),
+        (Seen::Passing | Seen::Other, _) => show(&signed, form),
     }
 }
 
-/// What a wait came to.
-enum After {
-    /// Another epoch.
-    Switch(Arc<Signed>),
-    /// Nothing until the end of the wait, or of the daemon.
-    Nothing,
-    /// There is no such hub any more.
-    End,
+/// Waits until something else is said of a hub than `seen`, or until the end of the wait or of the daemon, and returns
+/// what is said then; `None` when there is no such hub any more. A slot that ends ends no wait.
+async fn next(
+    hubs: &Hubs,
+    stopped: &mut watch::Receiver<bool>,
+    name: &Name,
+    seen: &Tag,
+    until: Instant,
+) -> Option<Arc<Signed>> {
+    let mut changes = hubs.changes(name)?;
+    while hubs.signed(name)?.tag.said == seen.said {
+        tokio::select! {
+            changed = changes.changed() => changed.ok()?,
+            () = sleep_until(until) => break,
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+        }
+    }
+    hubs.signed(name)
 }
 
-/// Waits until the epoch of a hub is another than `seen`.
-async fn next(hubs: &Hubs, stopped: &mut watch::Receiver<bool>, name: &Name, seen: u64, until: Instant) -> After {
-    let Some(mut changes) = hubs.changes(name) else { return After::End };
+/// Waits until a hub has another tag than `seen`; `None` when there is no such hub any more, or the daemon ends.
+async fn renewed(
+    hubs: &Hubs,
+    stopped: &mut watch::Receiver<bool>,
+    name: &Name,
+    seen: Option<&Tag>,
+) -> Option<Arc<Signed>> {
+    let mut changes = hubs.changes(name)?;
     loop {
-        match hubs.signed(name) {
-            None => return After::End,
-            Some(signed) if signed.epoch != seen => return After::Switch(signed),
-            Some(_) => {}
+        let signed = hubs.signed(name)?;
+        if seen != Some(&signed.tag) {
+            return Some(signed);
         }
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() {
-                return After::End;
-            },
-            () = sleep_until(until) => return After::Nothing,
-            _ = stopped.wait_for(|stopped| *stopped) => return After::Nothing,
+            changed = changes.changed() => changed.ok()?,
+            () = sleep(signed.rest) => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return None,
         }
     }
 }
 
-/// Every switch of a hub, from the one after the last that the client has seen.
+/// What is said of a hub, whenever it changes or half of its validity is over, from after what the client has seen.
 fn follow(shared: &Shared, name: Name, form: Form, headers: &HeaderMap) -> Response {
     if shared.hubs.signed(&name).is_none() {
         return no_hub();
@@ -174,30 +215,19 @@ fn follow(shared: &Shared, name: Name, form: Form, headers: &HeaderMap) -> Respo
         Ok(place) => place,
         Err(refused) => return *refused,
     };
-    let seen = headers.get(LAST_EVENT).and_then(|id| id.to_str().ok()?.parse::<u64>().ok());
+    let seen = headers.get(LAST_EVENT).and_then(|id| Tag::parse(id.to_str().ok()?));
     let state = (shared.hubs.clone(), shared.stopped.clone(), seen, place);
     let events = stream::unfold(state, move |(hubs, mut stopped, seen, place)| {
         let name = name.clone();
         async move {
-            let signed = match seen {
-                None => hubs.signed(&name)?,
-                // Years from here: a stream ends with the client, the hub or the daemon.
-                Some(seen) => match next(&hubs, &mut stopped, &name, seen, far()).await {
-                    After::Switch(signed) => signed,
-                    After::Nothing | After::End => return None,
-                },
-            };
+            let signed = renewed(&hubs, &mut stopped, &name, seen.as_ref()).await?;
             let octets = if form.jose { &signed.jose } else { &signed.body };
-            let event = Event::default().id(signed.epoch.to_string()).data(String::from_utf8_lossy(octets));
-            Some((Ok::<_, Infallible>(event), (hubs, stopped, Some(signed.epoch), place)))
+            let event = Event::default().id(signed.tag.to_string()).data(String::from_utf8_lossy(octets));
+            Some((Ok::<_, Infallible>(event), (hubs, stopped, Some(signed.tag.clone()), place)))
         }
     });
     let stream = Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT));
     ([(header::CACHE_CONTROL, "no-store")], stream).into_response()
-}
-
-fn far() -> Instant {
-    Instant::now() + Duration::from_hours(24 * 365)
 }
 
 fn show(signed: &Signed, form: Form) -> Response {
@@ -217,15 +247,19 @@ fn show(signed: &Signed, form: Form) -> Response {
 
 /// Nothing that the client does not know.
 fn unchanged(signed: &Signed) -> Response {
-    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    // A body of a length that is not known: a length of 0 would be one of the document (RFC 9110 8.6).
+    let body = Body::from_stream(stream::empty::<Result<Bytes, Infallible>>());
+    let mut response = (StatusCode::NOT_MODIFIED, body).into_response();
     freshness(signed, response.headers_mut());
     response
 }
 
-/// The validator is a weak one: two documents of one epoch differ in their times (RFC 9110 8.8.1).
+/// The validator is a weak one: two documents of one slot differ in their times (RFC 9110 8.8.1).
 fn freshness(signed: &Signed, headers: &mut HeaderMap) {
-    let fields =
-        [(header::ETAG, format!("W/\"{}\"", signed.epoch)), (header::CACHE_CONTROL, format!("max-age={}", signed.ttl))];
+    let fields = [
+        (header::ETAG, format!("W/\"{}\"", signed.tag)),
+        (header::CACHE_CONTROL, format!("max-age={}", signed.fresh.as_secs())),
+    ];
     for (name, value) in fields {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
@@ -250,9 +284,13 @@ struct Which {
 
 async fn active(
     State(shared): State<Shared>,
-    Path(region): Path<String>,
-    Query(Which { hub }): Query<Which>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<Which>, QueryRejection>,
 ) -> Response {
+    let Ok(Path(region)) = path else { return plain(StatusCode::BAD_REQUEST, NO_TEXT) };
+    let Ok(Query(Which { hub })) = query else {
+        return plain(StatusCode::BAD_REQUEST, "the query is not understood: hub can stand in it, once");
+    };
     let hub = match hub.map(|text| Name::parse(&text, Some(&Name::root()))).transpose() {
         Ok(hub) => hub,
         Err(_) => return plain(StatusCode::NOT_FOUND, "hub is no domain name"),
@@ -271,6 +309,10 @@ async fn healthz(State(shared): State<Shared>) -> Response {
 
 /// A sentence, for those that look at the status alone.
 fn plain(status: StatusCode, sentence: &str) -> Response {
-    let fields = [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    let fields = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
     (status, fields, format!("{sentence}\n")).into_response()
 }

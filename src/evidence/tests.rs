@@ -1,12 +1,14 @@
 //! Over real sockets of the loopback interface.
 
 mod limits;
+mod validators;
 mod waiting;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,8 +28,12 @@ use crate::zone::store::{Tree, tree_of};
 /// Every wait of a test ends here, in failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// 2026-11-23T14:03:11.500Z, for ever.
+/// 2026-11-23T14:03:11.500Z, until a test says otherwise; a slot of 30 s has 19 s to go.
 const NOW: Timestamp = Timestamp(1_795_442_591_500);
+
+/// The tag of `hub.example.` with epoch 42 at that moment: the digest is sha256sum's, of
+/// `["weu","2026-11-23T13:53:20Z",["CNAME hub-weu.elsewhere."]]`.
+const TAG: &str = "W/\"42-bffc114f-59848086\"";
 
 fn name(text: &str) -> Name {
     Name::parse(text, None).unwrap()
@@ -82,6 +88,8 @@ struct Server {
     listener: Option<Listener>,
     counters: Arc<Counters>,
     state: TempDir,
+    /// Milliseconds.
+    clock: Arc<AtomicU64>,
     address: SocketAddr,
 }
 
@@ -98,9 +106,12 @@ impl Server {
         let state = tempfile::tempdir().unwrap();
         let public = Public { listen: vec!["127.0.0.1:0".parse().unwrap()], connections };
         let counters = Arc::new(Counters::default());
-        let listener = Listener::start(&public, state.path(), publisher.readers(), counters.clone(), || NOW).unwrap();
+        let clock = Arc::new(AtomicU64::new(NOW.0));
+        let shown = clock.clone();
+        let now = move || Timestamp(shown.load(Ordering::SeqCst));
+        let listener = Listener::start(&public, state.path(), publisher.readers(), counters.clone(), now).unwrap();
         let address = listener.addresses()[0];
-        Self { publisher, content, listener: Some(listener), counters, state, address }
+        Self { publisher, content, listener: Some(listener), counters, state, clock, address }
     }
 
     /// Publishes these choices for `all.example.` and `hub.example.`
@@ -120,6 +131,21 @@ impl Server {
 
     fn get(&self, target: &str, fields: &[&str]) -> Response {
         self.connect().ask("GET", target, fields)
+    }
+
+    /// What the listener takes for the time.
+    fn set_clock(&self, now: Timestamp) {
+        self.clock.store(now.0, Ordering::SeqCst);
+    }
+
+    /// The tag of `hub.example.` without quotes.
+    fn tag(&self) -> String {
+        opaque(&self.get("/v1/hubs/hub.example.", &[]))
+    }
+
+    /// The field of a client that has the document of this moment.
+    fn seen(&self) -> String {
+        format!("If-None-Match: \"{}\"", self.tag())
     }
 
     fn key(&self) -> Value {
@@ -216,6 +242,12 @@ impl Client {
     }
 }
 
+/// The tag of a response without quotes; it is a weak one.
+fn opaque(response: &Response) -> String {
+    let opaque = response.field("etag").strip_prefix("W/\"").and_then(|rest| rest.strip_suffix('"'));
+    opaque.unwrap_or_else(|| panic!("{response:?}")).to_owned()
+}
+
 fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
@@ -231,7 +263,7 @@ fn a_hub_is_shown_as_it_is_answered() {
     let server = Server::start();
     let response = server.get("/v1/hubs/hub.example.", &[]);
     assert_eq!((response.status, response.field("content-type")), (200, "application/json"));
-    assert_eq!((response.field("etag"), response.field("cache-control")), ("W/\"42\"", "max-age=30"));
+    assert_eq!((response.field("etag"), response.field("cache-control")), (TAG, "max-age=30"));
     let expected = json!({
         "hub": "hub.example.", "region": "weu", "epoch": 42, "since": "2026-11-23T13:53:20Z", "ttl": 30,
         "answer": ["CNAME hub-weu.elsewhere."], "at": "2026-11-23T14:03:11Z", "expires": "2026-11-23T14:04:11Z",
@@ -251,7 +283,7 @@ fn the_ttl_and_the_regions_are_those_that_are_answered() {
     assert_eq!(all["answer"], json!(["A 192.0.2.1", "AAAA 2001:db8::1", "A 192.0.2.2"]));
     let low = server.get("/v1/hubs/hub.example.", &[]);
     assert_eq!((&low.json()["region"], &low.json()["ttl"]), (&json!("neu"), &json!(10)));
-    assert_eq!((low.field("etag"), low.field("cache-control")), ("W/\"43\"", "max-age=10"));
+    assert_eq!(low.field("cache-control"), "max-age=10");
 }
 
 #[test]
@@ -291,11 +323,14 @@ fn the_key_outlives_the_daemon() {
 fn what_a_client_has_seen_is_not_sent_again() {
     let server = Server::start();
     let seen = |tags: &str| server.get("/v1/hubs/hub.example.", &[&format!("If-None-Match: {tags}")]);
-    let unchanged = seen("W/\"42\"");
-    assert_eq!((unchanged.status, unchanged.field("etag")), (304, "W/\"42\""));
+    let unchanged = seen(TAG);
+    assert_eq!((unchanged.status, unchanged.field("etag")), (304, TAG));
     assert_eq!(unchanged.field("cache-control"), "max-age=30");
-    assert_eq!(seen("\"42\"").status, 304);
-    assert_eq!(seen("\"41\"").status, 200);
+    assert_eq!(seen(TAG.trim_start_matches("W/")).status, 304);
+    assert_eq!(seen("\"a,b\", *").status, 304);
+    for other in ["\"42\"", "W/\"42\"", "\"41\"", "\"a, *\""] {
+        assert_eq!(seen(other).status, 200, "{other}");
+    }
 }
 
 #[test]
@@ -306,7 +341,7 @@ fn only_reading_is_allowed() {
         assert_eq!((response.status, response.field("allow")), (405, "GET, HEAD"), "{method}");
     }
     let head = server.connect().ask("HEAD", "/v1/hubs/hub.example.", &[]);
-    assert_eq!((head.status, head.field("etag")), (200, "W/\"42\""));
+    assert_eq!((head.status, head.field("etag")), (200, TAG));
     let get = server.get("/v1/hubs/hub.example.", &[]);
     assert_eq!(head.field("content-length"), get.field("content-length"));
     for path in ["/v1/status", "/metrics", "/v1/reload", "/v1/marks/weu", "/v1/history", "/", "/v1/hubs/"] {
@@ -317,11 +352,41 @@ fn only_reading_is_allowed() {
 #[test]
 fn what_is_not_there_is_a_problem_in_json() {
     let server = Server::start();
-    for path in ["/v1/hubs/other.example.", "/v1/hubs/a..b", "/v1/hubs/hub.example.?wait=soon"] {
+    let cases = [
+        ("/v1/hubs/other.example.", 404, "there is no hub of this name"),
+        ("/v1/hubs/a..b", 404, "the path names no hub: it is no domain name"),
+        ("/v1/hubs/hub.example.?wait=soon", 400, "wait is no length of time, expected one such as 30s"),
+        ("/v1/hubs/hub.example.?wait=1&wait=2", 400, "the query is not understood: wait can stand in it, once"),
+        ("/v1/hubs/%FF", 400, "the path is not UTF-8 when it is decoded"),
+        ("/v1/other", 404, "there is no such path"),
+    ];
+    for (path, status, detail) in cases {
         let response = server.get(path, &[]);
+        assert_eq!((response.status, &response.json()["detail"]), (status, &json!(detail)), "{path}");
+        assert_eq!(response.field("cache-control"), "no-store", "{path}");
         assert_eq!(response.field("content-type"), "application/problem+json", "{path}");
         assert_eq!(response.json()["status"], json!(response.status));
-        assert_eq!(response.status, if path.ends_with("soon") { 400 } else { 404 }, "{path}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_is_not_repeated() {
+    let server = Server::start();
+    let region = "/probe/active/a%0Ab%1B%5B2J%3Cb%3E";
+    let hub = "/probe/active/weu?hub=a%0Ab%1B%5B2J";
+    for (target, status) in [
+        (region.to_owned(), 404),
+        (format!("{region}?hub=hub.example."), 404),
+        (hub.to_owned(), 404),
+        (format!("{hub}&hub=x"), 400),
+        ("/probe/active/%FF".to_owned(), 400),
+        ("/v1/hubs/a%0Ab".to_owned(), 404),
+        ("/v1/hubs/hub.example.?wait=%0A".to_owned(), 400),
+    ] {
+        let response = server.get(&target, &[]);
+        assert_eq!((response.status, response.field("x-content-type-options")), (status, "nosniff"), "{target}");
+        let body = response.body.trim_end();
+        assert!(!body.contains(|found: char| found.is_control() || found == '<'), "{target}: {body:?}");
     }
 }
 
@@ -332,19 +397,20 @@ fn a_traffic_manager_sees_which_region_is_active() {
         let response = server.get(target, &[]);
         assert_eq!((response.status, response.body.as_str()), (status, &*format!("{sentence}\n")), "{target}");
         assert_eq!(response.field("cache-control"), "no-store");
+        assert_eq!(response.field("x-content-type-options"), "nosniff");
         let head = server.connect().ask("HEAD", target, &[]);
         assert_eq!(head.status, status, "HEAD {target}");
     };
     check(&server, "/probe/active/weu", 200, "weu is active for every hub of its 2");
-    check(&server, "/probe/active/neu", 503, "neu is active for 0 hubs of its 2, and not for all.example.");
+    check(&server, "/probe/active/neu", 503, "neu is active for 0 hubs of its 2");
     let hub = "/probe/active/weu?hub=hub.example.";
     check(&server, hub, 200, "weu is active for hub.example., epoch 42");
     check(&server, "/probe/active/neu?hub=hub.example", 503, "neu is not active for hub.example., epoch 42");
     check(&server, "/probe/active/sea", 404, "no hub has an endpoint in a region of this name");
-    check(&server, "/probe/active/sea?hub=hub.example", 404, "hub hub.example. has no endpoint in sea");
+    check(&server, "/probe/active/sea?hub=hub.example", 404, "hub hub.example. has no endpoint in this region");
     check(&server, "/probe/active/weu?hub=x.example", 404, "there is no hub x.example.");
     server.switch(1, 43);
-    check(&server, "/probe/active/weu", 503, "weu is active for 1 hubs of its 2, and not for hub.example.");
+    check(&server, "/probe/active/weu", 503, "weu is active for 1 hubs of its 2");
     check(&server, hub, 503, "weu is not active for hub.example., epoch 43");
     // All regions are answered, so devices are sent to each of them.
     server.publish([choice(What::All, 8), choice(What::Endpoint(1), 43)]);
@@ -365,7 +431,7 @@ fn responses_are_counted_by_route_and_class() {
     for target in ["/v1/hubs/hub.example.", "/v1/hubs/x.example.", "/v1/keys", "/probe/active/neu", "/healthz", "/x"] {
         server.get(target, &[]);
     }
-    server.get("/v1/hubs/hub.example.", &["If-None-Match: \"42\""]);
+    server.get("/v1/hubs/hub.example.", &[&format!("If-None-Match: {TAG}")]);
     let mut counted: Vec<_> = server.counters.totals().responses;
     counted.retain(|(_, _, count)| *count > 0);
     let expected = [

@@ -19,18 +19,24 @@ fn more_connections_than_there_may_be_are_closed_at_once() {
 #[test]
 fn those_who_wait_leave_connections_to_the_others() {
     let server = Server::with(20);
+    let seen = server.seen();
     let mut held: Vec<Client> = (0..18).map(|_| server.connect()).collect();
     for client in &mut held {
-        client.send("GET", "/v1/hubs/hub.example.?wait=5m", &["If-None-Match: \"42\""]);
+        client.send("GET", "/v1/hubs/hub.example.?wait=5m", &[&seen]);
     }
     server.until("all wait", |totals| totals.waiting == 18);
     let mut client = server.connect();
-    let refused = client.ask("GET", "/v1/hubs/hub.example.?wait=5m", &["If-None-Match: \"42\""]);
+    let mut stream = server.connect();
+    let refused = client.ask("GET", "/v1/hubs/hub.example.?wait=5m", &[&seen]);
     assert_eq!((refused.status, refused.field("retry-after")), (503, "30"));
-    let refused = client.ask("GET", "/v1/hubs/hub.example.", &["Accept: text/event-stream"]);
-    assert_eq!(refused.status, 503);
+    // Who waits for a place does not keep one of those that are left to the others.
+    assert_eq!((refused.field("connection"), client.closed().as_str()), ("close", ""));
+    let refused = stream.ask("GET", "/v1/hubs/hub.example.", &["Accept: text/event-stream"]);
+    assert_eq!((refused.status, refused.field("connection"), stream.closed().as_str()), (503, "close", ""));
+    server.until("both are closed", |totals| totals.connections == 18);
+    let mut client = server.connect();
     assert_eq!(client.ask("GET", "/probe/active/weu", &[]).status, 200);
-    assert_eq!(client.ask("GET", "/v1/hubs/hub.example.", &["If-None-Match: \"42\""]).status, 304);
+    assert_eq!(client.ask("GET", "/v1/hubs/hub.example.", &[&seen]).status, 304);
 }
 
 #[test]
@@ -73,6 +79,26 @@ fn connections_that_do_nothing_are_closed() {
         client.closed();
     }
     server.until("all are closed", |totals| totals.connections == 0);
+}
+
+#[test]
+fn a_request_without_its_host_is_refused() {
+    let server = Server::start();
+    let status = |head: &str| {
+        let mut client = server.connect();
+        client.stream.get_mut().write_all(format!("GET /healthz {head}\r\n\r\n").as_bytes()).unwrap();
+        let response = client.receive(true);
+        if response.status == 400 {
+            assert_eq!(response.field("content-type"), "application/problem+json");
+            assert_eq!((response.field("connection"), client.closed().as_str()), ("close", ""));
+        }
+        response.status
+    };
+    assert_eq!(status("HTTP/1.1\r\nHost: localhost"), 200);
+    assert_eq!(status("HTTP/1.0"), 200);
+    assert_eq!(status("HTTP/1.1"), 400);
+    assert_eq!(status("HTTP/1.1\r\nHost: localhost\r\nHost: localhost"), 400);
+    assert_eq!(status("HTTP/1.1\r\nHost: a b"), 400);
 }
 
 #[test]
