@@ -1,8 +1,10 @@
 //! Safety rules over several hubs or regions, held against every switch.
 
 use super::layout::{DemandAt, HubAt};
+use super::moves::Stage;
 use super::state::State;
 use super::turn::Turn;
+use crate::policy::Waiting;
 use crate::time::Timestamp;
 
 impl State {
@@ -27,7 +29,10 @@ impl State {
                 if leaves == comes {
                     return false;
                 }
-                let before = self.count_active(rule, turn);
+                let before = match self.told.is_empty() {
+                    true => self.count_active(rule, turn),
+                    false => self.count_reserved(rule, position, comes),
+                };
                 (leaves && before <= *least) || (comes && before >= *most)
             }
             DemandAt::Gate { gate, hubs, regions } => {
@@ -50,6 +55,31 @@ impl State {
             members.iter().filter(active).count() as u32
         };
         *turn.counts.entry(rule).or_insert_with(count)
+    }
+
+    /// The same where hubs are about to move, because the regions that they leave are being told: they count at both places
+    /// for what is to have `most` of them and at neither for what is to have the least, or several would be announced where
+    /// one may go. The hub that is asked about counts as it is.
+    fn count_reserved(&self, rule: u32, asking: usize, most: bool) -> u32 {
+        let DemandAt::Count { members, .. } = &self.layout.rules[rule as usize].demand else { return 0 };
+        let counts = |(hub, endpoint): &&(u32, u16)| {
+            let hub = *hub as usize;
+            let (active, here) = (self.stands.active(hub), Some(usize::from(*endpoint)));
+            let heading = (hub != asking).then(|| self.announced(hub)).flatten().or(active);
+            if most { active == here || heading == here } else { active == here && heading == here }
+        };
+        members.iter().filter(counts).count() as u32
+    }
+
+    /// Where a hub is about to move: the region that it leaves has been told.
+    fn announced(&self, position: usize) -> Option<usize> {
+        let at = &self.layout.hubs[position];
+        let to = self.told_next(position, at).filter(|told| !told.over)?.to;
+        let held = self.holds.get(&(position as u32));
+        let wanted = held.is_some_and(|hold| hold.waiting == Waiting::Fence && hold.wanted == to);
+        let planned = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
+        let planned = planned.is_some_and(|planned| at.hub.position(&planned.to) == Some(to));
+        (wanted || planned).then_some(to)
     }
 
     /// A hub has moved: what was counted of its rules is counted anew when it is asked for.

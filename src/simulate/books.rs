@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::history::Target;
 use super::sketch::{ACK, Aim, GATES, HubSketch, OUTSIDE, ProbeSketch, ResortSketch, RuleSketch, Sketch, UseSketch};
-use crate::control::moves::Move;
+use crate::control::moves::{Move, Stage};
 use crate::policy::MarkKind;
 
 /// Milliseconds of the daemon's clock.
@@ -545,11 +545,8 @@ impl Books {
     ) -> Vec<(&'static str, String)> {
         let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
         let mut barriers = Vec::new();
-        let waited = book.gated.filter(|(wanted, _)| *wanted == to).map_or(0, |(_, since)| now - since);
-        for used in self.shut_gates(hub, to, now) {
-            if used.proceed.is_none_or(|after| waited < after * 1_000) {
-                barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
-            }
+        for used in self.holding_gates(hub, to, now) {
+            barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
         }
         if let Some(rule) = self.broken_rule(hub, to, now) {
             barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
@@ -595,7 +592,7 @@ impl Books {
         let counted: Vec<_> =
             book.switches.iter().filter(|(at, auto)| *auto && since.is_none_or(|ack| *at > ack)).collect();
         let last = counted.len().checked_sub(sketch.flap_limit).map(|from| &counted[from..]);
-        last.is_some_and(|last| last[last.len() - 1].0 - last[0].0 <= sketch.flap_window * 1_000)
+        last.is_some_and(|last| last[last.len() - 1].0.saturating_sub(last[0].0) <= sketch.flap_window * 1_000)
     }
 
     /// When there may be another switch of any origin, where there may be none now.
@@ -633,9 +630,14 @@ impl Books {
         self.sketch.rules.iter().position(|rule| match rule {
             RuleSketch::Count(least, count, of) => {
                 let active = |after: bool| {
-                    let is = |(member, region): &&(&str, &str)| match *member == hub && after {
-                        true => *region == to,
-                        false => self.hubs.get(member).is_some_and(|book| book.active == *region),
+                    let is = |(member, region): &&(&'static str, &'static str)| match *member == hub {
+                        true if after => *region == to,
+                        true => from == *region,
+                        false => {
+                            let here = self.hubs.get(member).is_some_and(|book| book.active == *region);
+                            let heads = self.heading(member, now) == Some(*region);
+                            if *least { here && heads } else { here || heads }
+                        }
                     };
                     of.iter().filter(is).count() as u32
                 };
@@ -650,6 +652,30 @@ impl Books {
                 concerned && !self.open(*gate, hub, now)
             }
         })
+    }
+
+    /// Where a hub is, or is about to be because the region that it leaves has been told.
+    fn heading(&self, hub: &'static str, now: Wall) -> Option<&'static str> {
+        let book = self.hubs.get(hub)?;
+        let said = self.fences.get(hub).filter(|said| said.epoch == book.epoch + 1);
+        let wanted = |to: &'static str| {
+            let planned = self.moves.get(hub).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
+            let want = self.want(hub).filter(|want| want.to == to);
+            let clear = want.is_some_and(|want| {
+                let look = want.why == Why::Health && self.has_to_look(hub, book, to, now);
+                self.barriers(hub, want, now, false).is_empty() && self.holding_gates(hub, to, now).is_empty() && !look
+            });
+            clear || planned.is_some_and(|planned| planned.to.as_str() == to)
+        };
+        said.map(|said| said.to).filter(|to| wanted(to)).or(Some(book.active))
+    }
+
+    /// The gates that hold a move: those that are shut, and whose time to be passed has not come.
+    fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall) -> Vec<UseSketch> {
+        let Some(book) = self.hubs.get(hub) else { return Vec::new() };
+        let waited = book.gated.filter(|(wanted, _)| *wanted == to).map_or(0, |(_, since)| now - since);
+        let holds = |used: &UseSketch| used.proceed.is_none_or(|after| waited < after * 1_000);
+        self.shut_gates(hub, to, now).into_iter().filter(holds).collect()
     }
 
     /// Writes down since when gates have held the move that is wanted.

@@ -325,6 +325,14 @@ impl Checker {
         }
     }
 
+    /// A kill came between a commit and its publication: where the start after it moves a hub on, nobody sees the change.
+    pub(super) fn unpublished(&mut self, commit: &Commit) {
+        let Some(switch) = &commit.switch else { return };
+        for hub in switch.changes.iter().filter_map(|change| switch.roster.name(change.hub)) {
+            self.answers.entry(hub_of(hub)).and_modify(|answer| answer.unseen = true);
+        }
+    }
+
     /// A commit is durable.
     pub(super) fn commit(&mut self, commit: &Commit) {
         self.turn.commits += 1;
@@ -340,6 +348,7 @@ impl Checker {
             self.unless(known == *before, "books", || format!("{key} was {known:?}, and the commit says {before:?}"));
             self.fact(key, after.as_ref(), true);
         }
+        self.forget_fences(commit);
         self.books.refresh(self.turn.now);
         // One that changed twice within an event is written twice, and the last word counts.
         let last: BTreeMap<_, _> = commit.health.iter().map(|(target, health)| (target, health)).collect();
@@ -359,6 +368,24 @@ impl Checker {
                 continue;
             };
             self.change(hub, change);
+        }
+    }
+}
+
+impl Checker {
+    /// A region that was told for a move that is given up is told anew for the next.
+    fn forget_fences(&mut self, commit: &Commit) {
+        let moved = |hub| {
+            let mut changes =
+                commit.switch.iter().flat_map(|switch| switch.changes.iter().map(move |change| (switch, change)));
+            changes.any(|(switch, change)| switch.roster.name(change.hub).map(hub_of) == Some(hub))
+        };
+        for (key, _, after) in &commit.facts {
+            let planned = after.as_ref().and_then(|after| after.get::<Move>().ok());
+            let stopped = planned.is_some_and(|planned| matches!(planned.stage, Stage::Stopped { .. }));
+            if let Some(hub) = key.hub().as_ref().map(hub_of).filter(|hub| stopped && !moved(*hub)) {
+                self.books.fences.remove(hub);
+            }
         }
     }
 }

@@ -609,6 +609,7 @@ impl<'a> World<'a> {
                             match armed {
                                 Some((Point::AfterCommit, away, back)) => {
                                     self.say_killed("after a commit, before anything is published", away);
+                                    self.checker.unpublished(&commit);
                                     self.checker.killed(false);
                                     return Turned::Killed { away, back };
                                 }
