@@ -22,6 +22,7 @@ use crate::control::state::Persisted;
 use crate::dns::Name;
 use crate::gate::{Evidence, Fenced};
 use crate::health::{Health, Observation};
+use crate::policy::decide::FENCE_GRACE;
 use crate::policy::{
     Cause, GateKind, GateName, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeTarget, RegionName, Standing,
 };
@@ -226,11 +227,11 @@ impl Bounds {
             },
         };
         let gates: Vec<GateLine> = hub.gates.iter().filter(concerns).map(line).collect();
-        let waited = match gates_shut {
-            false => Some(0),
-            true => gates.iter().map(|gate| gate.proceed_after).try_fold(0, |worst, after| Some(worst.max(after?))),
-        };
-        let fence = hub.fence.as_ref().map_or(0, |fence| millis(fence.timeout));
+        // Nobody acknowledges anything in a drill: such a gate is shut whatever the others are.
+        let shut = |gate: &&GateLine| gates_shut || policy.gates[&gate.gate].kind == GateKind::Ack;
+        let waits = gates.iter().filter(shut).map(|gate| gate.proceed_after);
+        let waited = waits.into_iter().try_fold(0, |worst: u64, after| Some(worst.max(after?)));
+        let fence = hub.fence.as_ref().map_or(0, |fence| millis(fence.timeout + FENCE_GRACE));
         let switch = waited.map(|waited| detection.max(seen) + waited + fence);
         let (drain, low) = (millis(hub.ttl), millis(hub.ttl_min));
         // Where the TTL is lowered by the first failure, what was answered before that is over that much earlier.

@@ -575,6 +575,7 @@ mod tests {
                 let loaded = sketch.load().unwrap();
                 assert_eq!(loaded.policy.hubs.len(), sketch.hubs.len());
                 let probed = sketch.hubs.values().flat_map(|hub| &hub.endpoints).filter_map(EndpointSketch::aim);
+                let probed = probed.chain(sketch.references());
                 let probed: std::collections::BTreeSet<_> = probed.map(|aim| aim.to_string()).collect();
                 let targets: std::collections::BTreeSet<_> =
                     loaded.policy.probe_targets().iter().map(ToString::to_string).collect();
