@@ -208,11 +208,11 @@ impl Bounds {
     fn of(policy: &Policy, hub: &Hub, dark: usize, target: &ProbeTarget, gates_shut: bool) -> Self {
         let probe = &policy.probes[&target.probe];
         let detection = millis(probe.worst_detection());
-        // A move by health waits for a reference that is reached after the failure was first seen, and for one more failure.
+        // A move by health waits for a reference that is reached after the failure was first seen, and for one more failure,
+        // which a prober that is sure looks for at its usual pace.
         let look = |probe: &Arc<Probe>| millis(probe.interval.mul_f64(1.1) + probe.timeout);
         let references = policy.references.iter().filter_map(|reference| policy.probes.get(&reference.probe));
-        let again = millis(probe.worst_confirm());
-        let seen = references.map(look).max().map_or(0, |reference| look(probe) + reference + again);
+        let seen = references.map(look).max().map_or(0, |reference| 2 * look(probe) + reference);
         let to = (0..hub.endpoints.len()).find(|to| *to != dark);
         let concerns = |used: &&crate::policy::GateUse| {
             let to = to.unwrap_or(dark);
