@@ -26,10 +26,13 @@ fn many_clients_at_once_each_get_their_own_answers() {
                 });
             }
         });
-        until(|| server.counters.totals().udp.queries == 4000);
+        // Each is counted by itself, after the answer has gone.
+        until(|| {
+            let udp = server.counters.totals().udp;
+            (udp.queries, udp.responses(), udp.by_rcode().next()) == (4000, 4000, Some(("NOERROR", 4000)))
+        });
         let udp = server.counters.totals().udp;
-        assert_eq!((udp.responses(), udp.unsent, udp.silent, udp.unreadable), (4000, 0, 0, 0));
-        assert_eq!(udp.by_rcode().next(), Some(("NOERROR", 4000)));
+        assert_eq!((udp.unsent, udp.silent, udp.unreadable), (0, 0, 0));
     }
 }
 
