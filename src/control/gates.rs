@@ -99,6 +99,10 @@ impl State {
     /// The gates of a hub as a decision sees them.
     pub(super) fn gate_views(&self, at: &HubAt, gates: &mut Vec<GateView>, now: Timestamp) {
         gates.clear();
+        // Most hubs have none, and what the policy says of them is far away in memory.
+        if at.gates.is_empty() {
+            return;
+        }
         for (used, gate) in at.hub.gates.iter().zip(&at.gates) {
             // Of one hub's gates each `to` is one of its regions.
             let to = used.to.as_ref().and_then(|region| at.hub.position(region));
