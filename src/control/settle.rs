@@ -163,6 +163,9 @@ impl State {
                 self.let_go.extend(before.map(|hold| (position as u32, hold)));
             }
         }
+        if !self.told.is_empty() {
+            self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
+        }
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
                 Some(view) if view.eligible() => Cause::FailbackAfter,
