@@ -13,9 +13,11 @@
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | `notices` | what is shown of a hub until an operator acknowledges it | pure |
 //! | [`drill`] | an endpoint of a canary that counts as dark | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
+//! | `gated` | since when gates have held a move, kept over a restart | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
@@ -49,12 +51,14 @@ mod explain;
 pub mod export;
 pub mod fact;
 pub mod foresee;
+mod gated;
 mod gates;
 pub mod known;
 mod layout;
 pub mod load;
 pub mod mark;
 pub mod moves;
+mod notices;
 mod observe;
 pub mod past;
 pub mod plan;

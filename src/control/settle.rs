@@ -103,6 +103,7 @@ impl State {
             fence: self.fence_view(position, at),
             moving: self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_under_way()),
             held: self.holds.get(&(position as u32)).copied(),
+            gated: self.gated_before(at),
             acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
         })
     }
@@ -163,13 +164,14 @@ impl State {
                 self.let_go.extend(before.map(|hold| (position as u32, hold)));
             }
         }
+        self.keep_gated(position, at, &decision, turn);
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
                 Some(view) if view.eligible() => Cause::FailbackAfter,
                 _ => Cause::Health,
             };
             let reason = self.why(position, at, cause, turn);
-            self.call_fence(position, at, hold.wanted, reason, turn);
+            self.call_fence(position, at, (hold.wanted, hold.since), reason, turn);
         }
         turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
         let ttl_ends = self.ttl_ends.get(&(position as u32));
@@ -376,6 +378,7 @@ impl State {
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
+            blind: self.look.sight.blind,
         })
     }
 
@@ -401,10 +404,10 @@ impl State {
     pub(super) fn hold_sentence(&self, at: &HubAt, hold: &Hold, now: Timestamp) -> String {
         let wanted = &at.hub.endpoints[hold.wanted].region;
         let detail = match hold.waiting {
-            Waiting::Gate(gate) => at.gates.get(usize::from(gate)).map(|gate| {
-                let gate = &self.layout.gates[*gate as usize];
-                format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
-            }),
+            Waiting::Gate(gate) => at
+                .gates
+                .get(usize::from(gate))
+                .map(|gate| self.shut_sentence(&self.layout.gates[*gate as usize], at, now)),
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
             Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),

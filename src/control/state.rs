@@ -524,7 +524,7 @@ impl State {
                 self.begin_move(&hub, None, options, &reason, Cause::Failback, turn)
             }
             Command::Approve { hub, epoch } => self.approve(&hub, epoch, turn),
-            Command::Cancel { hub, reason } => self.cancel(&hub, &reason, turn),
+            Command::Cancel { hub, epoch, reason } => self.cancel(&hub, epoch, &reason, turn),
             Command::AckGate { hub, gate, reason, until } => self.ack_gate(&hub, &gate, &reason, until, turn),
             Command::Acknowledge { hub, reason } => self.acknowledge(&hub, &reason, turn),
             Command::Drill { hub, region, within, reason } => {

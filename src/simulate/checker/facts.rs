@@ -30,6 +30,14 @@ impl Checker {
             },
             FactKind::Window => self.window(key.id().unwrap_or_default(), after, live),
             FactKind::Move => self.moves(hub, after.and_then(|fact| fact.get::<Move>().ok()), live),
+            FactKind::Gated => {
+                let gated = after.and_then(|fact| fact.get::<Gated>().ok());
+                let gated = gated.map(|gated| (gated.epoch, region_of(&gated.to), gated.since.0));
+                if let Some(book) = self.books.hubs.get_mut(hub) {
+                    book.written_gated = gated;
+                }
+            }
+            FactKind::Notice | FactKind::Clock => {}
             FactKind::Override => {
                 if after.is_some() {
                     self.turn.overridden.push(hub);
