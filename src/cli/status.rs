@@ -86,7 +86,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     line(String::new());
     line(hubs(&status.hubs, now).render(width));
     line(String::new());
-    line(endpoints(&status.hubs, now).render(width));
+    line(endpoints(&status.hubs, status.sight.blind, now).render(width));
     if !status.marks.is_empty() {
         line(String::new());
         line(marks(&status.marks, now).render(width));
@@ -255,14 +255,14 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
 }
 
 /// Measured and effective state side by side; `*` is the active region, and why a mark was made stands with the marks.
-fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
+fn endpoints(hubs: &[HubStatus], blind: bool, now: Timestamp) -> Table {
     let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
     for hub in hubs {
         table.line(hub.name.to_string());
         for endpoint in &hub.endpoints {
             table.row(vec![
                 format!("{} {}", if endpoint.active { "*" } else { " " }, endpoint.region),
-                measured(endpoint),
+                measured(endpoint, blind),
                 endpoint.effective.word().into(),
                 endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
                 endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default(),
@@ -273,9 +273,9 @@ fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
     table
 }
 
-fn measured(endpoint: &EndpointStatus) -> String {
+fn measured(endpoint: &EndpointStatus, blind: bool) -> String {
     let word = endpoint.measured.word();
-    if endpoint.stalled { format!("{word} (frozen)") } else { word.into() }
+    if endpoint.stalled || (blind && endpoint.probe.is_some()) { format!("{word} (frozen)") } else { word.into() }
 }
 
 fn last(endpoint: &EndpointStatus) -> String {
