@@ -33,6 +33,7 @@
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
 //! | [`report`] | what `status`, `explain` and `history` show | pure |
+//! | `set_back` | what a clock that was set back makes of the last switches | pure |
 //! | [`clock`] | the one clock | shell |
 //! | [`load`] | zones and policy from files to a snapshot's content | shell |
 //! | [`store`] | the embedded database | shell |
@@ -69,6 +70,7 @@ pub mod report;
 pub mod roster;
 pub mod run;
 mod safety;
+mod set_back;
 mod settle;
 mod sight;
 pub mod state;

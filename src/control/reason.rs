@@ -158,6 +158,9 @@ pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timesta
             format!("the move to {wanted} waits, at most {left} more: {detail}")
         }
         Waiting::Gate(_) | Waiting::Rule(_) => format!("the move to {wanted} waits: {detail}"),
+        Waiting::Fence if !detail.is_empty() => {
+            format!("the move to {wanted} waits: {detail}; it is told again in {left}")
+        }
         Waiting::Fence => {
             format!("the move to {wanted} waits at most {left} more for the region that is left to acknowledge it")
         }

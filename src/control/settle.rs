@@ -411,7 +411,10 @@ impl State {
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
             Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
-            Waiting::Fence => self.unfenced(at),
+            Waiting::Fence => self.unfenced(at).map(|words| {
+                let hub = &at.hub.name;
+                format!("{words}; `concierge failover {hub} --to {wanted} --now --force` goes on without")
+            }),
             _ => None,
         };
         reason::hold(wanted, hold, detail.as_deref(), now)

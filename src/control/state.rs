@@ -24,6 +24,7 @@ use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{AuditKind, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
+use super::set_back;
 use super::sight::Look;
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::{Choice, Content, What};
@@ -31,7 +32,7 @@ use crate::dns::Name;
 use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
+use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -265,8 +266,7 @@ impl State {
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
         let Persisted { roster, standings, marks, health, facts } = persisted;
         let (known, unknown) = Known::of(&facts, &roster);
-        // A clock that was set back must not make a dwell of years.
-        let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        let (by_id, set_back) = set_back::not_in_the_future(standings, &known, now);
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
         let mut state = Self {
             policy: Arc::default(),
@@ -306,6 +306,7 @@ impl State {
             let sentence = format!("the store's fact {key} cannot be understood, and does not count");
             turn.say(Level::Error, "store", sentence);
         }
+        state.keep_set_back(set_back, &mut turn);
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -555,15 +556,6 @@ impl State {
 /// What is probed, as the store keeps it: host names compare without case, and text does not.
 pub fn health_key(target: &ProbeTarget) -> String {
     target.to_string().to_ascii_lowercase()
-}
-
-fn not_after(standing: Standing, now: Timestamp) -> Standing {
-    let last_automatic = standing.last_automatic.map(|at| at.min(now));
-    let recent = match standing.recent.iter().any(|switch| switch.at > now) {
-        true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
-        false => standing.recent,
-    };
-    Standing { since: standing.since.min(now), last_automatic, recent, ..standing }
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ pub(super) struct Book {
     pub(super) last_automatic: Option<Wall>,
     /// The same as it was written down: a clock that was set back is behind it.
     pub(super) written_automatic: Option<Wall>,
+    /// When its switches were found to be ahead of the clock, as it was written down, and at which epoch.
+    pub(super) written_set_back: Option<(u64, Wall)>,
     /// When the active region last changed, as the daemon's clock says since it started.
     pub(super) since: Wall,
     pub(super) written_since: Wall,
@@ -224,6 +226,7 @@ impl Book {
             epoch: 0,
             last_automatic: None,
             written_automatic: None,
+            written_set_back: None,
             since: 0,
             written_since: 0,
             chosen: false,
@@ -781,10 +784,13 @@ impl Books {
         (self.blind, self.regained) = (false, false);
         for book in self.hubs.values_mut() {
             book.good.clear();
-            // A clock that was set back must not make a dwell of years.
-            book.last_automatic = book.written_automatic.map(|at| at.min(now));
-            book.since = book.written_since.min(now);
-            book.switches = book.written_switches.iter().map(|(at, automatic)| ((*at).min(now), *automatic)).collect();
+            // A clock that was set back must not make a dwell of years, nor one that begins with each start.
+            let found = book.written_set_back.filter(|(epoch, at)| *epoch == book.epoch && *at <= now);
+            let then = found.map_or(now, |(_, at)| at);
+            let bound = |at: Wall| if at > now { then } else { at };
+            book.last_automatic = book.written_automatic.map(bound);
+            book.since = bound(book.written_since);
+            book.switches = book.written_switches.iter().map(|(at, automatic)| (bound(*at), *automatic)).collect();
             (book.gated, book.wanted) = (None, None);
             let of_this_epoch = book.written_gated.filter(|(epoch, ..)| *epoch == book.epoch);
             book.gated_before = of_this_epoch.map(|(_, to, since)| (to, since.min(now)));

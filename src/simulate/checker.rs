@@ -20,7 +20,7 @@ use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
 use crate::control::fact::{Fact, FactKey, FactKind, Facts};
-use crate::control::known::{FlapAck, GateAck, Gated, Window as WindowFact};
+use crate::control::known::{FlapAck, GateAck, Gated, SetBack, Window as WindowFact};
 use crate::control::mark::MarkTarget;
 use crate::control::moves::{Move, MoveOptions, Stage};
 use crate::control::report::Moved;

@@ -541,4 +541,5 @@ mod many;
 mod notices;
 mod plan;
 mod random;
+mod set_back;
 mod words;

@@ -140,3 +140,19 @@ fn each_announcement_has_a_key_of_its_own_and_keeps_it() {
     answer(&mut bench, true);
     assert_eq!(bench.active(), "neu 2, weu 1");
 }
+
+/// The one who looks at a hub that is held sees what the fence said, and what goes on without it.
+#[test]
+fn a_fence_that_has_failed_is_what_a_hub_waits_for_with_its_own_words() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false);
+    answer(&mut bench, false);
+    bench.pass(1);
+    let hold = bench.status().hubs[0].hold.clone().unwrap();
+    let said = "the move to neu waits: weu has not acknowledged that it is left: exit 1; `concierge failover a.example.net. \
+                --to neu --now --force` goes on without; it is told again in 29 s";
+    assert_eq!((hold.waiting.as_str(), hold.reason.as_str()), ("fence", said));
+    let force = MoveOptions { force: true, ..at_once(None) };
+    bench.moved(failover("neu", force));
+    assert_eq!(bench.active(), "neu 2, weu 1");
+}
