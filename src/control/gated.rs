@@ -17,7 +17,7 @@ impl State {
     pub(super) fn gated_before(&self, at: &HubAt) -> Option<(usize, Timestamp)> {
         let Gated { epoch, to, since } = self.known.gated.get(&at.id)?;
         let stands = self.stands.of(at.id).is_some_and(|standing| standing.epoch == *epoch);
-        // A clock that was set back must not make a wait of years.
+        // A start lets none be in the future (`set_back`), unless its commit has failed.
         Some((at.hub.position(to).filter(|_| stands)?, (*since).min(self.turned)))
     }
 

@@ -2,10 +2,10 @@
 //!
 //! A dwell, a flap window or a budget is counted from the times of a hub's last switches, which the store has. When a start
 //! finds them in the future, they count as made at that moment, or a dwell would last for as long as the clock was set back.
-//! Which moment it was is kept, or each start would begin the dwell anew.
+//! Which moment it was is kept, or each start would begin the dwell anew. So it is with the wait for a gate.
 
 use super::fact::FactKey;
-use super::known::{Known, SetBack};
+use super::known::{Gated, Known, SetBack};
 use super::roster::HubId;
 use super::state::State;
 use super::turn::Turn;
@@ -42,11 +42,18 @@ pub(super) fn not_in_the_future(
 }
 
 impl State {
-    /// Keeps when it was found that the clock was set back.
+    /// Keeps when it was found that the clock was set back, and lets the waits for gates that are ahead of it begin then.
     pub(super) fn keep_set_back(&mut self, changes: Vec<(HubId, Option<SetBack>)>, turn: &mut Turn) {
         for (hub, set_back) in changes {
             if let Some(name) = self.roster.name(hub).cloned() {
                 self.set_fact(FactKey::clock(&name), set_back.as_ref(), turn);
+            }
+        }
+        let ahead = self.known.gated.iter().filter(|(_, gated)| gated.since > turn.now);
+        let ahead: Vec<_> = ahead.map(|(hub, gated)| (*hub, Gated { since: turn.now, ..gated.clone() })).collect();
+        for (hub, gated) in ahead {
+            if let Some(name) = self.roster.name(hub).cloned() {
+                self.set_fact(FactKey::gated(&name), Some(&gated), turn);
             }
         }
     }

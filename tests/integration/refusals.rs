@@ -49,7 +49,7 @@ fn whatever_is_refused_is_an_object_for_programs_with_the_same_exit_code() {
     check(&json(&["mark", "westeurope", "down", "--reason", "r", "--until", "noon"]), 2, "usage", "`noon` is no time");
     check(&json(&["plan", HUB, "--failback", "--at", "noon"]), 2, "usage", "`noon` is no time");
     check(&json(&["history", "--from", "noon"]), 2, "usage", "`noon` is no past time");
-    check(&json(&["drill", HUB, "--simulate"]), 2, "usage", "--dark REGION");
+    check(&json(&["drill", HUB, "--simulate"]), 2, "usage", "--dark <REGION>");
 
     let up = Up::of(site);
     let site = &up.site;
