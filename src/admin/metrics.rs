@@ -191,6 +191,9 @@ impl Page {
         writer.gauges("hub_low_ttl", "1 while a hub answers with its lower TTL", &low)?;
         let overrides = each(|hub| hub.overrides.len() as f64);
         writer.gauges("hub_overrides", "Moves that overrode something and were not acknowledged", &overrides)?;
+        let notices = each(|hub| hub.notices.len() as f64);
+        let help = "Moves that stopped by themselves, and regions told that they are left that stay, not acknowledged";
+        writer.gauges("hub_notices", help, &notices)?;
         let all_down = each(|hub| f64::from(u8::from(hub.condition == Condition::AllDown)));
         writer.gauges("hub_all_down", "1 while no endpoint of a hub may be chosen", &all_down)
     }

@@ -8,6 +8,7 @@ use super::client::Client;
 use super::table::{Table, fold};
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::commands::unknown;
+use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
@@ -19,7 +20,8 @@ use crate::time::{Timestamp, human};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What somebody may have to act on comes first, after `!`: blindness, refused files, hubs that are held, pinned or without \
-an eligible endpoint, what was overridden and not acknowledged. Then hubs, endpoints as measured and as they count, \
+an eligible endpoint, moves that stopped by themselves, regions told that they are left that stay, what was overridden; \
+the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
 marks, windows and gates; then why the hubs with something to tell answer as they do. A hub that is named tells all: its \
 planned move, gates with evidence and age, budget, and what shadow probes would have done.
 
@@ -84,7 +86,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     line(String::new());
     line(hubs(&status.hubs, now).render(width));
     line(String::new());
-    line(endpoints(&status.hubs, now).render(width));
+    line(endpoints(&status.hubs, status.sight.blind, now).render(width));
     if !status.marks.is_empty() {
         line(String::new());
         line(marks(&status.marks, now).render(width));
@@ -121,7 +123,8 @@ const EXPLAINED: usize = 10;
 
 /// Whether more can be said of a hub than that it answers its preferred region and all is well.
 fn noteworthy(hub: &HubStatus, now: Timestamp) -> bool {
-    let watched = hub.pinned || !hub.overrides.is_empty() || move_to_show(hub, Some(now)).is_some();
+    let watched =
+        hub.pinned || !hub.overrides.is_empty() || !hub.notices.is_empty() || move_to_show(hub, Some(now)).is_some();
     let shadowed = hub.endpoints.iter().any(|endpoint| endpoint.shadow.is_some());
     hub.condition != Condition::Ok || hub.hold.is_some() || away_from(hub).is_some() || watched || shadowed
 }
@@ -131,7 +134,9 @@ const RECENT: Duration = Duration::from_hours(1);
 
 /// The planned move of a hub, if it is under way or was so a while ago.
 fn move_to_show(hub: &HubStatus, now: Option<Timestamp>) -> Option<&MoveStatus> {
+    let noticed = hub.notices.iter().any(|notice| notice.kind == NoticeKind::Stopped);
     hub.planned.as_ref().filter(|planned| match (&planned.planned.stage, now) {
+        (Stage::Stopped { .. }, _) if noticed => true,
         (Stage::Done { at, .. } | Stage::Stopped { at, .. }, Some(now)) => now.since(*at) < RECENT,
         _ => true,
     })
@@ -167,6 +172,10 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 hub.name, hub.active, hub.name
             ));
         }
+        alarms.extend(hub.notices.iter().map(|notice| {
+            let ago = human(status.now.since(notice.at));
+            format!("{} ({ago} ago); `concierge acknowledge {}` when that was seen", notice.sentence, hub.name)
+        }));
         if let Some(last) = hub.overrides.last() {
             let more = match hub.overrides.len() {
                 1 => String::new(),
@@ -246,14 +255,14 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
 }
 
 /// Measured and effective state side by side; `*` is the active region, and why a mark was made stands with the marks.
-fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
+fn endpoints(hubs: &[HubStatus], blind: bool, now: Timestamp) -> Table {
     let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
     for hub in hubs {
         table.line(hub.name.to_string());
         for endpoint in &hub.endpoints {
             table.row(vec![
                 format!("{} {}", if endpoint.active { "*" } else { " " }, endpoint.region),
-                measured(endpoint),
+                measured(endpoint, blind),
                 endpoint.effective.word().into(),
                 endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
                 endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default(),
@@ -264,9 +273,9 @@ fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
     table
 }
 
-fn measured(endpoint: &EndpointStatus) -> String {
+fn measured(endpoint: &EndpointStatus, blind: bool) -> String {
     let word = endpoint.measured.word();
-    if endpoint.stalled { format!("{word} (frozen)") } else { word.into() }
+    if endpoint.stalled || (blind && endpoint.probe.is_some()) { format!("{word} (frozen)") } else { word.into() }
 }
 
 fn last(endpoint: &EndpointStatus) -> String {

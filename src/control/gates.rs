@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::event::{CommandError, Level};
 use super::fact::FactKey;
-use super::known::GateAck;
+use super::known::{GateAck, NoticeKind};
 use super::layout::HubAt;
 use super::moves::Stage;
 use super::report::AuditKind;
@@ -30,6 +30,8 @@ pub(super) struct GateState {
 pub(super) struct Told {
     pub(super) epoch: u64,
     pub(super) to: usize,
+    /// When the move was asked for, or began to be wanted.
+    pub(super) planned: Timestamp,
     pub(super) called: Timestamp,
     /// Whether the move that it was for was given up: another one tells anew.
     pub(super) over: bool,
@@ -93,6 +95,18 @@ impl State {
         }
     }
 
+    /// A gate that is shut, and what opens it where that is an operator.
+    pub(super) fn shut_sentence(&self, gate: &Gate, at: &HubAt, now: Timestamp) -> String {
+        let (name, sentence) = (&gate.name, self.gate_state(gate, at, now).sentence);
+        match gate.kind {
+            GateKind::Ack => {
+                let hub = &at.hub.name;
+                format!("gate {name} is shut: {sentence}; `concierge gate ack {hub} {name} --reason ...` opens it")
+            }
+            _ => format!("gate {name} is shut: {sentence}"),
+        }
+    }
+
     pub(super) fn gate_is_open(&self, gate: usize, at: &HubAt, now: Timestamp) -> bool {
         self.layout.gates.get(gate).is_some_and(|gate| self.gate_state(gate, at, now).open)
     }
@@ -144,7 +158,7 @@ impl State {
     }
 
     /// Says that a region was told that it is left, has acknowledged it, and stays active.
-    fn tell_so(&self, at: &HubAt, to: usize, turn: &mut Turn) {
+    fn tell_so(&mut self, at: &HubAt, to: usize, turn: &mut Turn) {
         let hub = &at.hub.name;
         let from = self.stands.of(at.id).map_or("", |standing| standing.active.as_str());
         let to = &at.hub.endpoints[to].region;
@@ -152,6 +166,7 @@ impl State {
             "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
              active, tell it so"
         );
+        self.notice(at, NoticeKind::Told, sentence.clone(), turn);
         turn.say(Level::Error, "fence", sentence).hub = Some(hub.clone());
     }
 
@@ -165,8 +180,16 @@ impl State {
         }
     }
 
-    /// Has the region told that a hub leaves, for a move to the endpoint at `to`.
-    pub(super) fn call_fence(&mut self, position: usize, at: &HubAt, to: usize, reason: Arc<str>, turn: &mut Turn) {
+    /// Has the region told that a hub leaves, for a move to the endpoint at `to` that was asked for, or wanted, since
+    /// `planned`.
+    pub(super) fn call_fence(
+        &mut self,
+        position: usize,
+        at: &HubAt,
+        (to, planned): (usize, Timestamp),
+        reason: Arc<str>,
+        turn: &mut Turn,
+    ) {
         let (Some(fence), Some(standing)) = (&at.hub.fence, self.stands.of(at.id)) else { return };
         let epoch = standing.epoch + 1;
         turn.fences.push(FenceCall {
@@ -174,24 +197,24 @@ impl State {
             from: standing.active.clone(),
             to: at.hub.endpoints[to].region.clone(),
             epoch,
+            planned,
             reason,
             fence: fence.clone(),
         });
-        let told = Told { epoch, to, called: turn.now, over: false, answer: None };
+        let told = Told { epoch, to, planned, called: turn.now, over: false, answer: None };
         Arc::make_mut(&mut self.told).insert(position as u32, told);
     }
 
     /// A region was told, or could not be.
     pub(super) fn take_fenced(&mut self, fenced: Fenced, turn: &mut Turn) {
-        let Fenced { hub, to, epoch, acknowledged, sentence } = fenced;
+        let Fenced { hub, to, epoch, planned, acknowledged, sentence } = fenced;
         let Some(position) = self.layout.position(&hub) else { return };
         let layout = self.layout.clone();
         let at = &layout.hubs[position];
         let Some(to_at) = at.hub.position(&to) else { return };
         let told = Arc::make_mut(&mut self.told);
-        let Some(told) = told.get_mut(&(position as u32)).filter(|told| told.epoch == epoch && told.to == to_at) else {
-            return;
-        };
+        let is_asked = |told: &&mut Told| (told.epoch, told.to, told.planned) == (epoch, to_at, planned);
+        let Some(told) = told.get_mut(&(position as u32)).filter(is_asked) else { return };
         told.answer = Some((turn.now, acknowledged, sentence.clone()));
         let over = told.over;
         let from = self.stands.of(at.id).map(|standing| standing.active.clone());

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::drill::DrillStatus;
-use super::known::{Override, Window};
+use super::known::{Notice, Override, Window};
 use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use crate::dns::Name;
@@ -108,6 +108,10 @@ pub struct HubStatus {
     /// What was overridden and not acknowledged yet.
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// What else somebody has to know and has not acknowledged yet: a planned move that has stopped by itself, a region that
+    /// was told that it is left and stays active.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
     /// The drill that is under way.
     #[serde(default)]
     pub drill: Option<DrillStatus>,

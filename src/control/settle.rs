@@ -103,6 +103,7 @@ impl State {
             fence: self.fence_view(position, at),
             moving: self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_under_way()),
             held: self.holds.get(&(position as u32)).copied(),
+            gated: self.gated_before(at),
             acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
         })
     }
@@ -166,13 +167,14 @@ impl State {
         if !self.told.is_empty() {
             self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
         }
+        self.keep_gated(position, at, &decision, turn);
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
                 Some(view) if view.eligible() => Cause::FailbackAfter,
                 _ => Cause::Health,
             };
             let reason = self.why(position, at, cause, turn);
-            self.call_fence(position, at, hold.wanted, reason, turn);
+            self.call_fence(position, at, (hold.wanted, hold.since), reason, turn);
         }
         if self.stands.has_low_ttl(at) != Some(decision.low_ttl) {
             turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
@@ -382,6 +384,7 @@ impl State {
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
+            blind: self.look.sight.blind,
         })
     }
 
@@ -407,14 +410,17 @@ impl State {
     pub(super) fn hold_sentence(&self, at: &HubAt, hold: &Hold, now: Timestamp) -> String {
         let wanted = &at.hub.endpoints[hold.wanted].region;
         let detail = match hold.waiting {
-            Waiting::Gate(gate) => at.gates.get(usize::from(gate)).map(|gate| {
-                let gate = &self.layout.gates[*gate as usize];
-                format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
-            }),
+            Waiting::Gate(gate) => at
+                .gates
+                .get(usize::from(gate))
+                .map(|gate| self.shut_sentence(&self.layout.gates[*gate as usize], at, now)),
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
             Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
-            Waiting::Fence => self.unfenced(at),
+            Waiting::Fence => self.unfenced(at).map(|words| {
+                let hub = &at.hub.name;
+                format!("{words}; `concierge failover {hub} --to {wanted} --now --force` goes on without")
+            }),
             _ => None,
         };
         reason::hold(wanted, hold, detail.as_deref(), now)

@@ -24,6 +24,7 @@ use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{AuditKind, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
+use super::set_back;
 use super::sight::Look;
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::{Choice, Content, What};
@@ -31,7 +32,7 @@ use crate::dns::Name;
 use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
+use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -277,9 +278,7 @@ impl State {
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
         let Persisted { roster, standings, marks, health, facts } = persisted;
         let (known, unknown) = Known::of(&facts, &roster);
-        // A clock that was set back must not make a dwell of years.
-        let mut by_id: Vec<_> =
-            standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        let (mut by_id, set_back) = set_back::not_in_the_future(standings, &known, now);
         Together::share(by_id.iter_mut().flatten());
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
         let mut state = Self {
@@ -320,6 +319,7 @@ impl State {
             let sentence = format!("the store's fact {key} cannot be understood, and does not count");
             turn.say(Level::Error, "store", sentence);
         }
+        state.keep_set_back(set_back, &mut turn);
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -538,7 +538,7 @@ impl State {
                 self.begin_move(&hub, None, options, &reason, Cause::Failback, turn)
             }
             Command::Approve { hub, epoch } => self.approve(&hub, epoch, turn),
-            Command::Cancel { hub, reason } => self.cancel(&hub, &reason, turn),
+            Command::Cancel { hub, epoch, reason } => self.cancel(&hub, epoch, &reason, turn),
             Command::AckGate { hub, gate, reason, until } => self.ack_gate(&hub, &gate, &reason, until, turn),
             Command::Acknowledge { hub, reason } => self.acknowledge(&hub, &reason, turn),
             Command::Drill { hub, region, within, reason } => {
@@ -569,19 +569,6 @@ impl State {
 /// What is probed, as the store keeps it: host names compare without case, and text does not.
 pub fn health_key(target: &ProbeTarget) -> String {
     target.to_string().to_ascii_lowercase()
-}
-
-fn not_after(standing: Arc<Standing>, now: Timestamp) -> Arc<Standing> {
-    let latest = standing.recent.iter().map(|switch| switch.at).chain(standing.last_automatic).max();
-    if latest.max(Some(standing.since)) <= Some(now) {
-        return standing;
-    }
-    let last_automatic = standing.last_automatic.map(|at| at.min(now));
-    let recent = match standing.recent.iter().any(|switch| switch.at > now) {
-        true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
-        false => standing.recent.clone(),
-    };
-    Standing { since: standing.since.min(now), last_automatic, recent, ..(*standing).clone() }.into()
 }
 
 #[cfg(test)]

@@ -178,6 +178,7 @@ impl State {
             pinned: self.is_pinned(at),
             budget: standing.and_then(|standing| budget_status(at, standing, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
+            notices: self.notices(at).cloned().collect(),
             drill: self.drill_status(position, at),
             endpoints,
         }

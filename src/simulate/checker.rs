@@ -20,9 +20,9 @@ use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
 use crate::control::fact::{Fact, FactKey, FactKind, Facts};
-use crate::control::known::{FlapAck, GateAck, Window as WindowFact};
+use crate::control::known::{FlapAck, GateAck, Gated, SetBack, Window as WindowFact};
 use crate::control::mark::MarkTarget;
-use crate::control::moves::{Move, Stage};
+use crate::control::moves::{Move, MoveOptions, Stage};
 use crate::control::report::Moved;
 use crate::control::state::Persisted;
 use crate::dns::Name;
@@ -271,16 +271,23 @@ impl Checker {
     }
 
     /// A region has answered that it is left.
-    pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, acknowledged: bool) {
+    pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, planned: u64, acknowledged: bool) {
         let now = self.turn.now;
-        let said = self.books.fences.get_mut(hub).filter(|said| said.to == to && said.epoch == epoch);
-        if let Some(said) = said {
-            said.answer = Some((now, acknowledged));
+        let open = self.books.moves.get(hub).filter(|open| open.stage.is_open());
+        let wanted = self.books.want(hub).is_some_and(|want| want.to == to)
+            || open.is_some_and(|open| region_of(&open.to) == to)
+            || self.books.hubs.get(hub).is_some_and(|book| book.epoch >= epoch);
+        let asked = |said: &&mut Fencing| (said.to, said.epoch, said.planned) == (to, epoch, planned);
+        let Some(said) = self.books.fences.get_mut(hub).filter(asked) else { return };
+        said.answer = Some((now, acknowledged));
+        // It is told that it stays, by whoever reads that it was told in vain: for another move it is told anew.
+        if acknowledged && !wanted {
+            self.books.fences.remove(hub);
         }
     }
 
     /// A region is being told that it is left.
-    pub(super) fn calls_fence(&mut self, hub: &'static str, to: &'static str, epoch: u64) {
+    pub(super) fn calls_fence(&mut self, hub: &'static str, to: &'static str, epoch: u64, planned: u64) {
         let now = self.turn.now;
         let present = self.books.hubs.get(hub).map_or(0, |book| book.epoch);
         self.unless(epoch == present + 1, "fence", || format!("{hub} announces epoch {epoch} at epoch {present}"));
@@ -298,7 +305,8 @@ impl Checker {
             want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
         });
         self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
-        self.books.fences.insert(hub, Fencing { to, epoch, called: now, answer: None, doubtful: false });
+        let answer = None;
+        self.books.fences.insert(hub, Fencing { to, epoch, planned, called: now, answer, doubtful: false });
     }
 
     // What comes out.

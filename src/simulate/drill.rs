@@ -286,7 +286,7 @@ enum Happening {
     Begin(usize, u64),
     End(usize, bool, u64),
     Look(GateName),
-    Fenced(Name, RegionName, u64, bool),
+    Fenced(Name, RegionName, u64, Timestamp, bool),
 }
 
 impl<'a> Bench<'a> {
@@ -405,9 +405,9 @@ impl<'a> Bench<'a> {
                 let sentence = if open { "open for the drill" } else { "shut for the drill" };
                 self.apply(Event::Gate(Evidence { gate, at: self.wall(), open, sentence: sentence.into() }));
             }
-            Happening::Fenced(hub, to, epoch, acknowledged) => {
+            Happening::Fenced(hub, to, epoch, planned, acknowledged) => {
                 let sentence = "in a drill".into();
-                self.apply(Event::Fenced(Fenced { hub, to, epoch, acknowledged, sentence }));
+                self.apply(Event::Fenced(Fenced { hub, to, epoch, planned, acknowledged, sentence }));
             }
         }
     }
@@ -489,7 +489,10 @@ impl<'a> Bench<'a> {
                     // It is dark: a fence that lives elsewhere acknowledges, at any time until the deadline.
                     let takes = hash(&[self.seed, self.now]) % millis(call.fence.timeout).max(1);
                     let acknowledged = call.fence.on_failure == OnFenceFailure::Stop || takes.is_multiple_of(2);
-                    self.plan(self.now + takes, Happening::Fenced(call.hub, call.to, call.epoch, acknowledged));
+                    self.plan(
+                        self.now + takes,
+                        Happening::Fenced(call.hub, call.to, call.epoch, call.planned, acknowledged),
+                    );
                 }
                 Effect::Reply(..) | Effect::Log(_) | Effect::Tell(_) => {}
             }

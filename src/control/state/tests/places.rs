@@ -56,8 +56,11 @@ impl Bench {
     }
 
     fn acknowledges(&mut self, hub: &str) {
+        let position = self.state.layout.position(&name(hub)).unwrap() as u32;
+        let planned = self.state.told[&position].planned;
         let fenced = Fenced {
             hub: name(hub),
+            planned,
             to: RegionName::new("neu"),
             epoch: 2,
             acknowledged: true,
@@ -128,7 +131,7 @@ fn a_place_that_is_given_up_is_another_hubs_at_once() {
     bench.moved(failover("neu", at_once(None)));
     bench.verdict("weu", false);
     assert_eq!(bench.announced(), "a", "a planned move has its place");
-    bench.moved(Command::Cancel { hub: name("a.example.net."), reason: "no".into() });
+    bench.moved(Command::Cancel { hub: name("a.example.net."), epoch: None, reason: "no".into() });
     assert_eq!(bench.announced(), "a", "health wants the same move, and tells anew");
     bench.mark("a.example.net./weu", MarkKind::Up, None);
     assert_eq!(bench.announced(), "b");
