@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 impl State {
     pub(super) fn observe(&mut self, observation: Observation, turn: &mut Turn) {
-        let Observation { target, at, latency, outcome } = observation;
+        let Observation { target, at, latency, outcome, remarks: _ } = observation;
         // An observation of what a reload has just taken away is late, not wrong.
         let layout = self.layout.clone();
         let Some(position) = layout.target(&target) else { return };
@@ -22,11 +22,12 @@ impl State {
         match &outcome {
             Outcome::Good => self.totals.observations_good += 1,
             Outcome::Failed(_) => self.totals.observations_failed += 1,
+            Outcome::Unable(_) => return,
         }
         let failed_before = watch.failing.is_some();
         let unsettled = watch.unsettled();
         let failure: Option<Arc<str>> = match &outcome {
-            Outcome::Good => None,
+            Outcome::Good | Outcome::Unable(_) => None,
             Outcome::Failed(failure) => Some(failure.as_str().into()),
         };
         watch.failing = failure.as_ref().map(|_| watch.failing.unwrap_or(at));

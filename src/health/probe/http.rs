@@ -6,8 +6,7 @@
 
 use std::convert::Infallible;
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::pin::pin;
 
 use bytes::Bytes;
@@ -20,8 +19,8 @@ use hyper_util::rt::TokioIo;
 use memchr::memmem::Finder;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::tls::{TrustAnchors, handshake};
-use super::{Deadline, Doing, connect, words};
+use super::handshake::Protocols;
+use super::{Attempt, Deadline, Doing, Failure, Remarks, words};
 use crate::policy::HttpProbe;
 
 /// How much of a body is searched for the expected text, octets.
@@ -30,18 +29,15 @@ pub(super) const MAX_BODY: usize = 64 * 1024;
 /// Largest head of a response, octets.
 const MAX_HEAD: usize = 64 * 1024;
 
+/// What is offered in the TLS handshake.
+pub(super) const PROTOCOLS: Protocols = &[b"http/1.1"];
+
 pub(super) const AGENT: &str = concat!("concierge/", env!("CARGO_PKG_VERSION"));
 
-pub(super) async fn attempt(
-    probe: &HttpProbe,
-    anchors: &TrustAnchors,
-    host: &str,
-    address: IpAddr,
-    deadline: Deadline,
-) -> Result<(), String> {
+pub(super) async fn attempt(probe: &HttpProbe, attempt: &Attempt) -> Result<Remarks, Failure> {
     let authority = match &probe.host {
         Some(host) => host.clone(),
-        None => authority(host, probe.port, probe.tls),
+        None => authority(&attempt.host, probe.port, probe.tls.is_some()),
     };
     let request = Request::get(&probe.path)
         .header(HOST, &authority)
@@ -50,7 +46,8 @@ pub(super) async fn attempt(
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("GET {} from `{authority}` is no HTTP request: {error}", probe.path))?;
 
-    let peer = SocketAddr::new(address, probe.port);
+    let deadline = attempt.deadline;
+    let (stream, peer) = attempt.connect(probe.port).await?;
     let judge = |response: Response<Incoming>| async move {
         judge_status(response.status().as_u16(), &probe.expect.status, peer)?;
         match &probe.expect.body {
@@ -58,14 +55,14 @@ pub(super) async fn attempt(
             None => Ok(()),
         }
     };
-    let stream = connect(peer, deadline).await?;
-    if probe.tls {
-        let ca = probe.ca.as_deref().map(Path::new);
-        let stream = handshake(anchors, ca, without_port(&authority), (stream, peer), deadline).await?;
-        exchange(stream, request, peer, deadline, judge).await
+    if let Some(settings) = &probe.tls {
+        let host = without_port(&authority);
+        let stream = attempt.handshake_as(host, settings, PROTOCOLS, (stream, peer)).await?;
+        exchange(stream, request, peer, deadline, judge).await?;
     } else {
-        exchange(stream, request, peer, deadline, judge).await
+        exchange(stream, request, peer, deadline, judge).await?;
     }
+    Ok(Remarks::default())
 }
 
 /// The `Host` field for a host: with brackets around an IPv6 address, and the port unless it is the scheme's own

@@ -9,18 +9,22 @@
 //! observation says of each address what came instead. A and AAAA are asked for at the same time and what is resolved
 //! is dialled without waiting for the other, so that a resolver that never answers one of them fails nothing.
 //!
-//! Deliberately absent: redirects (a 3xx is judged by the expected status), proxies, client certificates, reuse of
+//! Each kind has a file here with a function `attempt`, and a line in [`Attempt::make`], by which it dials.
+//!
+//! Deliberately absent: redirects (a 3xx is judged by the expected status), proxies, reuse of
 //! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
+mod failure;
+mod handshake;
 pub(crate) mod http;
 mod renew;
 pub(crate) mod request;
 mod resolve;
+mod secret;
 mod tcp;
 #[cfg(test)]
 mod tests;
-mod tls;
 
 use std::fmt;
 use std::future::Future;
@@ -30,16 +34,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
+pub(crate) use self::failure::Failure;
+use self::handshake::{Protocols, TlsConfigs};
 use self::resolve::{Family, Resolver, Unresolved};
-use self::tls::TrustAnchors;
+use self::secret::{Revealed, Secrets};
 use super::Outcome;
 use crate::dns::Name;
-use crate::policy::{Probe, ProbeKind, Target};
-use crate::time::human;
+use crate::policy::{ClientCertificate, DialFrom, Probe, ProbeKind, Secret, Target, TlsSettings};
+use crate::time::{Timestamp, human};
 
 /// Most addresses of one family that are dialled for one observation; more than a device would ever get.
 const MAX_ADDRESSES: usize = 32;
@@ -52,50 +60,92 @@ const MAX_NAMED: usize = 8;
 /// # Errors
 /// Why not, as a probe would say it.
 pub fn check_trust_anchors(ca: &Path) -> Result<(), String> {
-    tls::check(ca)
+    handshake::check(ca)
 }
 
-/// What all probers share: the resolver with its cache and the trust anchors.
+/// Whether this certificate can be shown to those who ask for one.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_client_certificate(client: &ClientCertificate) -> Result<(), String> {
+    handshake::check_client(client)
+}
+
+/// Whether a secret is there; what it is does not matter.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_secret(secret: &Secret) -> Result<(), String> {
+    secret::check(secret)
+}
+
+/// What all probers share: the resolver with its cache, and what was read from files.
 #[derive(Debug)]
 pub struct Prober {
     resolver: Resolver,
-    anchors: TrustAnchors,
+    tls: TlsConfigs,
+    secrets: Secrets,
+}
+
+/// What one observation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// What else was seen.
+    pub remarks: Remarks,
+}
+
+/// What a prober saw beside its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// What an operator should know although the observation is good.
+    pub note: Option<String>,
+    /// When the certificate of what is probed expires.
+    pub expires: Option<Timestamp>,
 }
 
 impl Prober {
     /// Resolves through these recursive resolvers; with none, through those of `/etc/resolv.conf`.
     pub fn new(resolvers: &[SocketAddr]) -> Self {
-        Self { resolver: Resolver::new(resolvers), anchors: TrustAnchors::default() }
+        Self { resolver: Resolver::new(resolvers), tls: TlsConfigs::default(), secrets: Secrets::default() }
     }
 
-    /// Reads the trust anchors and `/etc/resolv.conf` again when they are next needed. What can then not be read stays
-    /// as it was, with a warning.
+    /// Reads the files that probes name, and `/etc/resolv.conf`, again when they are next needed. What can then not be read
+    /// stays as it was, with a warning.
     pub fn renew(&self) {
         self.resolver.renew();
-        self.anchors.renew();
+        self.tls.renew();
+        self.secrets.renew();
     }
 
     /// Makes one observation; takes at most the probe's timeout.
-    pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Outcome {
+    pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Observed {
         let deadline = Deadline::after(probe.timeout);
-        let attempt = |host, address| attempt(self.clone(), probe.clone(), host, address, deadline);
+        let attempt = |host, address| {
+            let attempt = Attempt { prober: self.clone(), probe: probe.clone(), host, address, deadline };
+            async move { attempt.make().await }
+        };
         match self.first(target, deadline, attempt).await {
-            Ok(()) => Outcome::Good,
-            Err(sentence) => Outcome::Failed(sentence),
+            Ok(remarks) => Observed { outcome: Outcome::Good, remarks },
+            Err(failure) => Observed { outcome: failure.into(), remarks: Remarks::default() },
         }
     }
 
     /// Makes an attempt, of a host and its address, at every address of the target at once. The first one that succeeds
     /// is the result; when none does, a sentence that says why for each.
+    ///
+    /// What this machine could not do makes the observation a failed one only if something else failed at another address:
+    /// a machine without IPv6 sees that an endpoint is down by its IPv4 addresses. What it is out of, it is out of for all.
     async fn first<T, F>(
         self: &Arc<Self>,
         target: &Target,
         deadline: Deadline,
         attempt: impl Fn(String, IpAddr) -> F,
-    ) -> Result<T, String>
+    ) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, String>> + Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let mut steps = JoinSet::new();
         let mut dialled = Vec::new();
@@ -120,14 +170,14 @@ impl Prober {
                 }
             }
         }
-        let (mut failed, mut unresolved) = (Vec::new(), Vec::new());
+        let (mut failed, mut unresolved): (Vec<(usize, Failure)>, _) = (Vec::new(), Vec::new());
         while let Some(step) = steps.join_next().await {
             match step {
                 Ok(Step::Resolved(_, Ok(addresses))) => dial(&mut steps, &addresses),
                 Ok(Step::Resolved(family, Err(why))) => unresolved.push((family, why)),
                 // The other attempts are dropped with `steps`, and their connections closed.
                 Ok(Step::Dialled(_, Ok(found))) => return Ok(found),
-                Ok(Step::Dialled(position, Err(sentence))) => failed.push((position, sentence)),
+                Ok(Step::Dialled(position, Err(failure))) => failed.push((position, failure)),
                 Err(died) => {
                     // A step that panicked is a prober that panicked: its supervisor sees it. Nothing but the end of
                     // the runtime cancels a step, and then nobody waits for the outcome.
@@ -140,14 +190,16 @@ impl Prober {
         // In the order of the addresses and not of their failing, so that equal failures read alike.
         failed.sort();
         unresolved.sort();
-        Err(sentence(target, failed.into_iter().map(|(_, sentence)| sentence).collect(), unresolved))
+        let failed: Vec<Failure> = failed.into_iter().map(|(_, failure)| failure).collect();
+        let verdict = failure::verdict(&failed, unresolved.iter().any(|(_, why)| why.is_failed()));
+        Err(verdict(sentence(target, failed.iter().map(ToString::to_string).collect(), unresolved)))
     }
 }
 
 /// What one of the concurrent parts of an observation came to.
 enum Step<T> {
     Resolved(Family, Result<Vec<IpAddr>, Unresolved>),
-    Dialled(usize, Result<T, String>),
+    Dialled(usize, Result<T, Failure>),
 }
 
 /// The name by which a device would know the target at this address.
@@ -164,16 +216,78 @@ fn host_name(name: &Name) -> String {
     text.strip_suffix('.').map(str::to_owned).unwrap_or(text)
 }
 
-async fn attempt(
+/// One attempt at one address: what every kind of probe that dials is given, and dials by.
+pub(super) struct Attempt {
     prober: Arc<Prober>,
     probe: Arc<Probe>,
+    /// The name by which a device would know what is dialled: in lower case and without final dot, or an address.
     host: String,
     address: IpAddr,
     deadline: Deadline,
-) -> Result<(), String> {
-    match &probe.kind {
-        ProbeKind::Tcp(tcp) => tcp::attempt(tcp, address, deadline).await,
-        ProbeKind::Http(http) => http::attempt(http, &prober.anchors, &host, address, deadline).await,
+}
+
+/// Either kind of stream, TLS or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Attempt {
+    /// A line a kind.
+    async fn make(&self) -> Result<Remarks, Failure> {
+        match &self.probe.kind {
+            ProbeKind::Tcp(tcp) => tcp::attempt(tcp, self).await,
+            ProbeKind::Http(http) => http::attempt(http, self).await,
+        }
+    }
+
+    /// Connects to a port, from where the probe's `source` says.
+    async fn connect(&self, port: u16) -> Result<(TcpStream, SocketAddr), Failure> {
+        let peer = SocketAddr::new(self.address, port);
+        Ok((connect(peer, self.probe.source.as_ref(), self.deadline).await?, peer))
+    }
+
+    /// Connects to a port and speaks TLS if there are settings for it, as the settings' `name` or the host.
+    #[allow(dead_code, reason = "for kinds that speak over either")]
+    async fn connect_over(
+        &self,
+        port: u16,
+        tls: Option<&TlsSettings>,
+        protocols: Protocols,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Failure> {
+        let (stream, peer) = self.connect(port).await?;
+        let stream: Box<dyn Stream> = match tls {
+            Some(settings) => Box::new(self.handshake(settings, protocols, (stream, peer)).await?),
+            None => Box::new(stream),
+        };
+        Ok((stream, peer))
+    }
+
+    /// Speaks TLS over a connection, as the settings' `name` or the host.
+    async fn handshake(
+        &self,
+        settings: &TlsSettings,
+        protocols: Protocols,
+        connection: (TcpStream, SocketAddr),
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let host = settings.name.as_deref().unwrap_or(&self.host);
+        self.handshake_as(host, settings, protocols, connection).await
+    }
+
+    /// Speaks TLS over a connection and verifies that the peer is `host`.
+    async fn handshake_as(
+        &self,
+        host: &str,
+        settings: &TlsSettings,
+        protocols: Protocols,
+        connection: (TcpStream, SocketAddr),
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        handshake::handshake(&self.prober.tls, settings, protocols, host, connection, self.deadline).await
+    }
+
+    /// Reads a secret, if it was not read since the start or the last reload.
+    #[allow(dead_code, reason = "for kinds with secrets")]
+    async fn reveal(&self, secret: &Secret) -> Result<Revealed, Failure> {
+        let reading = self.prober.secrets.reveal(secret);
+        self.deadline.within(Doing::ReadingFiles, reading).await.and_then(|secret| secret).map_err(Failure::Unable)
     }
 }
 
@@ -236,10 +350,13 @@ impl Deadline {
 enum Doing {
     Resolving,
     Connecting(SocketAddr),
-    ReadingAnchors,
+    ReadingFiles,
     Handshaking(SocketAddr),
     AwaitingResponse(SocketAddr),
     ReadingBody(SocketAddr),
+    /// Waiting for this, such as "the CONNACK".
+    #[allow(dead_code, reason = "for protocols with replies of their own")]
+    Awaiting(&'static str, SocketAddr),
 }
 
 impl fmt::Display for Doing {
@@ -247,10 +364,11 @@ impl fmt::Display for Doing {
         match self {
             Self::Resolving => write!(f, "resolving"),
             Self::Connecting(peer) => write!(f, "connecting to {peer}"),
-            Self::ReadingAnchors => write!(f, "reading trust anchors"),
+            Self::ReadingFiles => write!(f, "reading the files that the probe names"),
             Self::Handshaking(peer) => write!(f, "in the TLS handshake with {peer}"),
             Self::AwaitingResponse(peer) => write!(f, "waiting for the response of {peer}"),
             Self::ReadingBody(peer) => write!(f, "reading the body from {peer}"),
+            Self::Awaiting(what, peer) => write!(f, "waiting for {what} from {peer}"),
         }
     }
 }
@@ -261,12 +379,28 @@ pub(crate) fn exact(length: Duration) -> String {
 }
 
 /// Connects, for every kind of probe.
-async fn connect(peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, String> {
-    let stream = deadline
-        .within(Doing::Connecting(peer), TcpStream::connect(peer))
-        .await?
-        .map_err(|error| format!("connect {peer}: {}", words(&error)))?;
-    not_itself(stream, peer)
+async fn connect(peer: SocketAddr, source: Option<&DialFrom>, deadline: Deadline) -> Result<TcpStream, Failure> {
+    let failed = |error: &io::Error| failure::of_connect(error, peer, source);
+    let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(|error| failed(&error))?;
+    match source {
+        None => {}
+        Some(DialFrom::Address(address)) if address.is_ipv4() != peer.is_ipv4() => {
+            return Err(failure::of_other_family(peer.ip(), *address));
+        }
+        Some(source @ DialFrom::Address(address)) => {
+            // The port is chosen when the peer is known: more connections than ports are possible to different peers.
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)
+                .map_err(io::Error::from)
+                .and_then(|()| socket.bind(SocketAddr::new(*address, 0)))
+                .map_err(|error| failure::of_source(&error, source))?;
+        }
+        Some(source @ DialFrom::Interface(name)) => {
+            socket.bind_device(Some(name.as_bytes())).map_err(|error| failure::of_source(&error, source))?;
+        }
+    }
+    let stream = deadline.within(Doing::Connecting(peer), socket.connect(peer)).await?;
+    Ok(not_itself(stream.map_err(|error| failed(&error))?, peer)?)
 }
 
 /// Refuses a connection to itself: dialling a port of this machine that nobody listens on, when the kernel happens to

@@ -55,6 +55,13 @@ pub(super) enum Unresolved {
     Failed(String),
 }
 
+impl Unresolved {
+    /// Whether it could not be found out if there is an address.
+    pub(super) fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
 /// Asks configured resolvers, or those of the system.
 #[derive(Debug)]
 pub(super) struct Resolver {

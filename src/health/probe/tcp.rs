@@ -1,10 +1,9 @@
 //! I/O shell: the `tcp` probe. A connection that is made is good; it is closed at once.
 
-use std::net::{IpAddr, SocketAddr};
-
-use super::{Deadline, connect};
+use super::{Attempt, Failure, Remarks};
 use crate::policy::TcpProbe;
 
-pub(super) async fn attempt(probe: &TcpProbe, address: IpAddr, deadline: Deadline) -> Result<(), String> {
-    connect(SocketAddr::new(address, probe.port), deadline).await.map(drop)
+pub(super) async fn attempt(probe: &TcpProbe, attempt: &Attempt) -> Result<Remarks, Failure> {
+    attempt.connect(probe.port).await?;
+    Ok(Remarks::default())
 }

@@ -27,8 +27,7 @@ fn probe(port: u16) -> Probe {
 fn over_http(port: u16) -> Probe {
     let http = HttpProbe {
         port,
-        tls: false,
-        ca: None,
+        tls: None,
         host: None,
         path: "/".to_owned(),
         expect: Expectation { status: vec![(200, 299)], body: None },

@@ -1,12 +1,12 @@
 //! Observations of real sockets of this machine.
 
 mod dns;
+mod handshake;
 mod http;
 mod peers;
 mod request;
 mod resolve;
 mod tcp;
-mod tls;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,8 +43,7 @@ fn tcp(port: u16) -> Probe {
 fn http(port: u16) -> HttpProbe {
     HttpProbe {
         port,
-        tls: false,
-        ca: None,
+        tls: None,
         host: None,
         path: "/".to_owned(),
         expect: Expectation { status: vec![(200, 299)], body: None },
@@ -56,12 +55,22 @@ fn within_ms(millis: u64, probe: Probe) -> Probe {
 }
 
 async fn observe(probe: Probe, addresses: &[IpAddr]) -> Outcome {
-    Arc::new(Prober::new(&[])).observe(&Arc::new(probe), &Target::Addresses(addresses.to_vec())).await
+    Arc::new(Prober::new(&[])).observe(&Arc::new(probe), &Target::Addresses(addresses.to_vec())).await.outcome
 }
 
 #[track_caller]
 fn assert_failed(outcome: &Outcome, expected: &str) {
     assert_eq!(*outcome, Outcome::Failed(expected.to_owned()));
+}
+
+#[track_caller]
+fn assert_unable(outcome: &Outcome, expected: &str) {
+    assert_eq!(*outcome, Outcome::Unable(expected.to_owned()));
+}
+
+/// Trust anchors in this file, and everything else at its default.
+fn trusting(ca: Option<std::path::PathBuf>) -> TlsSettings {
+    TlsSettings { ca, ..TlsSettings::default() }
 }
 
 /// Serves every connection to a free port of `address` with `serve`, until the test ends.

@@ -76,7 +76,7 @@ async fn openssls_server() {
     );
     let for_host = |host: &str| {
         let ca = Some(folder.path().join("cert.pem"));
-        let mut http = HttpProbe { tls: true, host: Some(host.to_owned()), ca, ..http(peer.port) };
+        let mut http = HttpProbe { tls: Some(trusting(ca)), host: Some(host.to_owned()), ..http(peer.port) };
         http.expect.body = Some("Ciphers supported".to_owned());
         probe(ProbeKind::Http(http))
     };

@@ -2,25 +2,26 @@
 
 use super::*;
 
+/// The keys of all kinds, as sentences name them.
+const KINDS: &str = "`tcp`, `http`, `https`";
+
 #[test]
 fn kinds() {
     check_probe(
         "",
-        &[
-            "1:1: error: probe `p` has no kind, expected one of `tcp`, `http`, `https` (hint: add `tcp = { port = 8883 }`, or `http = { path = \"/health\" }`)",
-        ],
+        &[&format!(
+            "1:1: error: probe `p` has no kind, expected one of {KINDS} (hint: add `tcp = {{ port = 8883 }}`, or `http = {{ path = \"/health\" }}`)"
+        )],
     );
     check_probe(
-        "mqtt = { port = 8883 }",
-        &[
-            "2:1: error: unknown kind of probe `mqtt`, expected one of `tcp`, `http`, `https` (hint: write one of these, such as `tcp = { port = 8883 }`)",
-        ],
+        "ldap = { port = 389 }",
+        &[&format!(
+            "2:1: error: unknown kind of probe `ldap`, expected one of {KINDS} (hint: write one of these, such as `tcp = {{ port = 8883 }}`)"
+        )],
     );
     check_probe(
         "htp = { port = 80 }",
-        &[
-            "2:1: error: unknown kind of probe `htp`, expected one of `tcp`, `http`, `https` (hint: did you mean `http`?)",
-        ],
+        &[&format!("2:1: error: unknown kind of probe `htp`, expected one of {KINDS} (hint: did you mean `http`?)")],
     );
     check_probe(
         "tcp.port = 1\nhttp = {}",
@@ -53,9 +54,9 @@ fn numbers() {
     );
     check_probe(
         "tcp.port = 1\nrize = 3",
-        &[
-            "3:1: error: unknown key `rize`, expected one of `tcp`, `http`, `https`, `interval`, `timeout`, `confirm`, `fall`, `rise`, `shadow` (hint: did you mean `rise`?)",
-        ],
+        &[&format!(
+            "3:1: error: unknown key `rize`, expected one of {KINDS}, `source`, `interval`, `timeout`, `confirm`, `fall`, `rise`, `shadow` (hint: did you mean `rise`?)"
+        )],
     );
     check_probe(
         "tcp.port = 1\nrise = 2.5",
@@ -146,7 +147,7 @@ fn http() {
     check_probe(
         "https = { tls = true }",
         &[
-            "2:11: error: unknown key `tls`, expected one of `port`, `path`, `host`, `status`, `body`, `ca` (hint: remove it)",
+            "2:11: error: unknown key `tls`, expected one of `port`, `path`, `host`, `status`, `body`, `ca`, `cert`, `key` (hint: remove it)",
         ],
     );
 }

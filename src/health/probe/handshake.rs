@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
@@ -19,19 +19,32 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::renew::Renewable;
-use super::{Deadline, Doing, words};
+use super::{Deadline, Doing, Failure, words};
+use crate::policy::{ClientCertificate, TlsSettings};
 use crate::time::Timestamp;
 
-/// The trust anchors by file, `None` being the system's; each is read once, and again after a reload.
+/// Protocols that are offered in the handshake (RFC 7301 3.1), in order of preference; none without a name for what is
+/// spoken.
+pub(super) type Protocols = &'static [&'static [u8]];
+
+/// The ways to speak TLS that the probes ask for; the files of each are read once, and again after a reload.
 #[derive(Debug, Default)]
-pub(super) struct TrustAnchors {
+pub(super) struct TlsConfigs {
     /// Held to look and to replace only, never while reading.
-    configs: Mutex<BTreeMap<Option<PathBuf>, Shared>>,
+    configs: Mutex<BTreeMap<Way, Shared>>,
+}
+
+/// What a [`ClientConfig`] is made of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    ca: Option<PathBuf>,
+    client: Option<ClientCertificate>,
+    protocols: Protocols,
 }
 
 type Shared = Arc<Renewable<Arc<ClientConfig>>>;
 
-impl TrustAnchors {
+impl TlsConfigs {
     /// Has every file read again.
     pub(super) fn renew(&self) {
         for config in self.configs.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
@@ -39,15 +52,14 @@ impl TrustAnchors {
         }
     }
 
-    async fn config(&self, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-        let ca = ca.map(Path::to_owned);
+    async fn config(&self, way: Way) -> Result<Arc<ClientConfig>, String> {
         let config = {
             let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            configs.entry(ca.clone()).or_default().clone()
+            configs.entry(way.clone()).or_default().clone()
         };
         let load = || async {
             // Reading takes milliseconds, and a file may be on a disk that hangs.
-            spawn_blocking(move || load(ca.as_deref())).await.map_err(|died| format!("read trust anchors: {died}"))?
+            spawn_blocking(move || load(&way)).await.map_err(|died| format!("read trust anchors: {died}"))?
         };
         config.get(load).await
     }
@@ -55,10 +67,42 @@ impl TrustAnchors {
 
 /// Whether a probe could verify with this file of trust anchors; the error says why not.
 pub(super) fn check(ca: &Path) -> Result<(), String> {
-    load(Some(ca)).map(drop)
+    anchors(Some(ca)).map(drop)
 }
 
-fn load(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
+/// Whether a probe could show this certificate; the error says why not.
+pub(super) fn check_client(client: &ClientCertificate) -> Result<(), String> {
+    configure(RootCertStore::empty(), Some(client)).map(drop)
+}
+
+fn load(way: &Way) -> Result<Arc<ClientConfig>, String> {
+    let mut config = configure(anchors(way.ca.as_deref())?, way.client.as_ref())?;
+    config.resumption = Resumption::disabled();
+    config.alpn_protocols = way.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+fn configure(roots: RootCertStore, client: Option<&ClientCertificate>) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("set up TLS: {error}"))?
+        .with_root_certificates(roots);
+    let Some(ClientCertificate { cert, key }) = client else { return Ok(builder.with_no_client_auth()) };
+    let place = format!("client certificate `{}`", cert.display());
+    let chain: Vec<_> = CertificateDer::pem_file_iter(cert)
+        .and_then(Iterator::collect)
+        .map_err(|error| format!("read {place}: {}", pem_words(error)))?;
+    if chain.is_empty() {
+        return Err(format!("read {place}: there is no certificate in it"));
+    }
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| format!("read private key `{}`: {}", key.display(), pem_words(error)))?;
+    builder
+        .with_client_auth_cert(chain, secret)
+        .map_err(|error| format!("use {place} with private key `{}`: {error}", key.display()))
+}
+
+fn anchors(ca: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let (certificates, place) = match ca {
         Some(file) => {
@@ -73,14 +117,7 @@ fn load(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     if roots.is_empty() {
         return Err(format!("read {place}: {found} certificates, none of which can be used"));
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("set up TLS: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok(roots)
 }
 
 fn pem_words(error: rustls::pki_types::pem::Error) -> String {
@@ -92,19 +129,23 @@ fn pem_words(error: rustls::pki_types::pem::Error) -> String {
 
 /// Speaks TLS over a connection and verifies that the peer is `host`: a name, or an address without brackets.
 pub(super) async fn handshake(
-    anchors: &TrustAnchors,
-    ca: Option<&Path>,
+    configs: &TlsConfigs,
+    settings: &TlsSettings,
+    protocols: Protocols,
     host: &str,
     (stream, peer): (TcpStream, SocketAddr),
     deadline: Deadline,
-) -> Result<TlsStream<TcpStream>, String> {
+) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| format!("`{host}` is no name that a certificate could be valid for"))?;
-    let config = deadline.within(Doing::ReadingAnchors, anchors.config(ca)).await??;
+    let way = Way { ca: settings.ca.clone(), client: settings.client.clone(), protocols };
+    // Files of this machine: that they cannot be read says nothing of the peer.
+    let config = deadline.within(Doing::ReadingFiles, configs.config(way)).await.and_then(|config| config);
+    let config = config.map_err(Failure::Unable)?;
     deadline
         .within(Doing::Handshaking(peer), TlsConnector::from(config).connect(name, stream))
         .await?
-        .map_err(|error| sentence(&error, peer, host))
+        .map_err(|error| sentence(&error, peer, host).into())
 }
 
 fn sentence(error: &io::Error, peer: SocketAddr, host: &str) -> String {

@@ -79,7 +79,7 @@ pub(super) async fn https(address: IpAddr, authority: &Authority, params: Certif
 }
 
 fn over_tls(port: u16, host: Option<&str>, ca: Option<PathBuf>) -> Probe {
-    probe(ProbeKind::Http(HttpProbe { tls: true, host: host.map(str::to_owned), ca, ..http(port) }))
+    probe(ProbeKind::Http(HttpProbe { tls: Some(trusting(ca)), host: host.map(str::to_owned), ..http(port) }))
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn every_observation_verifies_anew() {
     let prober = Arc::new(Prober::new(&[]));
     let probe = Arc::new(over_tls(port, Some("hub.example.net"), Some(anchors.file())));
     for _ in 0..3 {
-        assert_eq!(prober.observe(&probe, &Target::Addresses(vec![V4])).await, Outcome::Good);
+        assert_eq!(prober.observe(&probe, &Target::Addresses(vec![V4])).await.outcome, Outcome::Good);
     }
     let kinds: Vec<_> = handshakes.lock().unwrap().iter().map(|(_, kind)| *kind).collect();
     assert_eq!(kinds, [Some(HandshakeKind::Full); 3]);
@@ -222,7 +222,7 @@ async fn trust_anchors_that_cannot_be_read_are_a_failure_with_the_file() {
     let file = anchors.file();
     let check = async |expected: &str| {
         let outcome = observe(over_tls(port, None, Some(file.clone())), &[V4]).await;
-        assert_failed(&outcome, &format!("read trust anchors `{}`: {expected}", file.display()));
+        assert_unable(&outcome, &format!("read trust anchors `{}`: {expected}", file.display()));
     };
     std::fs::write(&file, "not a certificate").unwrap();
     check("0 certificates, none of which can be used").await;
@@ -240,14 +240,14 @@ async fn a_reload_reads_trust_anchors_again_and_a_bad_file_changes_nothing() {
     let (port, _) = https(V4, &first, certificate_for(&["127.0.0.1"])).await;
     let probe = Arc::new(over_tls(port, None, Some(anchors.file())));
     let target = Target::Addresses(vec![V4]);
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good);
+    assert_eq!(prober.observe(&probe, &target).await.outcome, Outcome::Good);
 
     std::fs::write(anchors.file(), "").unwrap();
     prober.renew();
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good);
+    assert_eq!(prober.observe(&probe, &target).await.outcome, Outcome::Good);
 
     std::fs::write(anchors.file(), second.pem()).unwrap();
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good, "nothing is read without a reload");
+    assert_eq!(prober.observe(&probe, &target).await.outcome, Outcome::Good, "nothing is read without a reload");
     prober.renew();
-    assert_ne!(prober.observe(&probe, &target).await, Outcome::Good);
+    assert_ne!(prober.observe(&probe, &target).await.outcome, Outcome::Good);
 }
