@@ -20,7 +20,6 @@ pub(super) struct Revealed(Arc<str>);
 
 impl Revealed {
     /// The secret, to be given to what is probed and to nobody else.
-    #[allow(dead_code, reason = "for kinds with secrets")]
     pub(super) fn expose(&self) -> &str {
         &self.0
     }

@@ -3,10 +3,15 @@
 mod dns;
 mod handshake;
 mod http;
+mod icmp;
+mod kept;
 mod peers;
+mod query;
 mod request;
 mod resolve;
+mod source;
 mod tcp;
+mod tls;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::health::tests::tcp_probe;
-use crate::policy::{Expectation, HttpProbe, TcpProbe};
+use crate::policy::{Expectation, HttpProbe, HttpVersion, Method, TcpProbe};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -36,7 +41,7 @@ fn probe(kind: ProbeKind) -> Probe {
 }
 
 fn tcp(port: u16) -> Probe {
-    probe(ProbeKind::Tcp(TcpProbe { port }))
+    probe(ProbeKind::Tcp(TcpProbe::new(port)))
 }
 
 /// Plain HTTP with everything else at its default.
@@ -46,7 +51,11 @@ fn http(port: u16) -> HttpProbe {
         tls: None,
         host: None,
         path: "/".to_owned(),
-        expect: Expectation { status: vec![(200, 299)], body: None },
+        method: Method::Get,
+        version: HttpVersion::One,
+        headers: Vec::new(),
+        keep_alive: false,
+        expect: Expectation { status: vec![(200, 299)], body: None, value: None },
     }
 }
 

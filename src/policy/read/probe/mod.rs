@@ -1,8 +1,11 @@
 //! `[probes.NAME]`: one kind, and how often it is asked. Each kind has a file of its own here, and a line in [`KINDS`].
 
+mod dns;
 mod http;
+mod icmp;
 mod keys;
 mod tcp;
+mod tls;
 
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
@@ -21,8 +24,11 @@ type ReadKind = fn(&Value<'_>, &mut Vec<Diagnostic>) -> Option<ProbeKind>;
 #[rustfmt::skip] // a line a kind
 const KINDS: &[(&str, ReadKind)] = &[
     ("tcp", tcp::read),
+    ("tls", tls::read),
     ("http", http::read),
     ("https", http::read_https),
+    ("dns", dns::read),
+    ("icmp", icmp::read),
 ];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
