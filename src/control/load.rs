@@ -121,16 +121,21 @@ fn check_named(policy: &Policy) -> Vec<Diagnostic> {
             Named::Client(_) => {
                 ("show its certificate", "`cert` and `key` are PEM files, relative to the policy file's folder")
             }
-            Named::Secret(_) => ("have its secret", "`file` is relative to the policy file's folder"),
+            Named::Secret(Secret::File(_)) => ("have its secret", "`file` is relative to the policy file's folder"),
+            Named::Secret(Secret::Env(_)) => ("have its secret", "set it where the daemon is started, if not here"),
             Named::Program(_) => {
                 ("run its program", "`command` starts with a path, relative to the policy file's folder")
             }
         };
         let sentence = format!("{what} cannot {why}: {error}");
-        let problem = match place {
+        let mut problem = match place {
             Some(place) => Diagnostic::error(place.clone(), sentence),
             None => Diagnostic::without_place(sentence),
         };
+        // Whoever checks a policy has another environment than the daemon.
+        if matches!(file, Named::Secret(Secret::Env(_))) {
+            problem.severity = Severity::Warning;
+        }
         problems.push(problem.hint(hint));
     }
     problems
@@ -314,6 +319,24 @@ mod tests {
             &[("c.zone", ZONE), ("p.toml", policy)],
             &["error: probe `p` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
                (hint: `ca` is a PEM file, relative to the policy file's folder)"],
+        );
+    }
+
+    #[test]
+    fn certificates_and_secrets_that_are_not_there_are_found_before_they_are_needed() {
+        let policy = "[regions.a]\n[probes.p]\nhttps = { cert = \"c.pem\", key = \"k.pem\", headers = { x = { file = \
+                      \"none\" }, y = { env = \"CONCIERGE_NO_SUCH_VARIABLE\" } } }\n[hubs.\"h.c.\"]\nendpoints = [{ \
+                      region = \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }]\n";
+        check(
+            &[("c.zone", ZONE), ("p.toml", policy)],
+            &[
+                "error: probe `p` cannot show its certificate: read client certificate `c.pem`: no such file or directory \
+                 (hint: `cert` and `key` are PEM files, relative to the policy file's folder)",
+                "error: probe `p` cannot have its secret: read the secret `none`: no such file or directory (hint: `file` \
+                 is relative to the policy file's folder)",
+                "warning: probe `p` cannot have its secret: read the secret in environment variable \
+                 `CONCIERGE_NO_SUCH_VARIABLE`: it is not set (hint: set it where the daemon is started, if not here)",
+            ],
         );
     }
 

@@ -82,13 +82,13 @@ impl State {
     pub fn status(&self, now: Timestamp) -> Status {
         let stalled = self.watches.iter().filter(|watch| watch.stalled).count() as u64;
         let unable = self.watches.iter().filter(|watch| watch.unable.is_some()).count() as u64;
-        let remarks = self.layout.targets.iter().zip(self.watches.iter()).filter_map(|(target, watch)| {
-            (watch.note.is_some() || watch.expires.is_some()).then(|| RemarkStatus {
-                probe: target.probe.clone(),
-                target: target.target.to_string(),
-                note: watch.note.as_ref().map(ToString::to_string),
-                expires: watch.expires,
-            })
+        let watched = self.layout.targets.iter().zip(self.watches.iter());
+        let remarked = watched.filter(|(_, watch)| watch.note.is_some() || watch.expires.is_some());
+        let remarks = remarked.map(|(target, watch)| RemarkStatus {
+            probe: target.probe.clone(),
+            target: target.target.to_string(),
+            note: watch.note.as_ref().map(ToString::to_string),
+            expires: watch.expires,
         });
         let running = self.watches.len() as u64;
         Status {

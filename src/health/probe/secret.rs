@@ -65,9 +65,15 @@ impl Secrets {
     }
 }
 
-/// Whether the secret can be read; the error says why not.
+/// Whether the secret is there; the error says why not. Whoever looks may not be allowed to read it, as the daemon is.
 pub(super) fn check(secret: &Secret) -> Result<(), String> {
-    read(secret).map(drop)
+    let Secret::File(file) = secret else { return read(secret).map(drop) };
+    let said = |why: &str| format!("read the secret `{}`: {why}", file.display());
+    match std::fs::metadata(file) {
+        Ok(found) if found.is_file() => Ok(()),
+        Ok(_) => Err(said("it is no file")),
+        Err(error) => Err(said(&words(&error))),
+    }
 }
 
 fn read(secret: &Secret) -> Result<Revealed, String> {

@@ -58,7 +58,8 @@ fn read_type(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Rtype>
     let text = value.text(EXPECTED, "such as \"SOA\"", problems)?;
     let rtype = Rtype::parse(text).filter(|rtype| !rtype.is_meta());
     if rtype.is_none() {
-        let words: Vec<&str> = Rtype::mnemonics().collect();
+        let can = |word: &&str| Rtype::parse(word).is_some_and(|rtype| !rtype.is_meta());
+        let words: Vec<&str> = Rtype::mnemonics().filter(can).collect();
         problems.push(value.mismatch_words(EXPECTED, "such as \"SOA\"", &words));
     }
     rtype

@@ -230,8 +230,8 @@ fn http_requests() {
     check_probe(
         "http = { method = \"get\", version = \"3\", at_most = 1 }",
         &[
-            "2:19: error: `method` is \"get\", expected one of \"GET\", \"HEAD\", \"OPTIONS\", \"POST\" (hint: write \"GET\")",
-            "2:36: error: `version` is \"3\", expected one of \"1.1\", \"2\" (hint: write \"1.1\")",
+            "2:19: error: `method` is \"get\", expected one of \"GET\", \"HEAD\", \"OPTIONS\", \"POST\" (hint: did you mean \"GET\"?)",
+            "2:36: error: `version` is \"3\", expected one of \"1.1\", \"2\" (hint: did you mean \"2\"?)",
             "2:51: error: `at_most` has no effect without `pointer` (hint: add `pointer = \"/KEY\"`, where in the JSON body the value stands)",
         ],
     );
@@ -245,16 +245,16 @@ fn http_requests() {
             "2:22: error: header `Host` is not set here (hint: write `host` beside `headers`)",
             "2:34: error: header `TE` is the connection's own, and not set here (hint: remove it)",
             "2:51: error: header `a b` has a name that no header can have (hint: write a name of letters, digits and `-`)",
-            "2:74: error: header `X` is there twice (hint: remove one)",
-            "2:87: error: `y` is \"\\n\", expected a text of at most 2048 visible characters and spaces, or the place of a secret (hint: write such as \"application/json\", or `{ file = \"token.txt\" }`)",
-            "2:97: error: `z` has no place of the secret, expected one of `file`, `env` (hint: write `{ file = \"secret.txt\" }` or `{ env = \"NAME\" }`)",
+            "2:73: error: header `X` is there twice (hint: remove one)",
+            "2:86: error: `y` is \"\\n\", expected a text of at most 2048 visible characters and spaces, or the place of a secret (hint: write such as \"application/json\", or `{ file = \"token.txt\" }`)",
+            "2:96: error: `z` has no place of the secret, expected one of `file`, `env` (hint: write `{ file = \"secret.txt\" }` or `{ env = \"NAME\" }`)",
         ],
     );
     check_probe(
         "http = { headers = { x = { file = \"a\", env = \"B\" }, y = { env = \"a-b\" } } }",
         &[
             "2:26: error: `x` has two places, `file` and `env`, expected exactly one (hint: remove one)",
-            "2:68: error: `env` is \"a-b\", expected the name of an environment variable (hint: write such as \"PROBE_PASSWORD\")",
+            "2:65: error: `env` is \"a-b\", expected the name of an environment variable (hint: write such as \"PROBE_PASSWORD\")",
         ],
     );
 }
