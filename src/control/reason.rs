@@ -33,6 +33,8 @@ pub struct Measured<'a> {
     pub stalled: bool,
     /// Whether this node is cut off: what it observes does not count.
     pub blind: bool,
+    /// What this machine lacks to observe.
+    pub unable: Option<&'a Arc<str>>,
 }
 
 /// What a sentence tells, without the words: equal facts of one moment make equal sentences.
@@ -64,12 +66,20 @@ pub(super) struct MeasuredFacts {
     in_a_row: u32,
     stalled: bool,
     blind: bool,
+    unable: Option<Arc<str>>,
 }
 
 impl Measured<'_> {
     pub(super) fn facts(&self, now: Timestamp) -> MeasuredFacts {
         let last = self.last.map(|(at, failure)| (shown(now.since(at)), failure.cloned()));
-        MeasuredFacts { health: self.health, last, in_a_row: self.in_a_row, stalled: self.stalled, blind: self.blind }
+        MeasuredFacts {
+            health: self.health,
+            last,
+            in_a_row: self.in_a_row,
+            stalled: self.stalled,
+            blind: self.blind,
+            unable: self.unable.cloned(),
+        }
     }
 }
 
@@ -112,6 +122,8 @@ fn seen(measured: &Measured<'_>, now: Timestamp) -> String {
         (false, true) => "; this node is blind, health is frozen as it was",
         (false, false) => "",
     };
+    let unable = measured.unable.map(|lack| format!("; this machine cannot observe it: {lack}"));
+    let frozen = format!("{frozen}{}", unable.unwrap_or_default());
     let Some((at, failure)) = measured.last else { return format!("not observed yet{frozen}") };
     let age = human(now.since(at));
     let row = measured.in_a_row;
@@ -230,6 +242,7 @@ mod tests {
                 in_a_row: 4,
                 stalled: false,
                 blind: false,
+                unable: None,
             })
         };
         let refused: Arc<str> = "connect 127.0.0.1:1: connection refused".into();
@@ -245,7 +258,8 @@ mod tests {
             measured(Health::Down, Some(&refused)),
             "westeurope is down: 4 failed in a row, the last 3 s ago: connect 127.0.0.1:1: connection refused",
         );
-        let silent = Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true, blind: false };
+        let silent =
+            Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true, blind: false, unable: None };
         check(
             None,
             Some(silent),

@@ -385,6 +385,7 @@ impl State {
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
             blind: self.look.sight.blind,
+            unable: watch.unable.as_ref(),
         })
     }
 

@@ -21,7 +21,7 @@ use crate::control::event::{Effect, Event, Loaded};
 use crate::control::state::Persisted;
 use crate::dns::Name;
 use crate::gate::{Evidence, Fenced};
-use crate::health::{Health, Observation};
+use crate::health::{Health, Observation, Remarks};
 use crate::policy::decide::FENCE_GRACE;
 use crate::policy::{
     Cause, GateKind, GateName, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeTarget, RegionName, Standing,
@@ -396,6 +396,7 @@ impl<'a> Bench<'a> {
                     at: wall,
                     latency,
                     outcome: outcome(good),
+                    remarks: Remarks::default(),
                 }]));
             }
             Happening::Look(gate) => {

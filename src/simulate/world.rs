@@ -19,7 +19,7 @@ use crate::control::moves::MoveOptions;
 use crate::control::{State, told};
 use crate::dns::Name;
 use crate::gate::{Evidence, Fenced};
-use crate::health::Observation;
+use crate::health::{Observation, Remarks};
 use crate::policy::{GateName, ProbeTarget, RegionName, Target as Dialled};
 use crate::time::Timestamp;
 
@@ -299,7 +299,13 @@ impl<'a> World<'a> {
             // A prober that a reload has taken away had it on its way.
             let target = daemon.probers.by_aim.get(aim).map_or_else(|| target_of(*aim), |known| known.target.clone());
             let latency = Duration::from_millis(*takes);
-            observations.push(Observation { target, at: Timestamp(*at), latency, outcome: outcome(*good) });
+            observations.push(Observation {
+                target,
+                at: Timestamp(*at),
+                latency,
+                outcome: outcome(*good),
+                remarks: Remarks::default(),
+            });
         }
         self.outcome.observations += observations.len() as u64;
         let before = self.tells().then(|| self.verdicts(&arrived));
