@@ -8,6 +8,7 @@ mod judge;
 mod model;
 mod read;
 mod scene;
+mod selection;
 mod standing;
 
 pub use decide::{Decision, FenceWait, Hold, Rule, Waiting, budget_ends, decide, fence_wait, is_pinned};
@@ -19,4 +20,5 @@ pub use model::{
 };
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};
+pub use selection::{GeoEntry, GeoFile, GeoMap, GeoSettings, Origin, Prefixes, Selection};
 pub use standing::{Cause, Previous, Standing, SwitchTime};

@@ -159,12 +159,13 @@ fn aim(
         (Some(target), _) => target,
         (None, Answer::Cname(target)) => Target::Host(target.clone()),
         (None, Answer::Addresses(addresses)) => Target::Addresses(addresses.clone()),
-        (None, Answer::Rrsets(rrsets)) => {
-            let addresses = addresses_among(rrsets);
+        (None, answer @ (Answer::Rrsets(_) | Answer::Hub(_))) => {
+            let addresses = addresses_among(&answer.rrsets());
             if addresses.is_empty() {
                 let place = draft.answer_place.clone().unwrap_or_else(|| endpoint.place());
-                let problem =
-                    Diagnostic::error(place, "`records` has no address for the probe, expected `target` beside it");
+                let key = if let Answer::Hub(_) = answer { "hub" } else { "records" };
+                let message = format!("`{key}` has no address for the probe, expected `target` beside it");
+                let problem = Diagnostic::error(place, message);
                 problems.push(problem.hint("add `target = \"HOST.\"`, the host that the probe dials"));
                 return None;
             }

@@ -72,7 +72,7 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
 fn cname(endpoint: &EndpointDraft) -> Option<(&Name, &Place)> {
     match endpoint.answer.as_ref()? {
         Answer::Cname(target) => Some((target, endpoint.answer_place.as_ref()?)),
-        Answer::Addresses(_) | Answer::Rrsets(_) => None,
+        Answer::Addresses(_) | Answer::Rrsets(_) | Answer::Hub(_) => None,
     }
 }
 
