@@ -10,6 +10,7 @@ mod read;
 mod scene;
 mod selection;
 mod standing;
+pub mod usable;
 
 pub use decide::{Decision, FenceWait, Hold, Rule, Waiting, budget_ends, decide, fence_wait, is_pinned};
 pub use judge::{MoveRefused, Moved, Objection, judge_move, objections, preferred};
