@@ -64,7 +64,7 @@ impl Selection {
 }
 
 /// Which regions the clients of which origin are answered with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct GeoMap {
     /// In the order in which they are written, no origin twice; the most specific one that a client matches counts.
     pub entries: Vec<GeoEntry>,
@@ -73,7 +73,7 @@ pub struct GeoMap {
 }
 
 /// The regions for one origin.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GeoEntry {
     /// Who.
     pub origin: Origin,
@@ -83,7 +83,7 @@ pub struct GeoEntry {
 
 /// Where a query comes from, the most specific kind first: of several entries that a client matches, the least counts,
 /// and of several subnets the longest.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Origin {
     /// Addresses; all bits beyond the prefix are zero.
     Subnet(IpNet),
