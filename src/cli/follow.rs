@@ -368,7 +368,7 @@ async fn cancel(client: &Client, plan: &Plan, author: &str, begun: Option<bool>)
         let progress: Progress = client.get(&operators::path(hub, "move")).await?;
         if !progress.hub.planned.is_some_and(|planned| is_ours(&planned.planned, plan, author)) {
             let summary = format!("{hub} has no move that this command has begun");
-            return Ok(Moved { summary, changed: false, moved: 0, switched: Vec::new(), notes: Vec::new() });
+            return Ok(Moved { summary, ..Moved::default() });
         }
     }
     operators::cancel(client, hub, Some(*epoch), author, "Ctrl-C").await

@@ -35,11 +35,22 @@ pub enum FactKind {
     Gated,
     /// When a hub's last switches were first found to be in the future, by a clock that was set back: `clock/HUB`.
     Clock,
+    /// The endpoints that a hub without an active region answers out of: `usable/HUB`.
+    Usable,
 }
 
 impl FactKind {
-    const ALL: [Self; 8] =
-        [Self::Gate, Self::Flap, Self::Move, Self::Window, Self::Override, Self::Notice, Self::Gated, Self::Clock];
+    const ALL: [Self; 9] = [
+        Self::Gate,
+        Self::Flap,
+        Self::Move,
+        Self::Window,
+        Self::Override,
+        Self::Notice,
+        Self::Gated,
+        Self::Clock,
+        Self::Usable,
+    ];
 
     /// The word that its keys begin with.
     pub fn word(self) -> &'static str {
@@ -52,6 +63,7 @@ impl FactKind {
             Self::Notice => "notice",
             Self::Gated => "gated",
             Self::Clock => "clock",
+            Self::Usable => "usable",
         }
     }
 }
@@ -72,7 +84,7 @@ pub enum FactKeyError {
     /// It begins with no kind.
     #[error(
         "`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB, notice/HUB, \
-             gated/HUB, clock/HUB"
+             gated/HUB, clock/HUB, usable/HUB"
     )]
     Kind(String),
     /// What stands for the hub is no name.
@@ -128,6 +140,11 @@ impl FactKey {
     /// Of when a hub's last switches were first found to be in the future.
     pub fn clock(hub: &Name) -> Self {
         Self::of_hub(FactKind::Clock, hub)
+    }
+
+    /// Of the endpoints that a hub without an active region answers out of.
+    pub fn usable(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Usable, hub)
     }
 
     /// Of a window.

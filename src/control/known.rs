@@ -122,6 +122,25 @@ pub struct SetBack {
     pub at: Timestamp,
 }
 
+/// The endpoints that a hub without an active region answers out of, by their regions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableSet {
+    /// Those that are answered: at least one.
+    pub answered: Vec<RegionName>,
+    /// Those whose health counted as good, marks left out.
+    pub good: Vec<RegionName>,
+    /// All that there were.
+    pub known: Vec<RegionName>,
+    /// Whether nothing was usable by itself, so that the hub's `when_all_down` says what is answered.
+    pub all_down: bool,
+    /// When what is answered last changed.
+    pub since: Timestamp,
+    /// How often it has, the first set left out.
+    pub changes: u64,
+    /// Why, as it was said then.
+    pub reason: String,
+}
+
 /// All facts that can be understood.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -141,6 +160,8 @@ pub struct Known {
     pub gated: BTreeMap<HubId, Gated>,
     /// By hub.
     pub set_back: BTreeMap<HubId, SetBack>,
+    /// By hub.
+    pub usables: BTreeMap<HubId, UsableSet>,
 }
 
 impl Known {
@@ -180,6 +201,7 @@ impl Known {
             (FactKind::Notice, _) => put(&mut self.notices, hub, fact),
             (FactKind::Gated, _) => put(&mut self.gated, hub, fact),
             (FactKind::Clock, _) => put(&mut self.set_back, hub, fact),
+            (FactKind::Usable, _) => put(&mut self.usables, hub, fact),
             (FactKind::Gate | FactKind::Window, _) => false,
         }
     }

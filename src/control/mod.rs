@@ -19,6 +19,7 @@
 //! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
 //! | `gated` | since when gates have held a move, kept over a restart | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
+//! | `among` | hubs without an active region: the endpoints that are usable | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
@@ -40,6 +41,7 @@
 //! | [`run`] | the loop | shell |
 
 mod advance;
+mod among;
 mod asks;
 mod batch;
 pub mod chain;

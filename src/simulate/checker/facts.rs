@@ -48,6 +48,8 @@ impl Checker {
                 }
             }
             FactKind::Notice => {}
+            // The sketches have no hub without an active region.
+            FactKind::Usable => self.unless(false, "usable", || format!("{key} is of a hub that has an active region")),
             FactKind::Override => {
                 if after.is_some() {
                     self.turn.overridden.push(hub);

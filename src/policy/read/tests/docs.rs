@@ -4,6 +4,7 @@ use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/policy.md");
 const PROBES: &str = include_str!("../../../../docs/probes.md");
+const POLICIES: &str = include_str!("../../../../docs/policies.md");
 
 /// The TOML blocks of a page, each a file of its own that begins in the line where its block begins.
 fn blocks(name: &str, page: &str) -> Vec<Source> {
@@ -50,7 +51,18 @@ fn the_examples_of_the_page_of_probes_are_probes() {
     assert_eq!(policy.unwrap().probes.len(), names.len());
 }
 
-/// Every key that the reader knows is in a table of a page, and in an example.
+#[test]
+fn the_examples_of_the_page_of_policies_are_one_policy() {
+    let blocks = blocks("policies.md", POLICIES);
+    assert_eq!(blocks.len(), POLICIES.matches("```toml").count());
+    let (policy, problems) = read(&blocks, &[plain_zone()]);
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    let policy = policy.unwrap();
+    let words: BTreeSet<_> = policy.hubs.values().map(|hub| hub.selection.word()).collect();
+    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["all", "geo", "nearest", "sticky", "weighted"]);
+}
+
+/// Every key that the reader knows is in a table of the pages, and in an example.
 #[test]
 fn the_reference_pages_know_every_key() {
     let unknown = "no-such-key = 1\n";
@@ -72,6 +84,9 @@ fn the_reference_pages_know_every_key() {
         gate(&table("http", "")),
         gate(&table("exec", "")),
         format!("[rules.r]\n{unknown}"),
+        format!("[geo]\n{unknown}"),
+        hub("map = [{ no-such-key = 1 }]\n"),
+        hub(&table("prefixes", "")),
         hub(unknown),
         hub("endpoints = [{ no-such-key = 1 }]\n"),
         hub("gates = [{ no-such-key = 1 }]\n"),
@@ -83,7 +98,7 @@ fn the_reference_pages_know_every_key() {
         hub(&table("fence", "http = { no-such-key = 1 }, ")),
         hub(&table("fence", "exec = { no-such-key = 1 }, ")),
     ];
-    let pages = format!("{PAGE}\n{PROBES}");
+    let pages = format!("{PAGE}\n{PROBES}\n{POLICIES}");
     let examples: String = pages.split("```toml\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
     let tables: String = pages.lines().filter(|line| line.starts_with('|')).collect();
     let mut keys = BTreeSet::new();
@@ -102,7 +117,7 @@ fn the_reference_pages_know_every_key() {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             text.split(|c| !plain(c)).any(|word| word == key)
         };
-        assert!(words(&tables), "`{key}` is in no table of docs/policy.md or docs/probes.md");
-        assert!(words(&examples), "`{key}` is in no example of docs/policy.md or docs/probes.md");
+        assert!(words(&tables), "`{key}` is in no table of docs/policy.md, docs/probes.md or docs/policies.md");
+        assert!(words(&examples), "`{key}` is in no example of docs/policy.md, docs/probes.md or docs/policies.md");
     }
 }
