@@ -170,12 +170,20 @@ impl Page {
         let each = |value: fn(&HubStatus) -> f64| -> Vec<Sample<'_>> {
             self.status.hubs.iter().zip(&names).map(|(hub, name)| (vec![("hub", name.as_str())], value(hub))).collect()
         };
-        let active = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.active)));
+        let stateless = |hub: &HubStatus| hub.active.as_str().is_empty();
+        let active = self.each_endpoint(&names).filter(|(_, hub, _)| !stateless(hub));
+        let active = active.map(|(labels, _, endpoint)| (labels, f64::from(u8::from(endpoint.active))));
+        let active: Vec<Sample<'_>> = active.collect();
         writer.gauges("hub_active", "1 for the active region of a hub, 0 for the others", &active)?;
+        let usable = self.status.hubs.iter().zip(&names).filter(|(hub, _)| stateless(hub));
+        let usable = usable.map(|(hub, name)| (vec![("hub", name.as_str())], hub.usable.len() as f64));
+        let usable: Vec<Sample<'_>> = usable.collect();
+        let help = "Endpoints that a hub without an active region answers out of";
+        writer.gauges("hub_usable_endpoints", help, &usable)?;
         writer.gauges("hub_epoch", "Changes of a hub's active region so far", &each(|hub| hub.epoch as f64))?;
         writer.gauges(
             "hub_since_timestamp_seconds",
-            "When a hub's active region last changed",
+            "When a hub's active region, or what it answers out of, last changed",
             &each(|hub| seconds(hub.since)),
         )?;
         let held = self.status.hubs.iter().zip(&names).map(|(hub, name)| {
@@ -248,7 +256,7 @@ impl Page {
         )?;
         let observed = |value: fn(&crate::control::report::ObservationStatus) -> f64| -> Vec<Sample<'_>> {
             self.each_endpoint(&names)
-                .filter_map(|(labels, endpoint)| Some((labels, value(endpoint.observed.as_ref()?))))
+                .filter_map(|(labels, _, endpoint)| Some((labels, value(endpoint.observed.as_ref()?))))
                 .collect()
         };
         writer.gauges(
@@ -272,6 +280,8 @@ impl Page {
         let switches: Vec<Sample<'_>> =
             totals.switches.iter().map(|(cause, count)| (vec![("cause", cause.as_str())], *count as f64)).collect();
         writer.counters("switches", "Changes of active regions, by cause", &switches)?;
+        let help = "Changes of what hubs without an active region answer out of";
+        writer.counter("usable_changes", help, totals.usable_changes)?;
         writer.counters(
             "observations",
             "Observations, by outcome",
@@ -328,16 +338,16 @@ impl Page {
     fn each_endpoint<'a>(
         &'a self,
         names: &'a [String],
-    ) -> impl Iterator<Item = (Vec<(&'static str, &'a str)>, &'a EndpointStatus)> {
+    ) -> impl Iterator<Item = (Vec<(&'static str, &'a str)>, &'a HubStatus, &'a EndpointStatus)> {
         self.status.hubs.iter().zip(names).flat_map(|(hub, name)| {
-            hub.endpoints
-                .iter()
-                .map(|endpoint| (vec![("hub", name.as_str()), ("region", endpoint.region.as_str())], endpoint))
+            hub.endpoints.iter().map(move |endpoint| {
+                (vec![("hub", name.as_str()), ("region", endpoint.region.as_str())], hub, endpoint)
+            })
         })
     }
 
     fn labelled<'a>(&'a self, names: &'a [String], value: fn(&EndpointStatus) -> f64) -> Vec<Sample<'a>> {
-        self.each_endpoint(names).map(|(labels, endpoint)| (labels, value(endpoint))).collect()
+        self.each_endpoint(names).map(|(labels, _, endpoint)| (labels, value(endpoint))).collect()
     }
 }
 

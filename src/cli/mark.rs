@@ -133,13 +133,22 @@ fn foresight(foreseen: &Foreseen, ends: bool, width: Option<usize>) -> String {
             1 => "1 hub would move".to_owned(),
             more => format!("{more} hubs would move"),
         };
-        page.push(format!("as things are now, {when} {what}"));
+        let sets = match moves.usable_changed {
+            0 => String::new(),
+            1 => ", and 1 hub would answer out of other endpoints".to_owned(),
+            more => format!(", and {more} hubs would answer out of other endpoints"),
+        };
+        page.push(format!("as things are now, {when} {what}{sets}"));
         for switched in moves.switched.iter().take(PRINTED) {
             let from = switched.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
             page.push(format!("  {}  {from}{}", switched.hub, switched.to));
         }
         if moves.moved > PRINTED as u64 {
             page.push(format!("  and {} more", moves.moved - PRINTED as u64));
+        }
+        page.extend(moves.usable.iter().take(PRINTED).map(|change| format!("  {change}")));
+        if moves.usable_changed > PRINTED as u64 {
+            page.push(format!("  and {} more", moves.usable_changed - PRINTED as u64));
         }
         page.extend(moves.notes.iter().take(PRINTED).map(|note| fold("  ", note, width)));
     };

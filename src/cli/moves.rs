@@ -185,6 +185,10 @@ fn page(moved: &Moved) -> Vec<String> {
     if moved.moved > PRINTED as u64 {
         page.push(format!("  and {} more; `concierge history` has them all", moved.moved - PRINTED as u64));
     }
+    page.extend(moved.usable.iter().take(PRINTED).map(|change| format!("  {change}")));
+    if moved.usable_changed > PRINTED as u64 {
+        page.push(format!("  and {} more; `concierge history` has them all", moved.usable_changed - PRINTED as u64));
+    }
     page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
     page
 }

@@ -13,6 +13,7 @@ use crate::control::reason::many;
 use crate::control::report::{
     Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, SightStatus, Status, WindowStatus,
 };
+use crate::policy::RegionName;
 use crate::time::{Timestamp, human};
 
 /// Show what is active, since when and why, and how every endpoint is.
@@ -139,7 +140,7 @@ fn move_to_show(hub: &HubStatus, now: Option<Timestamp>) -> Option<&MoveStatus> 
 
 /// The preferred region, when another one is active and nothing but an operator's word is missing to go back.
 fn away_from(hub: &HubStatus) -> Option<&EndpointStatus> {
-    let preferred = hub.endpoints.first()?;
+    let preferred = hub.endpoints.first().filter(|_| !is_stateless(hub))?;
     let free = !preferred.active && preferred.effective == Effective::Eligible && hub.hold.is_none() && !hub.all;
     free.then_some(preferred)
 }
@@ -149,6 +150,9 @@ fn hub_alarms(status: &Status) -> Vec<String> {
     let mut alarms = Vec::new();
     for hub in &status.hubs {
         match hub.condition {
+            Condition::AllDown if is_stateless(hub) => {
+                alarms.push(format!("{}: no endpoint is usable; answered is {}", hub.name, usable(hub)));
+            }
             Condition::AllDown => {
                 let answered =
                     if hub.all { "all endpoints are answered".into() } else { format!("{} is answered", hub.active) };
@@ -234,8 +238,12 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
     for hub in hubs {
         table.row(vec![
             hub.name.to_string(),
-            if hub.all { "all".into() } else { hub.active.to_string() },
-            hub.epoch.to_string(),
+            match (is_stateless(hub), hub.all) {
+                (true, _) => format!("{}: {}", hub.policy, usable(hub)),
+                (false, true) => "all".into(),
+                (false, false) => hub.active.to_string(),
+            },
+            if is_stateless(hub) { String::new() } else { hub.epoch.to_string() },
             format!("{} ago", human(now.since(hub.since))),
             hub.condition.word().into(),
             format!("{} s{}", hub.ttl, if hub.low_ttl { " (low)" } else { "" }),
@@ -245,14 +253,24 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
     table
 }
 
-/// Measured and effective state side by side; `*` is the active region, and why a mark was made stands with the marks.
+/// Whether the hub has no active region.
+fn is_stateless(hub: &HubStatus) -> bool {
+    hub.active.as_str().is_empty()
+}
+
+/// The regions that a hub without an active region answers out of.
+fn usable(hub: &HubStatus) -> String {
+    hub.usable.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Measured and effective state side by side; `*` is the active region, or one that is usable where there is none, and why a mark was made stands with the marks.
 fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
     let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
     for hub in hubs {
         table.line(hub.name.to_string());
         for endpoint in &hub.endpoints {
             table.row(vec![
-                format!("{} {}", if endpoint.active { "*" } else { " " }, endpoint.region),
+                format!("{} {}{}", answered(endpoint), endpoint.region, weight(endpoint)),
                 measured(endpoint),
                 endpoint.effective.word().into(),
                 endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
@@ -262,6 +280,16 @@ fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
         }
     }
     table
+}
+
+/// Whether it may be answered.
+fn answered(endpoint: &EndpointStatus) -> &'static str {
+    if endpoint.active || endpoint.usable { "*" } else { " " }
+}
+
+/// ` (weight 3)`.
+fn weight(endpoint: &EndpointStatus) -> String {
+    endpoint.weight.map(|weight| format!(" (weight {weight})")).unwrap_or_default()
 }
 
 fn measured(endpoint: &EndpointStatus) -> String {
@@ -325,9 +353,19 @@ pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
 
 /// Why one hub answers as it does: the last change, what waits and may not pass, and both truths of each endpoint.
 fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> String {
-    let mut lines = vec![format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word())];
-    let cause = hub.cause.word();
-    lines.push(fold("  ", &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason), width));
+    let mut lines = Vec::new();
+    if is_stateless(hub) {
+        lines.push(format!("{}: {} of {}, {}", hub.name, hub.policy, usable(hub), hub.condition.word()));
+        lines.push(fold("  ", &format!("usable since {}; the reason then: {}", hub.since, hub.reason), width));
+    } else {
+        lines.push(format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word()));
+        let cause = hub.cause.word();
+        lines.push(fold(
+            "  ",
+            &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason),
+            width,
+        ));
+    }
     if let Some(hold) = &hub.hold {
         lines.push(fold("  waiting: ", &hold.reason, width));
     }
@@ -378,8 +416,8 @@ fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> Strin
         lines.push(fold("  ", &sentence, width));
     }
     lines.extend(hub.endpoints.iter().map(|endpoint| {
-        let active = if endpoint.active { "  * " } else { "    " };
-        fold(active, &format!("{} ({})", endpoint.reason, endpoint.effective.word()), width)
+        let marker = format!("  {} ", answered(endpoint));
+        fold(&marker, &format!("{}{} ({})", endpoint.reason, weight(endpoint), endpoint.effective.word()), width)
     }));
     let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
     lines.extend(shadowed.map(|(endpoint, shadow)| {

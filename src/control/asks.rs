@@ -32,7 +32,7 @@ impl State {
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let (hub, now) = (&at.hub, turn.now);
         let region = to.unwrap_or(&preferred(hub).region).clone();
@@ -120,7 +120,7 @@ impl State {
     /// Approves a move that another operator asked for.
     pub(super) fn approve(&mut self, hub: &Name, epoch: Option<u64>, turn: &mut Turn) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let at = &layout.hubs[self.position_of(hub)?];
+        let at = &layout.hubs[self.moving_position_of(hub)?];
         let hub = &at.hub;
         let waiting = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Approval { .. }));
         let Some(planned) = waiting.cloned() else {
@@ -150,7 +150,7 @@ impl State {
     /// Stops a move that has not switched yet.
     pub(super) fn cancel(&mut self, hub: &Name, why: &str, turn: &mut Turn) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let at = &layout.hubs[self.position_of(hub)?];
+        let at = &layout.hubs[self.moving_position_of(hub)?];
         let name = &at.hub.name;
         match self.known.moves.get(&at.id) {
             Some(open) if open.stage.is_open() => {
@@ -175,7 +175,7 @@ impl State {
     /// Acknowledges that a hub has been flapping, and what was overridden for it.
     pub(super) fn acknowledge(&mut self, hub: &Name, why: &str, turn: &mut Turn) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let name = &at.hub.name;
         let mut done = Vec::new();

@@ -29,10 +29,12 @@ pub enum FactKind {
     Window,
     /// The notice that something was overridden for a hub: `override/HUB`.
     Override,
+    /// The endpoints that a hub without an active region answers out of: `usable/HUB`.
+    Usable,
 }
 
 impl FactKind {
-    const ALL: [Self; 5] = [Self::Gate, Self::Flap, Self::Move, Self::Window, Self::Override];
+    const ALL: [Self; 6] = [Self::Gate, Self::Flap, Self::Move, Self::Window, Self::Override, Self::Usable];
 
     /// The word that its keys begin with.
     pub fn word(self) -> &'static str {
@@ -42,6 +44,7 @@ impl FactKind {
             Self::Move => "move",
             Self::Window => "window",
             Self::Override => "override",
+            Self::Usable => "usable",
         }
     }
 }
@@ -60,7 +63,9 @@ pub struct FactKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FactKeyError {
     /// It begins with no kind.
-    #[error("`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB")]
+    #[error(
+        "`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB, usable/HUB"
+    )]
     Kind(String),
     /// What stands for the hub is no name.
     #[error("`{key}` names no hub: {error}")]
@@ -102,6 +107,11 @@ impl FactKey {
         Self::of_hub(FactKind::Override, hub)
     }
 
+    /// Of the endpoints that a hub without an active region answers out of.
+    pub fn usable(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Usable, hub)
+    }
+
     /// Of a window.
     ///
     /// # Errors
@@ -123,7 +133,7 @@ impl FactKey {
     pub fn hub(&self) -> Option<Name> {
         let hub = match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(hub, _)| hub),
-            FactKind::Flap | FactKind::Move | FactKind::Override => Some(self.rest.as_str()),
+            FactKind::Flap | FactKind::Move | FactKind::Override | FactKind::Usable => Some(self.rest.as_str()),
             FactKind::Window => None,
         };
         // A key is made of a name, or of text that was read as one.
@@ -134,7 +144,7 @@ impl FactKey {
     pub fn id(&self) -> Option<&str> {
         match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(_, gate)| gate),
-            FactKind::Flap | FactKind::Move | FactKind::Override => None,
+            FactKind::Flap | FactKind::Move | FactKind::Override | FactKind::Usable => None,
             FactKind::Window => Some(&self.rest),
         }
     }
@@ -173,7 +183,9 @@ impl FromStr for FactKey {
                 let (hub, gate) = rest.rsplit_once('/').ok_or_else(unknown)?;
                 Self::gate(&name(hub)?, gate)
             }
-            FactKind::Flap | FactKind::Move | FactKind::Override => Ok(Self::of_hub(kind, &name(rest)?)),
+            FactKind::Flap | FactKind::Move | FactKind::Override | FactKind::Usable => {
+                Ok(Self::of_hub(kind, &name(rest)?))
+            }
             FactKind::Window => Self::window(rest),
         }
     }

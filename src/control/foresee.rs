@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::{Author, Command, CommandError, Effect, Event, ReplyTo};
+use super::fact::FactKind;
+use super::known::UsableSet;
 use super::mark::MarkTarget;
-use super::report::{Moved, Switched};
+use super::report::{Moved, Switched, UsableChange};
 use super::state::State;
 use super::view::View;
 use crate::policy::MarkKind;
@@ -30,6 +32,12 @@ pub struct Moves {
     pub moved: u64,
     /// The first of them: at most [`Moved::LISTED`].
     pub switched: Vec<Switched>,
+    /// How many hubs without an active region would answer out of other endpoints.
+    #[serde(default)]
+    pub usable_changed: u64,
+    /// The first of them: at most [`Moved::LISTED`].
+    #[serde(default)]
+    pub usable: Vec<UsableChange>,
     /// Hubs that would want to move and could not, and those with nothing eligible.
     pub notes: Vec<String>,
 }
@@ -70,6 +78,20 @@ impl State {
                     let switched: Vec<_> = switched.collect();
                     moves.moved += switched.len() as u64;
                     moves.switched.extend(switched.into_iter().take(Moved::LISTED));
+                    let sets = commit.facts.iter().filter(|(key, ..)| key.kind() == FactKind::Usable);
+                    let changed: Vec<_> = sets
+                        .filter_map(|(key, before, after)| {
+                            let (before, after) =
+                                (before.as_ref()?.get::<UsableSet>(), after.as_ref()?.get::<UsableSet>());
+                            let (before, after) = (before.ok()?, after.ok()?);
+                            let (hub, all_down, changed) =
+                                (key.hub()?, after.all_down, before.all_down != after.all_down);
+                            let (before, after) = (before.answered, after.answered);
+                            (changed || before != after).then_some(UsableChange { hub, before, after, all_down })
+                        })
+                        .collect();
+                    moves.usable_changed += changed.len() as u64;
+                    moves.usable.extend(changed.into_iter().take(Moved::LISTED));
                 }
                 Effect::Log(line) if matches!(line.event, "hold" | "all-down") => moves.notes.push(line.sentence),
                 _ => {}

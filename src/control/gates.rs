@@ -187,7 +187,7 @@ impl State {
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let asked = layout.gate(name).filter(|gate| layout.by_gate[*gate].contains(&(position as u32)));
         let Some(gate) = asked.map(|gate| &layout.gates[gate]) else {

@@ -10,7 +10,7 @@ use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use super::roster::{HubId, Roster};
-use crate::policy::GateName;
+use crate::policy::{GateName, RegionName};
 use crate::time::Timestamp;
 
 /// An operator's acknowledgement that a gate asks for: good for one epoch of one hub.
@@ -72,6 +72,25 @@ pub struct Override {
     pub epoch: u64,
 }
 
+/// The endpoints that a hub without an active region answers out of, by their regions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableSet {
+    /// Those that are answered: at least one.
+    pub answered: Vec<RegionName>,
+    /// Those whose health counted as good, marks left out.
+    pub good: Vec<RegionName>,
+    /// All that there were.
+    pub known: Vec<RegionName>,
+    /// Whether nothing was usable by itself, so that the hub's `when_all_down` says what is answered.
+    pub all_down: bool,
+    /// When what is answered last changed.
+    pub since: Timestamp,
+    /// How often it has, the first set left out.
+    pub changes: u64,
+    /// Why, as it was said then.
+    pub reason: String,
+}
+
 /// All facts that can be understood.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -85,6 +104,8 @@ pub struct Known {
     pub windows: BTreeMap<String, Window>,
     /// By hub.
     pub overrides: BTreeMap<HubId, Overridden>,
+    /// By hub.
+    pub usables: BTreeMap<HubId, UsableSet>,
 }
 
 impl Known {
@@ -121,6 +142,7 @@ impl Known {
             (FactKind::Flap, _) => put(&mut self.flaps, hub, fact),
             (FactKind::Move, _) => put(&mut self.moves, hub, fact),
             (FactKind::Override, _) => put(&mut self.overrides, hub, fact),
+            (FactKind::Usable, _) => put(&mut self.usables, hub, fact),
             (FactKind::Gate | FactKind::Window, _) => false,
         }
     }

@@ -17,6 +17,7 @@
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
+//! | `among` | hubs without an active region: the endpoints that are usable | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
@@ -37,6 +38,7 @@
 //! | [`run`] | the loop | shell |
 
 mod advance;
+mod among;
 mod asks;
 mod batch;
 pub mod chain;

@@ -221,7 +221,7 @@ impl View {
     /// # Errors
     /// When there is no such hub.
     pub fn progress(&self, hub: &Name) -> Result<Progress, CommandError> {
-        let position = self.state.position_of(hub)?;
+        let position = self.state.moving_position_of(hub)?;
         let at = &self.state.layout.hubs[position];
         Ok(Progress { now: self.now, hub: self.state.hub_status(position, at, self.now) })
     }
@@ -237,7 +237,7 @@ impl State {
         now: Timestamp,
     ) -> Result<Plan, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let hub = &at.hub;
         let cause = if to.is_some() { Cause::Failover } else { Cause::Failback };

@@ -70,13 +70,20 @@ pub struct TurnStatus {
 pub struct HubStatus {
     /// The owner name.
     pub name: Name,
-    /// The active region.
+    /// Its policy: `priority`, `weighted`, `geo`, `nearest`, `all` or `sticky`.
+    #[serde(default)]
+    pub policy: String,
+    /// The active region; empty, and left out in JSON, of a hub whose policy has none.
+    #[serde(default = "no_region", skip_serializing_if = "is_no_region")]
     pub active: RegionName,
-    /// Changes of the active region so far, from 1.
+    /// The regions that a hub without an active region answers out of; empty for one that has one.
+    #[serde(default)]
+    pub usable: Vec<RegionName>,
+    /// Changes of the active region so far, from 1; 0 without one.
     pub epoch: u64,
-    /// When the active region last changed.
+    /// When the active region, or what is usable, last changed.
     pub since: Timestamp,
-    /// What changed it.
+    /// What changed the active region; `start` without one.
     pub cause: Cause,
     /// Why, as it was said then.
     pub reason: String,
@@ -115,13 +122,22 @@ pub struct HubStatus {
     pub endpoints: Vec<EndpointStatus>,
 }
 
+/// The active region of a hub that has none.
+pub(super) fn no_region() -> RegionName {
+    RegionName::new("")
+}
+
+fn is_no_region(region: &RegionName) -> bool {
+    region.as_str().is_empty()
+}
+
 /// How a hub is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// The active region is eligible and every other one too.
+    /// The active region is eligible and every other one too; without an active region, all endpoints are usable.
     Ok,
-    /// The active region is eligible, another one is not.
+    /// The active region is eligible, another one is not; without an active region, some endpoints are usable.
     Degraded,
     /// The active region is not eligible, and a move waits.
     Held,
@@ -163,6 +179,12 @@ pub struct EndpointStatus {
     pub region: RegionName,
     /// Whether it is the active one.
     pub active: bool,
+    /// Whether it may be answered, of a hub without an active region.
+    #[serde(default)]
+    pub usable: bool,
+    /// Its share of the queries, of a hub with policy `weighted`.
+    #[serde(default)]
+    pub weight: Option<u16>,
     /// What it answers, in presentation format.
     pub answer: Vec<String>,
     /// The probe and what it dials; `None` when nothing is probed.
@@ -384,6 +406,9 @@ pub struct Totals {
     pub commits_failed: u64,
     /// Publications that a rule refused.
     pub refused: u64,
+    /// Changes of what hubs without an active region answer out of.
+    #[serde(default)]
+    pub usable_changes: u64,
 }
 
 /// What a command that may move hubs has done. It is durable, and no older answer is given any more.
@@ -397,6 +422,12 @@ pub struct Moved {
     pub moved: u64,
     /// The first of them, in the policy's order: at most [`Moved::LISTED`]. The audit trail has them all.
     pub switched: Vec<Switched>,
+    /// How many hubs without an active region answer out of other endpoints.
+    #[serde(default)]
+    pub usable_changed: u64,
+    /// The first of them: at most [`Moved::LISTED`].
+    #[serde(default)]
+    pub usable: Vec<UsableChange>,
     /// What the operator should know of it: hubs that could not move, marks that outrank this one.
     pub notes: Vec<String>,
 }
@@ -417,6 +448,28 @@ pub struct Switched {
     pub to: RegionName,
     /// The epoch since.
     pub epoch: u64,
+}
+
+/// A change of the endpoints that a hub without an active region answers out of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableChange {
+    /// The hub.
+    pub hub: Name,
+    /// The regions before.
+    pub before: Vec<RegionName>,
+    /// The regions since.
+    pub after: Vec<RegionName>,
+    /// Whether nothing is usable by itself since.
+    pub all_down: bool,
+}
+
+impl std::fmt::Display for UsableChange {
+    /// `api.example.net.: westeurope, eastus -> eastus`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |regions: &[RegionName]| regions.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ");
+        let all_down = if self.all_down { " (all down)" } else { "" };
+        write!(f, "{}: {} -> {}{all_down}", self.hub, listed(&self.before), listed(&self.after))
+    }
 }
 
 /// Why a name is answered as it is.
@@ -442,6 +495,8 @@ pub enum AuditKind {
     Switch,
     /// What a hub answers changed without its active region: all endpoints at once, or no longer.
     Answer,
+    /// The endpoints that a hub without an active region answers out of changed.
+    Usable,
     /// A mark was made.
     Mark,
     /// A mark was taken away.
@@ -478,6 +533,7 @@ impl AuditKind {
         match self {
             Self::Switch => "switch",
             Self::Answer => "answer",
+            Self::Usable => "usable",
             Self::Mark => "mark",
             Self::Unmark => "unmark",
             Self::MarkExpired => "mark-expired",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::among::in_order;
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
 use super::layout::{EndpointAt, HubAt, Layout};
@@ -42,12 +43,15 @@ impl State {
         // A hub that moves may free others of what a safety rule held them for: those are looked at once more.
         for _ in 0..CHAIN {
             let mut touched = std::mem::take(&mut turn.touched);
-            touched.sort_unstable();
-            touched.dedup();
+            in_order(&mut touched, &layout.depths);
             let mut views = std::mem::take(&mut turn.views);
             for position in touched.iter().map(|position| *position as usize) {
                 let at = &layout.hubs[position];
                 self.views(at, &mut views, now);
+                if at.stateless {
+                    self.settle_usable(position, at, &views, turn);
+                    continue;
+                }
                 let decision = self.decide(position, at, &views, turn);
                 let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
                 self.carry_out(position, at, decision, turn);
@@ -56,10 +60,13 @@ impl State {
                     let decision = self.decide(position, at, &views, turn);
                     self.carry_out(position, at, decision, turn);
                 }
+                self.note_active_inside(position, at, &views, turn);
             }
             turn.views = views;
             decided |= !touched.is_empty();
-            if !std::mem::take(&mut turn.recounted) {
+            // A hub that changes may change those that it is inside of.
+            let outer = !layout.depths.is_empty() && !turn.touched.is_empty();
+            if !std::mem::take(&mut turn.recounted) && !outer {
                 break;
             }
             let ruled = self.holds.iter().filter(|(_, hold)| matches!(hold.waiting, Waiting::Rule(_)));
@@ -172,14 +179,7 @@ impl State {
             self.call_fence(position, at, hold.wanted, reason, turn);
         }
         turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
-        let ttl_ends = self.ttl_ends.get(&(position as u32));
-        if ttl_ends != decision.ttl_ends.as_ref() {
-            let ends = Arc::make_mut(&mut self.ttl_ends);
-            match decision.ttl_ends {
-                Some(at) => ends.insert(position as u32, at),
-                None => ends.remove(&(position as u32)),
-            };
-        }
+        self.set_ttl_ends(position, decision.ttl_ends);
         let all_down = decision.rule == Rule::AllDown;
         if all_down == self.all_down.contains(&(position as u32)) {
             return;
@@ -343,6 +343,10 @@ impl State {
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),
         };
+        let view = match at.inner {
+            Some(inner) => self.with_inside(view, inner, at.target.is_some()),
+            None => view,
+        };
         match self.drilled(endpoint) {
             Some(drill) => EndpointView {
                 health: drill.machine.health(),
@@ -418,6 +422,9 @@ impl State {
     pub(super) fn endpoint_reason(&self, at: &HubAt, endpoint: usize, now: Timestamp) -> String {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
+        if let Some(inner) = placed.inner.filter(|_| placed.target.is_none()) {
+            return self.inside_reason(region, inner, self.mark_of(&at.hub, endpoint));
+        }
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         match (self.drilled(endpoint), &known) {
             (Some(drill), Known { mark: None, measured: Some(measured), .. }) => {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::among::Inside;
 use super::asks::PAST;
 use super::change::{ChangeKind, Switch};
 use super::drill::Drill;
@@ -117,6 +118,10 @@ pub struct State {
     pub(super) shadow_falls: Arc<BTreeMap<u32, Vec<Timestamp>>>,
     /// By hub position: canaries that are being drilled.
     pub(super) drills: Arc<BTreeMap<u32, Drill>>,
+    /// By hub position: what hubs inside others are to those.
+    pub(super) inside: Arc<BTreeMap<u32, Inside>>,
+    /// Positions of the hubs without an active region in which something fails that may be no more than this node's fault.
+    pub(super) doubted: Arc<BTreeSet<u32>>,
 }
 
 /// What stands, and what is published of it.
@@ -178,11 +183,18 @@ impl Stands {
         std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
     }
 
+    /// Sets what a hub without an active region answers out of, and says whether that has changed.
+    pub(super) fn set_what(&mut self, at: &HubAt, what: What, since: Timestamp) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        let choice = Choice { what, epoch: 0, since, ..*published };
+        std::mem::replace(published, choice) != choice
+    }
+
     /// The same standings under another policy.
     pub(super) fn laid_out(&mut self, layout: &Layout) {
         self.active = vec![None; layout.hubs.len()];
         self.choices = vec![Choice::endpoint(0); layout.hubs.len()];
-        for (position, at) in layout.hubs.iter().enumerate() {
+        for (position, at) in layout.hubs.iter().enumerate().filter(|(_, at)| !at.stateless) {
             if let Some(standing) = self.of(at.id).cloned() {
                 self.set(at.id, Some((position, at)), Some(standing));
             }
@@ -300,6 +312,8 @@ impl State {
             ttl_wake: None,
             shadow_falls: Arc::default(),
             drills: Arc::default(),
+            inside: Arc::default(),
+            doubted: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -363,6 +377,7 @@ impl State {
         }
         for (key, before, _) in commit.facts.iter().rev() {
             self.put_fact(key, before.clone());
+            self.revert_usable(key);
             let hub = key.hub().and_then(|hub| self.roster.id(&hub));
             hubs.extend(hub);
         }
@@ -467,7 +482,10 @@ impl State {
             let reply = match pending {
                 Pending::Now(reply) => reply,
                 Pending::Moved { summary, changed } => {
-                    Ok(Moved { summary, changed, moved: count, switched, notes: turn.notes.finish() })
+                    let usable_changed = turn.usable.len() as u64;
+                    turn.usable.truncate(Moved::LISTED);
+                    let (usable, notes) = (turn.usable, turn.notes.finish());
+                    Ok(Moved { summary, changed, moved: count, switched, usable_changed, usable, notes })
                 }
             };
             effects.push(Effect::Reply(to, reply));

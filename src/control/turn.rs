@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::change::Change;
 use super::event::{Author, CommandError, Commit, Level, LogLine, ReplyTo};
 use super::reason::Facts;
-use super::report::{AuditKind, AuditRecord, Moved};
+use super::report::{AuditKind, AuditRecord, Moved, UsableChange};
 use super::told::{Notes, Told};
 use crate::gate::FenceCall;
 use crate::health::Health;
@@ -22,6 +22,8 @@ pub(super) struct Turn {
     pub(super) touched: Vec<u32>,
     pub(super) commit: Commit,
     pub(super) changes: Vec<Change>,
+    /// Hubs without an active region that answer out of another set.
+    pub(super) usable: Vec<UsableChange>,
     pub(super) notes: Notes,
     pub(super) log: Vec<LogLine>,
     pub(super) told: Told,
@@ -83,6 +85,7 @@ impl Turn {
             touched: Vec::new(),
             commit: Commit::default(),
             changes: Vec::new(),
+            usable: Vec::new(),
             notes: Notes::default(),
             log: Vec::new(),
             told: Told::default(),

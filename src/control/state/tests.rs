@@ -255,6 +255,12 @@ impl Bench {
         each.join(", ")
     }
 
+    /// `weu 1`: active region and epoch of a hub.
+    fn active_of(&self, hub: &str) -> String {
+        let standing = self.state.standing(&name(hub)).unwrap();
+        format!("{} {}", standing.active, standing.epoch)
+    }
+
     fn persisted(&self) -> Persisted {
         let health = self.commits.iter().flat_map(|commit| &commit.health);
         Persisted {
@@ -532,6 +538,7 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod among;
 mod drill;
 mod engine;
 mod explained;

@@ -30,6 +30,8 @@ impl Checker {
             },
             FactKind::Window => self.window(key.id().unwrap_or_default(), after, live),
             FactKind::Move => self.moves(hub, after.and_then(|fact| fact.get::<Move>().ok()), live),
+            // The sketches have no hub without an active region.
+            FactKind::Usable => self.unless(false, "usable", || format!("{key} is of a hub that has an active region")),
             FactKind::Override => {
                 if after.is_some() {
                     self.turn.overridden.push(hub);
