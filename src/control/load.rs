@@ -12,8 +12,9 @@ use super::event::{LoadFailure, Loaded};
 use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
+use crate::geo::{Database, Databases};
 use crate::health::probe::{check_client_certificate, check_secret, check_trust_anchors};
-use crate::policy::{self, ClientCertificate, GateKind, Hook, HttpGate, Policy, Secret};
+use crate::policy::{self, ClientCertificate, GateKind, GeoFile, GeoSettings, Hook, HttpGate, Policy, Secret};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -236,9 +237,35 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
             return (None, diagnostics);
         }
     };
+    let databases = match databases(&policy.geo) {
+        Ok(databases) => databases,
+        Err(problems) => {
+            diagnostics.extend(problems);
+            return (None, diagnostics);
+        }
+    };
+    let content = content.classed_by(&databases);
     let warnings = diagnostics.iter().map(ToString::to_string).collect();
     let compile = started.elapsed();
     (Some(Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile }), diagnostics)
+}
+
+/// Opens the databases that a policy names.
+///
+/// # Errors
+/// What is wrong with them, where they are named.
+pub fn databases(settings: &GeoSettings) -> Result<Databases, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut open = |file: &Option<GeoFile>| {
+        let file = file.as_ref()?;
+        let problem = |why: String| {
+            Diagnostic::error(file.place.clone(), format!("cannot {why}"))
+                .hint("it is a MaxMind DB file, relative to the policy file's folder")
+        };
+        Database::open(&file.path).map_err(|why| problems.push(problem(why))).ok()
+    };
+    let databases = Databases { database: open(&settings.database), asn: open(&settings.asn) };
+    if problems.is_empty() { Ok(databases) } else { Err(problems) }
 }
 
 impl From<&[Diagnostic]> for LoadFailure {
@@ -336,6 +363,19 @@ mod tests {
                  is relative to the policy file's folder)",
                 "warning: probe `p` cannot have its secret: read the secret in environment variable \
                  `CONCIERGE_NO_SUCH_VARIABLE`: it is not set (hint: set it where the daemon is started, if not here)",
+            ],
+        );
+    }
+
+    #[test]
+    fn databases_that_cannot_be_read_are_found_where_they_are_named() {
+        let policy = "[regions.a]\n[geo]\ndatabase = \"none.mmdb\"\n[hubs.\"h.c.\"]\npolicy = \"geo\"\nmap = [{ country = \
+                      \"DE\", to = [\"a\"] }]\nendpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"] }]\n";
+        check(
+            &[("c.zone", ZONE), ("p.toml", policy)],
+            &[
+                "p.toml:3:12: error: cannot read the database `none.mmdb`: no such file or directory (hint: it is a MaxMind \
+               DB file, relative to the policy file's folder)",
             ],
         );
     }
