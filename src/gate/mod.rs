@@ -13,7 +13,7 @@
 mod exec;
 pub mod fence;
 mod http;
-mod line;
+pub(crate) mod line;
 pub mod run;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{ProbeName, Secret};
+use super::{AmqpProbe, GrpcProbe, MqttProbe, Password, ProbeName, Sasl, Secret};
 
 /// The definition of a health check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +81,12 @@ pub enum ProbeKind {
     Tcp(TcpProbe),
     /// An HTTP/1.1 request is made and its response judged.
     Http(HttpProbe),
+    /// An MQTT session is begun as a device begins it.
+    Mqtt(MqttProbe),
+    /// An AMQP 1.0 connection is opened and closed.
+    Amqp(AmqpProbe),
+    /// A gRPC server is asked whether it serves.
+    Grpc(GrpcProbe),
 }
 
 impl ProbeKind {
@@ -89,6 +95,9 @@ impl ProbeKind {
         match self {
             Self::Tcp(_) => "tcp",
             Self::Http(_) => "http",
+            Self::Mqtt(_) => "mqtt",
+            Self::Amqp(_) => "amqp",
+            Self::Grpc(_) => "grpc",
         }
     }
 
@@ -97,13 +106,21 @@ impl ProbeKind {
         match self {
             Self::Tcp(_) => None,
             Self::Http(http) => http.tls.as_ref(),
+            Self::Mqtt(mqtt) => mqtt.tls.as_ref(),
+            Self::Amqp(amqp) => amqp.tls.as_ref(),
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
         }
     }
 
     /// The secrets that it gives to what it probes.
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
-            Self::Tcp(_) | Self::Http(_) => Vec::new(),
+            Self::Tcp(_) | Self::Http(_) | Self::Grpc(_) => Vec::new(),
+            Self::Mqtt(mqtt) => mqtt.password.iter().map(Password::secret).collect(),
+            Self::Amqp(amqp) => match &amqp.sasl {
+                Sasl::Plain { password, .. } => vec![password.secret()],
+                Sasl::None | Sasl::Anonymous | Sasl::External => Vec::new(),
+            },
         }
     }
 }

@@ -15,9 +15,14 @@
 //! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
+mod amqp;
 mod failure;
+mod grpc;
 mod handshake;
 pub(crate) mod http;
+mod mqtt;
+mod octets;
+mod password;
 mod renew;
 pub(crate) mod request;
 mod resolve;
@@ -25,6 +30,9 @@ mod secret;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod token;
+mod websocket;
+mod wire;
 
 use std::fmt;
 use std::future::Future;
@@ -236,6 +244,9 @@ impl Attempt {
         match &self.probe.kind {
             ProbeKind::Tcp(tcp) => tcp::attempt(tcp, self).await,
             ProbeKind::Http(http) => http::attempt(http, self).await,
+            ProbeKind::Mqtt(mqtt) => mqtt::attempt(mqtt, self).await,
+            ProbeKind::Amqp(amqp) => amqp::attempt(amqp, self).await,
+            ProbeKind::Grpc(grpc) => grpc::attempt(grpc, self).await,
         }
     }
 
@@ -246,12 +257,11 @@ impl Attempt {
     }
 
     /// Connects to a port and speaks TLS if there are settings for it, as the settings' `name` or the host.
-    #[allow(dead_code, reason = "for kinds that speak over either")]
     async fn connect_over(
         &self,
         port: u16,
         tls: Option<&TlsSettings>,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
     ) -> Result<(Box<dyn Stream>, SocketAddr), Failure> {
         let (stream, peer) = self.connect(port).await?;
         let stream: Box<dyn Stream> = match tls {
@@ -265,7 +275,7 @@ impl Attempt {
     async fn handshake(
         &self,
         settings: &TlsSettings,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
         connection: (TcpStream, SocketAddr),
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let host = settings.name.as_deref().unwrap_or(&self.host);
@@ -277,14 +287,13 @@ impl Attempt {
         &self,
         host: &str,
         settings: &TlsSettings,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
         connection: (TcpStream, SocketAddr),
     ) -> Result<TlsStream<TcpStream>, Failure> {
         handshake::handshake(&self.prober.tls, settings, protocols, host, connection, self.deadline).await
     }
 
     /// Reads a secret, if it was not read since the start or the last reload.
-    #[allow(dead_code, reason = "for kinds with secrets")]
     async fn reveal(&self, secret: &Secret) -> Result<Revealed, Failure> {
         let reading = self.prober.secrets.reveal(secret);
         self.deadline.within(Doing::ReadingFiles, reading).await.and_then(|secret| secret).map_err(Failure::Unable)
@@ -355,7 +364,6 @@ enum Doing {
     AwaitingResponse(SocketAddr),
     ReadingBody(SocketAddr),
     /// Waiting for this, such as "the CONNACK".
-    #[allow(dead_code, reason = "for protocols with replies of their own")]
     Awaiting(&'static str, SocketAddr),
 }
 

@@ -1,7 +1,11 @@
 //! `[probes.NAME]`: one kind, and how often it is asked. Each kind has a file of its own here, and a line in [`KINDS`].
 
+mod amqp;
+mod broker;
+mod grpc;
 mod http;
 mod keys;
+mod mqtt;
 mod tcp;
 
 use std::num::NonZeroU8;
@@ -23,6 +27,9 @@ const KINDS: &[(&str, ReadKind)] = &[
     ("tcp", tcp::read),
     ("http", http::read),
     ("https", http::read_https),
+    ("mqtt", mqtt::read),
+    ("amqp", amqp::read),
+    ("grpc", grpc::read),
 ];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
