@@ -168,11 +168,13 @@ fn broken(error: Error) -> Broken {
 
 /// A peer that closes while something is under way to it, or without saying so in TLS, has closed all the same.
 fn io_broken(error: io::Error) -> Broken {
+    if is_closed(&error) { Broken::Closed(None) } else { Broken::Io(error) }
+}
+
+/// Whether the peer has closed.
+pub(super) fn is_closed(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
-    match error.kind() {
-        BrokenPipe | ConnectionReset | UnexpectedEof => Broken::Closed(None),
-        _ => Broken::Io(error),
-    }
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// What the peer says against the TLS session: one that wants another client certificate says so after the handshake

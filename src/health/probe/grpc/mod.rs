@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use h2::client::{Builder, SendRequest};
 use h2::{Reason, RecvStream};
 use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
@@ -15,7 +16,7 @@ use hyper::{Method, Request, Uri};
 
 use self::codec::Serving;
 use super::http::{AGENT, authority, without_port};
-use super::wire::{alert, shown};
+use super::wire::{alert, is_closed, shown};
 use super::{Attempt, Deadline, Doing, Failure, Remarks, Stream, words};
 use crate::policy::GrpcProbe;
 
@@ -74,18 +75,21 @@ impl Call<'_> {
         let opening = Builder::new()
             .enable_push(false)
             .max_header_list_size(MAX_FIELDS)
-            .initial_window_size(MAX_BODY as u32)
             .handshake::<_, Bytes>(stream);
         let opened = deadline.within(Doing::Awaiting("the HTTP/2 session", peer), opening).await?;
         let (sender, connection) = opened.map_err(|error| sentence(&error, peer))?;
         // The connection moves only while it is polled: here, beside the call, so that it ends with it.
         let (mut verdict, mut connection) = (pin!(self.call(sender, request)), pin!(connection));
-        tokio::select! {
+        let ended = tokio::select! {
             biased;
-            verdict = &mut verdict => verdict,
-            // What came before is still to be judged; without anything the call fails as the connection did.
-            _ = &mut connection => verdict.await,
-        }
+            verdict = &mut verdict => return verdict,
+            ended = &mut connection => ended,
+        };
+        // What came before is still to be judged. What did not come by then never comes.
+        verdict.now_or_never().unwrap_or_else(|| match ended {
+            Ok(()) => Err(closed(peer)),
+            Err(error) => Err(sentence(&error, peer)),
+        })
     }
 
     async fn call(&self, mut sender: SendRequest<Bytes>, request: Request<()>) -> Result<(), String> {
@@ -161,10 +165,15 @@ async fn collect(body: &mut RecvStream, peer: SocketAddr) -> Result<Vec<u8>, Str
     Ok(read)
 }
 
+fn closed(peer: SocketAddr) -> String {
+    format!("{peer} closed the connection before its response was complete")
+}
+
 fn sentence(error: &h2::Error, peer: SocketAddr) -> String {
     match (error.get_io(), error.reason()) {
         (Some(io), _) => match alert(io) {
             Some(alert) => format!("{peer} ended the TLS session: {alert}"),
+            None if is_closed(io) => closed(peer),
             None => format!("HTTP/2 exchange with {peer}: {}", words(io)),
         },
         // What does not begin with HTTP/2's SETTINGS is some other protocol.

@@ -1,8 +1,13 @@
 //! Observations of real sockets of this machine.
 
+mod amqp;
+mod brokers;
 mod dns;
+mod grpc;
 mod handshake;
 mod http;
+mod mosquitto;
+mod mqtt;
 mod peers;
 mod request;
 mod resolve;
