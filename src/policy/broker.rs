@@ -19,7 +19,7 @@ pub struct MqttProbe {
     pub version: MqttVersion,
     /// The client identifier, 1 to 256 octets. Default: one that is drawn for each session.
     pub client_id: Option<String>,
-    /// The user name, 1 to 1024 octets.
+    /// The user name, 1 to 1024 octets; `{host}` in it is the name of what is probed.
     pub username: Option<String>,
     /// The password.
     pub password: Option<Password>,
@@ -70,7 +70,7 @@ pub enum Sasl {
     Anonymous,
     /// Somebody with a password (RFC 4616).
     Plain {
-        /// The user name, 1 to 1024 octets.
+        /// The user name, 1 to 1024 octets; `{host}` in it is the name of what is probed.
         username: String,
         /// The password.
         password: Password,
@@ -116,7 +116,8 @@ impl Password {
 pub struct SharedAccess {
     /// The key, in base64.
     pub key: Secret,
-    /// What the token gives access to, 1 to 1024 octets: `HUB.azure-devices.net/devices/DEVICE`.
+    /// What the token gives access to, 1 to 1024 octets: `HUB.azure-devices.net/devices/DEVICE`; `{host}` in it is the name of
+    /// what is probed.
     pub resource: String,
     /// The shared access policy that the key is of, 1 to 256 octets. Default: none, for the key of a device.
     pub policy: Option<String>,

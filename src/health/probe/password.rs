@@ -19,8 +19,14 @@ impl Attempt {
         let key = self.reveal(&shared.key).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let expires = (now + LIFETIME).as_secs();
-        token::shared_access(key.expose().as_bytes(), &shared.resource, shared.policy.as_deref(), expires)
+        let resource = self.filled(&shared.resource);
+        token::shared_access(key.expose().as_bytes(), &resource, shared.policy.as_deref(), expires)
             .map(Revealed::new)
             .map_err(Failure::Unable)
+    }
+
+    /// A text of the policy, with the name of what is probed where it says `{host}`: brokers want their own name back.
+    pub(super) fn filled(&self, text: &str) -> String {
+        text.replace("{host}", &self.host)
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn attempt(probe: &AmqpProbe, attempt: &Attempt) -> Result<Rema
         Sasl::Anonymous => Some(("ANONYMOUS", b"concierge".to_vec())),
         Sasl::Plain { username, password } => {
             let password = attempt.password(password).await?;
-            Some(("PLAIN", codec::plain(username, password.expose().as_bytes())))
+            Some(("PLAIN", codec::plain(&attempt.filled(username), password.expose().as_bytes())))
         }
         Sasl::External => Some(("EXTERNAL", Vec::new())),
     };

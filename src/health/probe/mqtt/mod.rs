@@ -27,9 +27,10 @@ pub(super) async fn attempt(probe: &MqttProbe, attempt: &Attempt) -> Result<Rema
         None => None,
     };
     let client_id = probe.client_id.clone().unwrap_or_else(|| drawn("concierge"));
+    let username = probe.username.as_ref().map(|username| attempt.filled(username));
     let identity = Identity {
         client_id: &client_id,
-        username: probe.username.as_deref(),
+        username: username.as_deref(),
         password: password.as_ref().map(|password| password.expose().as_bytes()),
     };
     let protocols: Vec<&[u8]> = probe.alpn.iter().map(|protocol| protocol.as_bytes()).collect();

@@ -14,6 +14,7 @@ use crate::cli::render::render;
 use crate::dns::Rtype;
 
 mod barriers;
+mod brokers;
 mod docs;
 mod endpoints;
 mod gates;

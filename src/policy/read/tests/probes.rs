@@ -3,7 +3,7 @@
 use super::*;
 
 /// The keys of all kinds, as sentences name them.
-const KINDS: &str = "`tcp`, `http`, `https`";
+const KINDS: &str = "`tcp`, `http`, `https`, `mqtt`, `amqp`, `grpc`";
 
 #[test]
 fn kinds() {

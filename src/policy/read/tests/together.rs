@@ -7,7 +7,7 @@ use crate::diagnostic::Severity;
 #[test]
 fn every_mistake_of_every_file_is_shown() {
     let bad = r#"[probes.broker]
-mqtt = { port = 8883 }
+ldap = { port = 8883 }
 interval = 5
 [regions.westeurope]
 [hubs."hub.exampel.net."]
