@@ -48,8 +48,7 @@ pub(super) fn close() -> Vec<u8> {
 
 /// A `sasl-init` (5.3.3.2).
 pub(super) fn init(mechanism: &str, response: &[u8], host: &str) -> Vec<u8> {
-    let fields =
-        [text(0xb3, mechanism.as_bytes()), text(0xb0, response), text(0xb1, host.as_bytes())].concat();
+    let fields = [text(0xb3, mechanism.as_bytes()), text(0xb0, response), text(0xb1, host.as_bytes())].concat();
     performative(SASL, INIT, 3, &fields)
 }
 

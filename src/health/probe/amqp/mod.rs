@@ -131,11 +131,7 @@ impl Session<'_> {
     }
 
     /// What `wanted` makes of the next frame for which a probe has a use.
-    async fn frame<T>(
-        &mut self,
-        answer: &'static str,
-        wanted: impl Fn(Frame<'_>) -> Option<T>,
-    ) -> Result<T, String> {
+    async fn frame<T>(&mut self, answer: &'static str, wanted: impl Fn(Frame<'_>) -> Option<T>) -> Result<T, String> {
         let peer = &self.peer;
         for _ in 0..=MOST_OTHERS {
             let length = |came: &[u8]| codec::length(came).map_err(|malformed| sentence(malformed, peer));

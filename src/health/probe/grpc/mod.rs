@@ -72,10 +72,7 @@ impl Call<'_> {
 
     async fn make(&self, stream: Box<dyn Stream>, request: Request<()>) -> Result<(), String> {
         let (peer, deadline) = (self.peer, self.deadline);
-        let opening = Builder::new()
-            .enable_push(false)
-            .max_header_list_size(MAX_FIELDS)
-            .handshake::<_, Bytes>(stream);
+        let opening = Builder::new().enable_push(false).max_header_list_size(MAX_FIELDS).handshake::<_, Bytes>(stream);
         let opened = deadline.within(Doing::Awaiting("the HTTP/2 session", peer), opening).await?;
         let (sender, connection) = opened.map_err(|error| sentence(&error, peer))?;
         // The connection moves only while it is polled: here, beside the call, so that it ends with it.

@@ -107,7 +107,9 @@ impl Session {
             let came = self.packet(BACK).await?;
             match self.decoded(&came)? {
                 Packet::Publish { payload: came } if came == payload.as_bytes() => return Ok(()),
-                Packet::PubAck { code: code @ 0x80.., text } => return Err(self.denied("PUBLISH to", topic, code, text)),
+                Packet::PubAck { code: code @ 0x80.., text } => {
+                    return Err(self.denied("PUBLISH to", topic, code, text));
+                }
                 // Of another publisher, or that the message was taken.
                 Packet::Publish { .. } | Packet::PubAck { .. } => {}
                 other => return Err(self.unexpected(&other, "the published message")),

@@ -55,8 +55,12 @@ async fn a_peer_that_does_not_open_says_what_came() {
     let refusal = "PEER refused the connection before the close: amqp:gone: no";
     check(&[(8, HEADER), (SENT_OPEN, &[OPEN, CLOSE_ERROR].concat())], none(), refusal).await;
     check(&[(8, HEADER), (SENT_OPEN, b"\x00\x00\x00\x04")], none(), "PEER does not speak AMQP 1.0").await;
-    check(&[(8, HEADER), (SENT_OPEN, b"\x00\x00\x00\x09\x02\x00\x00\x00\x45")], none(), "PEER sent a malformed AMQP frame")
-        .await;
+    check(
+        &[(8, HEADER), (SENT_OPEN, b"\x00\x00\x00\x09\x02\x00\x00\x00\x45")],
+        none(),
+        "PEER sent a malformed AMQP frame",
+    )
+    .await;
     let large = "PEER sent an AMQP frame of 16777216 octets, expected at most 65536";
     check(&[(8, HEADER), (SENT_OPEN, b"\x01\x00\x00\x00")], none(), large).await;
     let idle = HEARTBEAT.repeat(100);

@@ -61,7 +61,8 @@ async fn answering(script: Script) -> u16 {
 
 #[tokio::test]
 async fn a_server_that_serves_is_good() {
-    let port = answering(Script { fields: GRPC, body: b"\0\0\0\0\x02\x08\x01", trailers: OK, ..Script::default() }).await;
+    let port =
+        answering(Script { fields: GRPC, body: b"\0\0\0\0\x02\x08\x01", trailers: OK, ..Script::default() }).await;
     assert_eq!(observe_grpc(grpc(port, "")).await, Outcome::Good);
 }
 
@@ -87,7 +88,8 @@ async fn what_else_comes_is_told() {
     check(ended(&[("grpc-status", "x")]), "expected OK of service `hub` from PEER, got `x`").await;
     check(ended(&[]), "PEER ended its response without a grpc-status").await;
     let head = &[("content-type", "application/grpc"), ("grpc-status", "12")];
-    check(Script { fields: head, ..Script::default() }, "expected OK of service `hub` from PEER, got UNIMPLEMENTED").await;
+    check(Script { fields: head, ..Script::default() }, "expected OK of service `hub` from PEER, got UNIMPLEMENTED")
+        .await;
     let html = Script { fields: &[("content-type", "text/html")], ..Script::default() };
     check(html, "expected content type `application/grpc` from PEER, got text/html").await;
     check(Script { status: Some(503), ..Script::default() }, "expected HTTP status 200 from PEER, got 503").await;
@@ -182,11 +184,8 @@ async fn a_server_without_the_health_service() {
 async fn grpcs_own_server_with_client_certificates() {
     let folder = Folder::new();
     let peer = python(&folder, "health", true);
-    let mutual = |host: &str| GrpcProbe {
-        tls: Some(folder.mutual()),
-        host: Some(host.to_owned()),
-        ..grpc(peer.port, "hub.v1")
-    };
+    let mutual =
+        |host: &str| GrpcProbe { tls: Some(folder.mutual()), host: Some(host.to_owned()), ..grpc(peer.port, "hub.v1") };
     assert_eq!(observe_grpc(mutual("hub.example.net")).await, Outcome::Good);
     let expected = format!("certificate of 127.0.0.1:{} is not valid for `other.example.net`", peer.port);
     let sentence = failed(observe_grpc(mutual("other.example.net")).await);

@@ -31,7 +31,8 @@ impl Mosquitto {
             .status();
         assert!(made.unwrap().success());
         std::fs::write(file("acl"), "user canary\ntopic readwrite canary/#\ntopic read read-only\n").unwrap();
-        let tls = format!("cafile {}\ncertfile {}\nkeyfile {}\n", file("ca.pem"), file("server.pem"), file("server.key"));
+        let tls =
+            format!("cafile {}\ncertfile {}\nkeyfile {}\n", file("ca.pem"), file("server.pem"), file("server.key"));
         for _ in 0..20 {
             let mut ports = Vec::new();
             for _ in 0..5 {

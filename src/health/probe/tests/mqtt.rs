@@ -259,3 +259,42 @@ async fn sentences_hold_no_secret() {
     let sentence = failed(observe_mqtt(probe).await);
     assert!(sentence.ends_with("got 4 (bad user name or password)"), "{sentence}");
 }
+
+/// A broker behind a port of several protocols takes the handshake for MQTT's by the protocol that is named in it.
+#[tokio::test]
+async fn the_protocol_is_named_in_the_handshake() {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let folder = super::brokers::Folder::new();
+    let certificate = CertificateDer::from_pem_file(folder.file("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(folder.file("server.key")).unwrap();
+    let mut config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"x-amzn-mqtt-ca".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let port = listen(V4, move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            // Who names no protocol is no device.
+            if stream.get_ref().1.alpn_protocol() == Some(b"x-amzn-mqtt-ca") {
+                drop(stream.read_exact(&mut [0; CONNECT]).await);
+                drop(stream.write_all(b"\x20\x02\x00\x00").await);
+                drop(stream.read_to_end(&mut Vec::new()).await);
+            }
+        }
+    })
+    .await;
+    let naming = |alpn: Option<&str>| {
+        observe_mqtt(MqttProbe { tls: Some(folder.trusted()), alpn: alpn.map(str::to_owned), ..mqtt(port) })
+    };
+    assert_eq!(naming(Some("x-amzn-mqtt-ca")).await, Outcome::Good);
+    let expected = format!("127.0.0.1:{port} closed the connection before the CONNACK");
+    assert_failed(&naming(None).await, &expected);
+    let sentence = failed(naming(Some("mqtt")).await);
+    assert!(sentence.starts_with(&format!("TLS handshake with 127.0.0.1:{port}: ")), "{sentence}");
+}

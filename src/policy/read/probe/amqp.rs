@@ -41,7 +41,8 @@ pub(super) fn read(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     say_in_clear(&password, tls, problems);
 
     let credentials = [("username", username.place()), ("password", password.place())];
-    let usual = if credentials.iter().any(|(_, place)| place.is_some()) { Mechanism::Plain } else { Mechanism::Anonymous };
+    let usual =
+        if credentials.iter().any(|(_, place)| place.is_some()) { Mechanism::Plain } else { Mechanism::Anonymous };
     let (place, mechanism) = (sasl.place(), sasl.or(usual)?);
     let mut good = true;
     let mut refuse = |place, message: String, hint: String| {
@@ -53,7 +54,11 @@ pub(super) fn read(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<
             (Mechanism::Plain, None) => {
                 let beside = place.clone().or(username.place()).or(password.place());
                 let place = beside.unwrap_or_else(|| value.place());
-                refuse(place, format!("`amqp` has no `{key}`, which the mechanism `plain` needs"), format!("add `{key}`"));
+                refuse(
+                    place,
+                    format!("`amqp` has no `{key}`, which the mechanism `plain` needs"),
+                    format!("add `{key}`"),
+                );
             }
             (Mechanism::Plain, Some(_)) | (_, None) => {}
             (_, Some(place)) => {

@@ -63,7 +63,8 @@ pub(super) fn read_password(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -
 }
 
 fn read_shared_access(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<SharedAccess> {
-    const EXAMPLE: &str = "`sas = { key = { file = \"canary.key\" }, resource = \"hub.azure-devices.net/devices/canary\" }`";
+    const EXAMPLE: &str =
+        "`sas = { key = { file = \"canary.key\" }, resource = \"hub.azure-devices.net/devices/canary\" }`";
     let mut table = value.table("`sas`", EXAMPLE, problems)?;
     let key = table.setting("key", problems, read_secret);
     let resource = table.setting("resource", problems, |value, problems| {

@@ -41,7 +41,10 @@ fn mqtt_has_the_ports_of_its_ways() {
     check("mqtt = {}", mqtt(1883));
     check("mqtt.tls = true", MqttProbe { tls: tls(), ..mqtt(8883) });
     check("mqtt.websocket = \"/mqtt\"", MqttProbe { websocket: websocket(), ..mqtt(80) });
-    check("mqtt = { websocket = \"/mqtt\", tls = true }", MqttProbe { websocket: websocket(), tls: tls(), ..mqtt(443) });
+    check(
+        "mqtt = { websocket = \"/mqtt\", tls = true }",
+        MqttProbe { websocket: websocket(), tls: tls(), ..mqtt(443) },
+    );
     check("mqtt = { websocket = \"/mqtt\", port = 9001 }", MqttProbe { websocket: websocket(), ..mqtt(9001) });
 }
 
@@ -101,7 +104,7 @@ fn what_mqtt_cannot_say_is_refused() {
     );
     check_probe(
         "mqtt = { version = \"4\" }",
-        &["2:20: error: `version` is \"4\", expected one of \"3.1.1\", \"5\" (hint: write \"3.1.1\")"],
+        &["2:20: error: `version` is \"4\", expected one of \"3.1.1\", \"5\" (hint: did you mean \"5\"?)"],
     );
     check_probe(
         "mqtt = { topic = \"canary/#\", client_id = \"\", alpn = \"\", websocket = \"mqtt\" }",
@@ -201,10 +204,7 @@ fn what_a_mechanism_needs_is_there() {
             "2:17: error: `sasl` is \"scram\", expected one of \"plain\", \"external\", \"anonymous\", \"none\" (hint: write \"plain\")",
         ],
     );
-    check_probe(
-        "amqp = { port = 5671 }",
-        &["2:17: warning: port 5671 is probed without TLS (hint: add `tls = true`)"],
-    );
+    check_probe("amqp = { port = 5671 }", &["2:17: warning: port 5671 is probed without TLS (hint: add `tls = true`)"]);
 }
 
 #[test]

@@ -69,7 +69,8 @@ fn the_answers_to_a_connect() {
     let properties = b"\x11\x00\x00\x00\x01\x21\x00\x14\x24\x01\x25\x01\x27\x00\x00\x10\x00\x12\x00\x01c\x22\x00\x00\
         \x26\x00\x01k\x00\x01v\x28\x01\x29\x01\x2a\x01\x13\x00\x3c\x1a\x00\x00\x1c\x00\x00\x15\x00\x00\x16\x00\x00\
         \x0b\x81\x01\x1f\x00\x01r";
-    let whole = [b"\x20".as_slice(), &[properties.len() as u8 + 3, 0, 0x80, properties.len() as u8], properties].concat();
+    let whole =
+        [b"\x20".as_slice(), &[properties.len() as u8 + 3, 0, 0x80, properties.len() as u8], properties].concat();
     check(V5, &whole, connack(0x80, Some(b"r"), false));
     // A server that speaks 3.1.1 alone.
     check(V5, b"\x20\x02\x00\x01", connack(1, None, false));
