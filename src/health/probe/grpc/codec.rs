@@ -4,7 +4,7 @@ use super::super::octets::Octets;
 
 /// What a server says of a service (`HealthCheckResponse.ServingStatus`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Serving {
+pub(super) enum Status {
     /// It has not been said.
     Unknown,
     /// It can be used.
@@ -17,7 +17,7 @@ pub(super) enum Serving {
     Other(u64),
 }
 
-impl Serving {
+impl Status {
     /// As the service calls it.
     pub(super) fn word(self) -> String {
         match self {
@@ -57,7 +57,7 @@ fn put_varint(to: &mut Vec<u8>, mut number: usize) {
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn response(body: &[u8]) -> Result<Serving, &'static str> {
+pub(super) fn response(body: &[u8]) -> Result<Status, &'static str> {
     let mut octets = Octets(body);
     let (Some(compressed), Some(length)) = (octets.u8(), octets.u32()) else {
         return Err(if body.is_empty() { "no message" } else { "a message that is cut off" });
@@ -72,7 +72,7 @@ pub(super) fn response(body: &[u8]) -> Result<Serving, &'static str> {
     status(Octets(message)).ok_or("a message that is no HealthCheckResponse")
 }
 
-fn status(mut message: Octets<'_>) -> Option<Serving> {
+fn status(mut message: Octets<'_>) -> Option<Status> {
     // What is not in the message has its default (proto3), and what is in it twice is what it says last.
     let mut status = 0;
     while !message.is_empty() {
@@ -94,11 +94,11 @@ fn status(mut message: Octets<'_>) -> Option<Serving> {
         }
     }
     Some(match status {
-        0 => Serving::Unknown,
-        1 => Serving::Serving,
-        2 => Serving::NotServing,
-        3 => Serving::ServiceUnknown,
-        other => Serving::Other(other),
+        0 => Status::Unknown,
+        1 => Status::Serving,
+        2 => Status::NotServing,
+        3 => Status::ServiceUnknown,
+        other => Status::Other(other),
     })
 }
 
@@ -167,14 +167,14 @@ mod tests {
     #[test]
     fn a_response_says_whether_it_serves() {
         let check = |body: &[u8], expected| assert_eq!(response(body), expected, "{body:?}");
-        check(b"\0\0\0\0\x02\x08\x01", Ok(Serving::Serving));
-        check(b"\0\0\0\0\x02\x08\x02", Ok(Serving::NotServing));
-        check(b"\0\0\0\0\x02\x08\x03", Ok(Serving::ServiceUnknown));
-        check(b"\0\0\0\0\x00", Ok(Serving::Unknown));
-        check(b"\0\0\0\0\x03\x08\x80\x01", Ok(Serving::Other(128)));
+        check(b"\0\0\0\0\x02\x08\x01", Ok(Status::Serving));
+        check(b"\0\0\0\0\x02\x08\x02", Ok(Status::NotServing));
+        check(b"\0\0\0\0\x02\x08\x03", Ok(Status::ServiceUnknown));
+        check(b"\0\0\0\0\x00", Ok(Status::Unknown));
+        check(b"\0\0\0\0\x03\x08\x80\x01", Ok(Status::Other(128)));
         // Fields of a later version, of every kind.
-        check(b"\0\0\0\0\x07\x12\x03abc\x08\x01", Ok(Serving::Serving));
-        check(b"\0\0\0\0\x12\x15\0\0\0\0\x19\0\0\0\0\0\0\0\0\x20\x01\x08\x01", Ok(Serving::Serving));
+        check(b"\0\0\0\0\x07\x12\x03abc\x08\x01", Ok(Status::Serving));
+        check(b"\0\0\0\0\x12\x15\0\0\0\0\x19\0\0\0\0\0\0\0\0\x20\x01\x08\x01", Ok(Status::Serving));
         check(b"", Err("no message"));
         check(b"\0\0\0", Err("a message that is cut off"));
         check(b"\0\0\0\0\x02\x08", Err("a message that is cut off"));

@@ -14,7 +14,7 @@ use h2::{Reason, RecvStream};
 use hyper::header::{CONTENT_TYPE, HeaderMap, TE, USER_AGENT};
 use hyper::{Method, Request, Uri};
 
-use self::codec::Serving;
+use self::codec::Status;
 use super::http::{AGENT, authority, without_port};
 use super::wire::{alert, is_closed, shown};
 use super::{Attempt, Deadline, Doing, Failure, Remarks, Stream, words};
@@ -120,7 +120,7 @@ impl Call<'_> {
             return Err(format!("{peer} ended its response without a grpc-status"));
         }
         match codec::response(&message) {
-            Ok(Serving::Serving) => Ok(()),
+            Ok(Status::Serving) => Ok(()),
             Ok(other) => Err(format!("expected SERVING of {} from {peer}, got {}", self.named(), other.word())),
             Err(what) => Err(format!("expected a HealthCheckResponse from {peer}, got {what}")),
         }
