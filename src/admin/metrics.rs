@@ -315,6 +315,21 @@ impl Page {
         writer.gauge("references", "What this node has to reach, or it is blind", sight.references as f64)?;
         writer.gauge("probers", "Probers that run", probers.running as f64)?;
         writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;
+        writer.gauge(
+            "probers_unable",
+            "Probers that lack something of this machine to observe",
+            probers.unable as f64,
+        )?;
+        writer.counter("probes_unable", "Observations that this machine could not make", totals.observations_unable)?;
+        let certificates = self.status.remarks.iter().filter_map(|remark| {
+            let labels = vec![("probe", remark.probe.as_str()), ("target", remark.target.as_str())];
+            Some((labels, seconds(remark.expires?)))
+        });
+        writer.gauges(
+            "probe_certificate_expiry_seconds",
+            "When the certificate that a probe last saw expires",
+            &certificates.collect::<Vec<_>>(),
+        )?;
         writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
         writer.counter("commit_failures", "Changes that the store could not make durable", totals.commits_failed)?;
         writer.counter("refused_publications", "Changes that a rule refused to publish", totals.refused)?;

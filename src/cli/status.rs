@@ -11,7 +11,8 @@ use crate::control::commands::unknown;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
-    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, SightStatus, Status, WindowStatus,
+    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus, Status,
+    WindowStatus,
 };
 use crate::time::{Timestamp, human};
 
@@ -96,6 +97,14 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     if !status.gates.is_empty() {
         line(String::new());
         line(super::gate::evidence(&status.gates, now).render(width));
+    }
+    let remarks: Vec<_> = status.remarks.iter().filter(|remark| remark.note.is_some()).collect();
+    if !remarks.is_empty() {
+        line(String::new());
+        line(self::remarks(&remarks[..remarks.len().min(EXPLAINED)]).render(width));
+        if remarks.len() > EXPLAINED {
+            line(format!("and {} like these", many(remarks.len() - EXPLAINED, "more remark")));
+        }
     }
     let mut noted: Vec<_> = status.hubs.iter().filter(|hub| by_name || noteworthy(hub, now)).collect();
     noted.sort_by_key(|hub| match hub.condition {
@@ -199,6 +208,12 @@ fn alarms(status: &Status) -> Vec<String> {
     if status.probers.stalled > 0 {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
     }
+    if status.probers.unable > 0 {
+        let lacks = status.hubs.iter().flat_map(|hub| &hub.endpoints).find_map(|endpoint| endpoint.unable.as_deref());
+        let why = lacks.map(|lack| format!(", the first for {lack}")).unwrap_or_default();
+        let probers = many(status.probers.unable, "prober");
+        alarms.push(format!("this machine lacks what {probers} need to observe, and no health changes there{why}"));
+    }
     if status.totals.commits_failed > 0 {
         alarms.push(format!(
             "the store could not keep {} since the start; while that number grows, nothing can move or be marked: see \
@@ -266,10 +281,17 @@ fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
 
 fn measured(endpoint: &EndpointStatus) -> String {
     let word = endpoint.measured.word();
-    if endpoint.stalled { format!("{word} (frozen)") } else { word.into() }
+    match (endpoint.stalled, &endpoint.unable) {
+        (true, _) => format!("{word} (frozen)"),
+        (false, Some(_)) => format!("{word} (unable)"),
+        (false, None) => word.into(),
+    }
 }
 
 fn last(endpoint: &EndpointStatus) -> String {
+    if let Some(lack) = &endpoint.unable {
+        return format!("unable: {lack}");
+    }
     match (&endpoint.observed, &endpoint.probe) {
         (Some(last), _) => match &last.failure {
             None => format!("ok, {:.1} ms, {} in a row", last.latency_ms, last.in_a_row),
@@ -295,6 +317,14 @@ fn marks(marks: &[MarkStatus], now: Timestamp) -> Table {
             until,
             mark.reason.clone(),
         ]);
+    }
+    table
+}
+
+fn remarks(remarks: &[&RemarkStatus]) -> Table {
+    let mut table = Table::new(&["PROBE", "OF", "REMARK"]);
+    for RemarkStatus { probe, target, note, .. } in remarks {
+        table.row(vec![probe.to_string(), target.clone(), note.clone().unwrap_or_default()]);
     }
     table
 }

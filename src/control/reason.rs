@@ -31,6 +31,8 @@ pub struct Measured<'a> {
     pub in_a_row: u32,
     /// Whether observations have stopped coming.
     pub stalled: bool,
+    /// What this machine lacks to observe.
+    pub unable: Option<&'a Arc<str>>,
 }
 
 /// What a sentence tells, without the words: equal facts of one moment make equal sentences.
@@ -61,12 +63,14 @@ pub(super) struct MeasuredFacts {
     last: Option<(Duration, Option<Arc<str>>)>,
     in_a_row: u32,
     stalled: bool,
+    unable: Option<Arc<str>>,
 }
 
 impl Measured<'_> {
     pub(super) fn facts(&self, now: Timestamp) -> MeasuredFacts {
         let last = self.last.map(|(at, failure)| (shown(now.since(at)), failure.cloned()));
-        MeasuredFacts { health: self.health, last, in_a_row: self.in_a_row, stalled: self.stalled }
+        let unable = self.unable.cloned();
+        MeasuredFacts { health: self.health, last, in_a_row: self.in_a_row, stalled: self.stalled, unable }
     }
 }
 
@@ -104,7 +108,9 @@ pub(super) fn probes_say(measured: &Measured<'_>, now: Timestamp) -> String {
 }
 
 fn seen(measured: &Measured<'_>, now: Timestamp) -> String {
+    let unable = measured.unable.map(|lack| format!("; this machine cannot observe it: {lack}"));
     let stalled = if measured.stalled { "; the prober gives no observations, health is frozen" } else { "" };
+    let stalled = format!("{stalled}{}", unable.unwrap_or_default());
     let Some((at, failure)) = measured.last else { return format!("not observed yet{stalled}") };
     let age = human(now.since(at));
     let row = measured.in_a_row;
@@ -214,7 +220,13 @@ mod tests {
             })
         };
         let measured = |health, failure| {
-            Some(Measured { health, last: Some((Timestamp(997_000), failure)), in_a_row: 4, stalled: false })
+            Some(Measured {
+                health,
+                last: Some((Timestamp(997_000), failure)),
+                in_a_row: 4,
+                stalled: false,
+                unable: None,
+            })
         };
         let refused: Arc<str> = "connect 127.0.0.1:1: connection refused".into();
         check(
@@ -229,7 +241,7 @@ mod tests {
             measured(Health::Down, Some(&refused)),
             "westeurope is down: 4 failed in a row, the last 3 s ago: connect 127.0.0.1:1: connection refused",
         );
-        let silent = Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true };
+        let silent = Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true, unable: None };
         check(
             None,
             Some(silent),

@@ -122,16 +122,7 @@ impl State {
                         }
                         None => Machine::new(),
                     };
-                    Watch {
-                        probe,
-                        machine,
-                        started: turn.now,
-                        last: None,
-                        failing: None,
-                        confirmed: false,
-                        last_good: None,
-                        stalled: false,
-                    }
+                    Watch::new(probe, machine, turn.now)
                 }
             }));
         }

@@ -10,7 +10,7 @@ use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use crate::dns::Name;
 use crate::health::Health;
-use crate::policy::{Cause, GateName, RegionName};
+use crate::policy::{Cause, GateName, ProbeName, RegionName};
 use crate::time::Timestamp;
 
 /// The state of everything.
@@ -47,6 +47,9 @@ pub struct Status {
     pub reload: ReloadStatus,
     /// The probers.
     pub probers: ProberStatus,
+    /// What probers saw beside their verdicts: of those alone that saw something.
+    #[serde(default)]
+    pub remarks: Vec<RemarkStatus>,
     /// The one writer's own pace.
     #[serde(default)]
     pub turn: TurnStatus,
@@ -177,6 +180,12 @@ pub struct EndpointStatus {
     pub observed: Option<ObservationStatus>,
     /// Whether no observation comes although it should: health is then frozen at its last value.
     pub stalled: bool,
+    /// What this machine lacks to observe it; `None` when it can.
+    #[serde(default)]
+    pub unable: Option<String>,
+    /// What an operator should know although the last observation was good.
+    #[serde(default)]
+    pub note: Option<String>,
     /// The mark that holds.
     pub mark: Option<MarkStatus>,
     /// What is probed beside, to be looked at, and decides nothing.
@@ -356,6 +365,19 @@ pub struct ReloadStatus {
     pub compile_ms: f64,
 }
 
+/// What a prober saw beside its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemarkStatus {
+    /// The probe.
+    pub probe: ProbeName,
+    /// What it dials.
+    pub target: String,
+    /// What an operator should know although the last observation was good.
+    pub note: Option<String>,
+    /// When the certificate expires that was last seen.
+    pub expires: Option<Timestamp>,
+}
+
 /// The probers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProberStatus {
@@ -363,6 +385,9 @@ pub struct ProberStatus {
     pub running: u64,
     /// How many give no observation although they should.
     pub stalled: u64,
+    /// How many cannot observe for something that this machine lacks.
+    #[serde(default)]
+    pub unable: u64,
     /// How often one had ended by itself and was started again.
     pub restarts: u64,
 }
@@ -376,6 +401,9 @@ pub struct Totals {
     pub observations_good: u64,
     /// Observations that failed.
     pub observations_failed: u64,
+    /// Observations that this machine could not make.
+    #[serde(default)]
+    pub observations_unable: u64,
     /// Loads that went well, the first one included.
     pub reloads_ok: u64,
     /// Loads that were refused.

@@ -376,6 +376,7 @@ impl State {
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
+            unable: watch.unable.as_ref(),
         })
     }
 

@@ -236,9 +236,44 @@ pub(super) struct Watch {
     /// When an observation was last good.
     pub(super) last_good: Option<Timestamp>,
     pub(super) stalled: bool,
+    /// What this machine lacked when it last was to observe; `None` when it could.
+    pub(super) unable: Option<Arc<str>>,
+    /// What was seen beside the verdict of the last observation that could be made.
+    pub(super) note: Option<Arc<str>>,
+    /// When the certificate expires that was last seen.
+    pub(super) expires: Option<Timestamp>,
+    /// When `unable` and `note` were last logged.
+    pub(super) said: Said,
+}
+
+/// When something was last logged of a prober, so that what comes and goes is said now and then only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub(super) unable: Option<Timestamp>,
+    /// Whether it was said of the lack that lasts.
+    pub(super) lacking: bool,
+    pub(super) note: Option<Timestamp>,
 }
 
 impl Watch {
+    /// Of a target that was not observed yet.
+    pub(super) fn new(probe: Arc<Probe>, machine: Machine, started: Timestamp) -> Self {
+        Self {
+            probe,
+            machine,
+            started,
+            last: None,
+            failing: None,
+            confirmed: false,
+            last_good: None,
+            stalled: false,
+            unable: None,
+            note: None,
+            expires: None,
+            said: Said::default(),
+        }
+    }
+
     /// When the failed observations up to the last one began; `None` when that was good, or there is none.
     pub(super) fn failing_since(&self) -> Option<Timestamp> {
         self.failing

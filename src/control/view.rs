@@ -7,8 +7,8 @@
 use super::layout::HubAt;
 use super::report::{
     BudgetStatus, Condition, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus, HoldStatus, HubStatus,
-    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus, SightStatus, Status,
-    TurnStatus, WindowStatus, ZoneStatus,
+    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, RemarkStatus, ShadowStatus, SightStatus,
+    Status, TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
 use std::time::Duration;
@@ -81,6 +81,16 @@ impl State {
     /// The state of everything; the generation of the snapshot is the publisher's to say.
     pub fn status(&self, now: Timestamp) -> Status {
         let stalled = self.watches.iter().filter(|watch| watch.stalled).count() as u64;
+        let unable = self.watches.iter().filter(|watch| watch.unable.is_some()).count() as u64;
+        let remarks = self.layout.targets.iter().zip(self.watches.iter()).filter_map(|(target, watch)| {
+            (watch.note.is_some() || watch.expires.is_some()).then(|| RemarkStatus {
+                probe: target.probe.clone(),
+                target: target.target.to_string(),
+                note: watch.note.as_ref().map(ToString::to_string),
+                expires: watch.expires,
+            })
+        });
+        let running = self.watches.len() as u64;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             now,
@@ -118,7 +128,8 @@ impl State {
                 },
             },
             reload: ReloadStatus::clone(&self.reload),
-            probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
+            probers: ProberStatus { running, stalled, unable, restarts: self.prober_restarts },
+            remarks: remarks.collect(),
             turn: TurnStatus::default(),
             totals: self.totals.clone(),
         }
@@ -255,6 +266,8 @@ impl State {
                 in_a_row: last.in_a_row,
             }),
             stalled: watch.is_some_and(|watch| watch.stalled),
+            unable: watch.and_then(|watch| watch.unable.as_ref()).map(ToString::to_string),
+            note: watch.and_then(|watch| watch.note.as_ref()).map(ToString::to_string),
             mark,
             shadow: endpoint.shadow.as_ref().map(|shadow| self.shadow_status(position, shadow, now)),
             reason: self.endpoint_reason(at, position, now),

@@ -12,7 +12,7 @@
 
 mod exec;
 pub mod fence;
-mod http;
+pub(crate) mod http;
 pub(crate) mod line;
 pub mod run;
 

@@ -84,7 +84,7 @@ mod tests {
     pub(super) fn tcp_probe(port: u16) -> Probe {
         Probe {
             name: ProbeName::new("broker"),
-            kind: ProbeKind::Tcp(TcpProbe { port }),
+            kind: ProbeKind::Tcp(TcpProbe::new(port)),
             source: None,
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(2),

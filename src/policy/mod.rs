@@ -21,7 +21,10 @@ pub use model::{
     Hook, HttpGate, Hub, OnFenceFailure, OnShut, Policy, ProbeName, ProbeTarget, Region, RegionName, Rrset, RuleName,
     SafetyRule, Target, WhenAllDown, text_name,
 };
-pub use probe::{ClientCertificate, DialFrom, Expectation, HttpProbe, Probe, ProbeKind, TcpProbe, TlsSettings};
+pub use probe::{
+    ClientCertificate, DialFrom, DnsProbe, Expectation, FieldValue, HttpProbe, HttpVersion, Method, Probe, ProbeKind,
+    TcpProbe, TlsProbe, TlsSettings,
+};
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};
 pub use secret::Secret;

@@ -37,7 +37,7 @@ fn target(region: &str) -> ProbeTarget {
 fn probe() -> Probe {
     Probe {
         name: ProbeName::new("p"),
-        kind: ProbeKind::Tcp(TcpProbe { port: 1 }),
+        kind: ProbeKind::Tcp(TcpProbe::new(1)),
         source: None,
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
@@ -540,4 +540,5 @@ mod faults;
 mod many;
 mod plan;
 mod random;
+mod unable;
 mod words;

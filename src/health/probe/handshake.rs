@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 use super::renew::Renewable;
 use super::{Deadline, Doing, Failure, words};
@@ -149,6 +151,33 @@ pub(super) async fn handshake(
         .map_err(|error| sentence(&error, peer, host).into())
 }
 
+/// When the peer's certificate expires. Those of issuers do not count: peers send some that nobody needs.
+pub(super) fn expiry(stream: &TlsStream<TcpStream>) -> Option<Timestamp> {
+    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
+    let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let expires = u64::try_from(certificate.validity().not_after.timestamp()).ok()?;
+    Some(Timestamp(expires.saturating_mul(1_000)))
+}
+
+/// What the peer objects to, when it ended the connection with a fatal alert (RFC 8446 6.2).
+pub(super) fn alert(error: &io::Error, peer: SocketAddr) -> Option<String> {
+    use rustls::{AlertDescription as Alert, Error};
+    let Some(Error::AlertReceived(alert)) = error.get_ref()?.downcast_ref::<Error>() else { return None };
+    Some(match alert {
+        Alert::CertificateRequired => format!("{peer} demands a client certificate"),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => format!("{peer} does not accept the client certificate: alert {alert:?}"),
+        Alert::NoApplicationProtocol => format!("{peer} speaks none of the protocols that were offered (ALPN)"),
+        Alert::UnrecognisedName => format!("{peer} does not know the server name"),
+        other => format!("{peer} ended the TLS connection: alert {other:?}"),
+    })
+}
+
 fn sentence(error: &io::Error, peer: SocketAddr, host: &str) -> String {
     use CertificateError as Bad;
     use rustls::Error;
@@ -169,6 +198,9 @@ fn sentence(error: &io::Error, peer: SocketAddr, host: &str) -> String {
             }
             other => format!("certificate of {peer} for `{host}` is not accepted: {other}"),
         },
+        Some(Error::AlertReceived(_)) => {
+            alert(error, peer).unwrap_or_else(|| format!("TLS handshake with {peer}: {}", words(error)))
+        }
         Some(Error::InvalidMessage(_)) => format!("{peer} does not speak TLS"),
         Some(other) => format!("TLS handshake with {peer}: {other}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {

@@ -11,15 +11,21 @@
 //!
 //! Each kind has a file here with a function `attempt`, and a line in [`Attempt::make`], by which it dials.
 //!
-//! Deliberately absent: redirects (a 3xx is judged by the expected status), proxies, reuse of
-//! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
+//! What is probed is that a device can come in, so each observation comes in anew: no TLS session is resumed, and no
+//! connection kept but where a probe says `keep_alive`.
+//!
+//! Deliberately absent: redirects (a 3xx is judged by the expected status) and proxies.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
 mod amqp;
+mod dns;
+mod exchange;
 mod failure;
 mod grpc;
 mod handshake;
 pub(crate) mod http;
+mod icmp;
+mod kept;
 mod mqtt;
 mod octets;
 mod password;
@@ -30,6 +36,7 @@ mod secret;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod token;
 mod websocket;
 mod wire;
@@ -37,19 +44,20 @@ mod wire;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
 pub(crate) use self::failure::Failure;
 use self::handshake::{Protocols, TlsConfigs};
+use self::kept::Kept;
 use self::resolve::{Family, Resolver, Unresolved};
 use self::secret::{Revealed, Secrets};
 use super::Outcome;
@@ -93,6 +101,7 @@ pub struct Prober {
     resolver: Resolver,
     tls: TlsConfigs,
     secrets: Secrets,
+    kept: Kept,
 }
 
 /// What one observation came to.
@@ -116,7 +125,12 @@ pub struct Remarks {
 impl Prober {
     /// Resolves through these recursive resolvers; with none, through those of `/etc/resolv.conf`.
     pub fn new(resolvers: &[SocketAddr]) -> Self {
-        Self { resolver: Resolver::new(resolvers), tls: TlsConfigs::default(), secrets: Secrets::default() }
+        Self {
+            resolver: Resolver::new(resolvers),
+            tls: TlsConfigs::default(),
+            secrets: Secrets::default(),
+            kept: Kept::default(),
+        }
     }
 
     /// Reads the files that probes name, and `/etc/resolv.conf`, again when they are next needed. What can then not be read
@@ -125,13 +139,15 @@ impl Prober {
         self.resolver.renew();
         self.tls.renew();
         self.secrets.renew();
+        self.kept.clear();
     }
 
     /// Makes one observation; takes at most the probe's timeout.
     pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Observed {
         let deadline = Deadline::after(probe.timeout);
         let attempt = |host, address| {
-            let attempt = Attempt { prober: self.clone(), probe: probe.clone(), host, address, deadline };
+            let (prober, probe) = (self.clone(), probe.clone());
+            let attempt = Attempt { prober, probe, host, address, deadline, expires: OnceLock::new() };
             async move { attempt.make().await }
         };
         match self.first(target, deadline, attempt).await {
@@ -142,9 +158,6 @@ impl Prober {
 
     /// Makes an attempt, of a host and its address, at every address of the target at once. The first one that succeeds
     /// is the result; when none does, a sentence that says why for each.
-    ///
-    /// What this machine could not do makes the observation a failed one only if something else failed at another address:
-    /// a machine without IPv6 sees that an endpoint is down by its IPv4 addresses. What it is out of, it is out of for all.
     async fn first<T, F>(
         self: &Arc<Self>,
         target: &Target,
@@ -199,7 +212,8 @@ impl Prober {
         failed.sort();
         unresolved.sort();
         let failed: Vec<Failure> = failed.into_iter().map(|(_, failure)| failure).collect();
-        let verdict = failure::verdict(&failed, unresolved.iter().any(|(_, why)| why.is_failed()));
+        let unfound = unresolved.iter().filter_map(|(_, why)| why.failure());
+        let verdict = failure::verdict(failed.iter().chain(unfound));
         Err(verdict(sentence(target, failed.iter().map(ToString::to_string).collect(), unresolved)))
     }
 }
@@ -232,6 +246,8 @@ pub(super) struct Attempt {
     host: String,
     address: IpAddr,
     deadline: Deadline,
+    /// When the certificate that was shown expires.
+    expires: OnceLock<Timestamp>,
 }
 
 /// Either kind of stream, TLS or not.
@@ -239,14 +255,30 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Attempt {
-    /// A line a kind.
     async fn make(&self) -> Result<Remarks, Failure> {
-        match &self.probe.kind {
+        // A line a kind.
+        let remarks = match &self.probe.kind {
             ProbeKind::Tcp(tcp) => tcp::attempt(tcp, self).await,
+            ProbeKind::Tls(tls) => tls::attempt(tls, self).await,
             ProbeKind::Http(http) => http::attempt(http, self).await,
             ProbeKind::Mqtt(mqtt) => mqtt::attempt(mqtt, self).await,
             ProbeKind::Amqp(amqp) => amqp::attempt(amqp, self).await,
             ProbeKind::Grpc(grpc) => grpc::attempt(grpc, self).await,
+            ProbeKind::Dns(dns) => dns::attempt(dns, self).await,
+            ProbeKind::Icmp => icmp::attempt(self).await,
+        }?;
+        Ok(Remarks { expires: remarks.expires.or(self.certificate_expires()), ..remarks })
+    }
+
+    /// When the certificate that was shown to this attempt expires.
+    fn certificate_expires(&self) -> Option<Timestamp> {
+        self.expires.get().copied()
+    }
+
+    fn saw_certificate(&self, expires: Option<Timestamp>) {
+        if let Some(expires) = expires {
+            // One that was seen before is of the same attempt.
+            let _ = self.expires.set(expires);
         }
     }
 
@@ -254,6 +286,12 @@ impl Attempt {
     async fn connect(&self, port: u16) -> Result<(TcpStream, SocketAddr), Failure> {
         let peer = SocketAddr::new(self.address, port);
         Ok((connect(peer, self.probe.source.as_ref(), self.deadline).await?, peer))
+    }
+
+    /// A socket for datagrams to a port and from it, from where the probe's `source` says.
+    async fn datagrams(&self, port: u16) -> Result<(UdpSocket, SocketAddr), Failure> {
+        let peer = SocketAddr::new(self.address, port);
+        Ok((datagrams(peer, self.probe.source.as_ref()).await?, peer))
     }
 
     /// Connects to a port and speaks TLS if there are settings for it, as the settings' `name` or the host.
@@ -290,7 +328,10 @@ impl Attempt {
         protocols: Protocols<'_>,
         connection: (TcpStream, SocketAddr),
     ) -> Result<TlsStream<TcpStream>, Failure> {
-        handshake::handshake(&self.prober.tls, settings, protocols, host, connection, self.deadline).await
+        let tls = &self.prober.tls;
+        let stream = handshake::handshake(tls, settings, protocols, host, connection, self.deadline).await?;
+        self.saw_certificate(handshake::expiry(&stream));
+        Ok(stream)
     }
 
     /// Reads a secret, if it was not read since the start or the last reload.
@@ -313,7 +354,7 @@ fn sentence(target: &Target, mut failed: Vec<String>, mut unresolved: Vec<(Famil
         failed.push(format!("and {more} more addresses"));
     }
     // That a host has addresses of one family only is no failure; that a family could not be resolved is.
-    unresolved.retain(|(_, why)| matches!(why, Unresolved::Failed(_)));
+    unresolved.retain(|(_, why)| why.failure().is_some());
     if let (Target::Host(name), false) = (target, unresolved.is_empty()) {
         failed.push(resolve::sentence(name, &unresolved));
     }
@@ -362,7 +403,9 @@ enum Doing {
     ReadingFiles,
     Handshaking(SocketAddr),
     AwaitingResponse(SocketAddr),
+    AwaitingEcho(IpAddr),
     ReadingBody(SocketAddr),
+    Sending(SocketAddr),
     /// Waiting for this, such as "the CONNACK".
     Awaiting(&'static str, SocketAddr),
 }
@@ -375,7 +418,9 @@ impl fmt::Display for Doing {
             Self::ReadingFiles => write!(f, "reading the files that the probe names"),
             Self::Handshaking(peer) => write!(f, "in the TLS handshake with {peer}"),
             Self::AwaitingResponse(peer) => write!(f, "waiting for the response of {peer}"),
+            Self::AwaitingEcho(peer) => write!(f, "waiting for the echo reply of {peer}"),
             Self::ReadingBody(peer) => write!(f, "reading the body from {peer}"),
+            Self::Sending(peer) => write!(f, "sending to {peer}"),
             Self::Awaiting(what, peer) => write!(f, "waiting for {what} from {peer}"),
         }
     }
@@ -409,6 +454,26 @@ async fn connect(peer: SocketAddr, source: Option<&DialFrom>, deadline: Deadline
     }
     let stream = deadline.within(Doing::Connecting(peer), socket.connect(peer)).await?;
     Ok(not_itself(stream.map_err(|error| failed(&error))?, peer)?)
+}
+
+/// A socket that sends datagrams to the peer, and receives none but from it.
+async fn datagrams(peer: SocketAddr, source: Option<&DialFrom>) -> Result<UdpSocket, Failure> {
+    let failed = |error: &io::Error| failure::of_datagram("send to", error, peer, source);
+    let any = if peer.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    let socket = match source {
+        Some(DialFrom::Address(address)) if address.is_ipv4() != peer.is_ipv4() => {
+            return Err(failure::of_other_family(peer.ip(), *address));
+        }
+        Some(source @ DialFrom::Address(address)) => {
+            UdpSocket::bind((*address, 0)).await.map_err(|error| failure::of_source(&error, source))?
+        }
+        _ => UdpSocket::bind((any, 0)).await.map_err(|error| failed(&error))?,
+    };
+    if let Some(source @ DialFrom::Interface(name)) = source {
+        socket.bind_device(Some(name.as_bytes())).map_err(|error| failure::of_source(&error, source))?;
+    }
+    socket.connect(peer).await.map_err(|error| failed(&error))?;
+    Ok(socket)
 }
 
 /// Refuses a connection to itself: dialling a port of this machine that nobody listens on, when the kernel happens to

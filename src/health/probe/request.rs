@@ -16,11 +16,12 @@ use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Request, Uri};
 
+use super::exchange::{exchange, sentence};
 use super::handshake::handshake;
-use super::http::{AGENT, MAX_BODY, PROTOCOLS, authority, exchange, sentence};
+use super::http::{AGENT, HTTP_1_1, MAX_BODY, authority};
 use super::{Deadline, Doing, Prober, Stream, connect};
 use crate::dns::Name;
-use crate::policy::{Target, TlsSettings};
+use crate::policy::{HttpVersion, Target, TlsSettings};
 
 /// Where a URL leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +125,7 @@ impl Prober {
                 let stream: Box<dyn Stream> = match tls {
                     true => {
                         let stream = (stream, peer);
-                        Box::new(handshake(&prober.tls, &settings, PROTOCOLS, &host, stream, deadline).await?)
+                        Box::new(handshake(&prober.tls, &settings, HTTP_1_1, &host, stream, deadline).await?)
                     }
                     false => Box::new(stream),
                 };
@@ -133,7 +134,7 @@ impl Prober {
         };
         let dialled = self.first(&url.target, deadline, attempt).await;
         let (stream, peer) = dialled.map_err(|failure| failure.to_string())?;
-        exchange(stream, request, peer, deadline, |response| async move {
+        exchange(stream, HttpVersion::One, request, peer, deadline, |response| async move {
             let status = response.status().as_u16();
             let body = read(response.into_body(), wanted(status), peer, deadline).await?;
             Ok(Reply { status, body })

@@ -41,6 +41,7 @@
 
 mod barriers;
 mod call;
+mod comparison;
 mod definitions;
 mod endpoint;
 mod gate;

@@ -3,7 +3,8 @@ use std::sync::Mutex;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{HandshakeKind, RootCertStore, ServerConfig};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
@@ -15,7 +16,7 @@ pub(super) fn authority() -> Authority {
     authority_called("an authority")
 }
 
-fn authority_called(name: &str) -> Authority {
+pub(super) fn authority_called(name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -37,6 +38,19 @@ impl Anchors {
     pub(super) fn file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
+
+    /// Writes a client certificate beside it.
+    pub(super) fn client(&self, authority: &Authority) -> ClientCertificate {
+        let key = KeyPair::generate().unwrap();
+        let mut params = certificate_for(&["probe.example.net"]);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, authority).unwrap();
+        let client =
+            ClientCertificate { cert: self.folder.path().join("cert.pem"), key: self.folder.path().join("key.pem") };
+        std::fs::write(&client.cert, certificate.pem()).unwrap();
+        std::fs::write(&client.key, key.serialize_pem()).unwrap();
+        client
+    }
 }
 
 pub(super) fn certificate_for(names: &[&str]) -> CertificateParams {
@@ -48,12 +62,30 @@ pub(super) type Handshakes = Arc<Mutex<Vec<(Option<String>, Option<HandshakeKind
 
 /// An HTTPS server with a certificate issued by `authority`.
 pub(super) async fn https(address: IpAddr, authority: &Authority, params: CertificateParams) -> (u16, Handshakes) {
+    https_for(address, authority, params, None).await
+}
+
+/// An HTTPS server for clients with a certificate issued by `clients`, or for all.
+pub(super) async fn https_for(
+    address: IpAddr,
+    authority: &Authority,
+    params: CertificateParams,
+    clients: Option<&Authority>,
+) -> (u16, Handshakes) {
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, authority).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(clients.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder
         .with_single_cert(
             vec![certificate.der().clone()],
             PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
@@ -250,4 +282,41 @@ async fn a_reload_reads_trust_anchors_again_and_a_bad_file_changes_nothing() {
     assert_eq!(prober.observe(&probe, &target).await.outcome, Outcome::Good, "nothing is read without a reload");
     prober.renew();
     assert_ne!(prober.observe(&probe, &target).await.outcome, Outcome::Good);
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_who_asks_for_it() {
+    let (authority, clients) = (authority(), authority_called("the clients' authority"));
+    let anchors = Anchors::of(&authority);
+    let (port, _) = https_for(V4, &authority, certificate_for(&["127.0.0.1"]), Some(&clients)).await;
+    let with = |client: Option<ClientCertificate>| {
+        let settings = TlsSettings { client, ..trusting(Some(anchors.file())) };
+        probe(ProbeKind::Http(HttpProbe { tls: Some(settings), ..http(port) }))
+    };
+    let peer = format!("127.0.0.1:{port}");
+    assert_failed(&observe(with(None), &[V4]).await, &format!("{peer} demands a client certificate"));
+    assert_eq!(observe(with(Some(anchors.client(&clients))), &[V4]).await, Outcome::Good);
+    let Outcome::Failed(sentence) = observe(with(Some(anchors.client(&authority))), &[V4]).await else {
+        panic!("another authority's client is accepted")
+    };
+    assert!(sentence.starts_with(&format!("{peer} does not accept the client certificate: alert ")), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_cannot_be_used_is_no_failure_of_the_peer() {
+    let authority = authority();
+    let anchors = Anchors::of(&authority);
+    let client = anchors.client(&authority);
+    let (port, _) = https(V4, &authority, certificate_for(&["127.0.0.1"])).await;
+    let settings = TlsSettings { client: Some(client.clone()), ..trusting(Some(anchors.file())) };
+    let probe = probe(ProbeKind::Http(HttpProbe { tls: Some(settings), ..http(port) }));
+    let check = async |expected: String| assert_unable(&observe(probe.clone(), &[V4]).await, &expected);
+    let (cert, key) = (client.cert.display(), client.key.display());
+    std::fs::write(&client.key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    let other = "keys may not be consistent: KeyMismatch";
+    check(format!("use client certificate `{cert}` with private key `{key}`: {other}")).await;
+    std::fs::remove_file(&client.key).unwrap();
+    check(format!("read private key `{key}`: no such file or directory")).await;
+    std::fs::write(&client.cert, "").unwrap();
+    check(format!("read client certificate `{cert}`: there is no certificate in it")).await;
 }

@@ -6,12 +6,17 @@ mod dns;
 mod grpc;
 mod handshake;
 mod http;
+mod icmp;
+mod kept;
 mod mosquitto;
 mod mqtt;
 mod peers;
+mod query;
 mod request;
 mod resolve;
+mod source;
 mod tcp;
+mod tls;
 
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,7 +28,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::health::tests::tcp_probe;
-use crate::policy::{Expectation, HttpProbe, TcpProbe};
+use crate::policy::{Expectation, HttpProbe, HttpVersion, Method, TcpProbe};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -41,7 +46,7 @@ fn probe(kind: ProbeKind) -> Probe {
 }
 
 fn tcp(port: u16) -> Probe {
-    probe(ProbeKind::Tcp(TcpProbe { port }))
+    probe(ProbeKind::Tcp(TcpProbe::new(port)))
 }
 
 /// Plain HTTP with everything else at its default.
@@ -51,7 +56,11 @@ fn http(port: u16) -> HttpProbe {
         tls: None,
         host: None,
         path: "/".to_owned(),
-        expect: Expectation { status: vec![(200, 299)], body: None },
+        method: Method::Get,
+        version: HttpVersion::One,
+        headers: Vec::new(),
+        keep_alive: false,
+        expect: Expectation { status: vec![(200, 299)], body: None, value: None },
     }
 }
 

@@ -1,10 +1,14 @@
 //! `http = { … }` and `https = { … }`.
 
-use super::super::super::{Expectation, HttpProbe, ProbeKind};
+use super::super::super::{Expectation, FieldValue, HttpProbe, HttpVersion, Method, ProbeKind};
+use super::super::comparison;
 use super::MOST_TEXT;
-use super::keys::{TlsKeys, read_host};
+use super::keys::{TlsKeys, read_host, read_secret, read_text};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Value, quoted};
+
+/// Fields that a request may have beside those of the connection.
+const MOST_FIELDS: usize = 32;
 
 /// `http = { … }`.
 pub(super) fn read(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<ProbeKind> {
@@ -25,7 +29,18 @@ fn read_one(value: &Value<'_>, https: bool, problems: &mut Vec<Diagnostic>) -> O
     let host = table.setting("host", problems, read_host);
     let status = table.setting("status", problems, read_status);
     let body = table.setting("body", problems, read_body);
+    let method = table.setting("method", problems, read_method);
+    let version = table.setting("version", problems, read_version);
+    let headers = table.setting("headers", problems, read_headers);
+    let value = comparison::read(&mut table, "probe", problems);
+    let keep_alive = table.setting("keep_alive", problems, Value::flag);
     let keys = TlsKeys::read(&mut table, problems);
+    if let Some((Method::Head, place)) = method.placed()
+        && (body.is_written() || matches!(value, Some(Some(_))))
+    {
+        let problem = Diagnostic::error(place.clone(), "the response to HEAD has no body to be compared");
+        problems.push(problem.hint("write `method = \"GET\"`"));
+    }
     table.close(problems);
     let settings = keys.settings(tls, problems);
     if let (Some((443, place)), Some(false)) = (port.placed(), tls) {
@@ -38,7 +53,11 @@ fn read_one(value: &Value<'_>, https: bool, problems: &mut Vec<Diagnostic>) -> O
         tls: settings?,
         host: host.optional()?,
         path: path.or("/".into())?,
-        expect: Expectation { status: status.or(vec![(200, 299)])?, body: body.optional()? },
+        method: method.or(Method::Get)?,
+        version: version.or(HttpVersion::One)?,
+        headers: headers.or(Vec::new())?,
+        keep_alive: keep_alive.or(false)?,
+        expect: Expectation { status: status.or(vec![(200, 299)])?, body: body.optional()?, value: value? },
     }))
 }
 
@@ -65,13 +84,73 @@ pub(super) fn read_path(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Op
 
 fn read_body(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
     const EXPECTED: &str = "a text of 1 to 2048 octets that the body must contain";
-    const EXAMPLE: &str = "such as \"ok\", or leave `body` out";
+    read_text(value, EXPECTED, "such as \"ok\", or leave `body` out", problems)
+}
+
+fn read_method(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Method> {
+    value.word(&Method::WORDS, problems)
+}
+
+fn read_version(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<HttpVersion> {
+    value.word(&[("1.1", HttpVersion::One), ("2", HttpVersion::Two)], problems)
+}
+
+/// Fields of the request, but for those that are the connection's own.
+fn read_headers(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<(String, FieldValue)>> {
+    let table = value.table("`headers`", "`headers = { accept = \"application/json\" }`", problems)?;
+    let mut fields: Vec<(String, FieldValue)> = Vec::new();
+    let mut good = true;
+    for entry in table.named() {
+        let name = entry.key.to_ascii_lowercase();
+        if let Some((message, hint)) = objection(&name, &fields) {
+            let message = format!("header {} {message}", quoted(entry.key));
+            problems.push(Diagnostic::error(entry.place(), message).hint(hint));
+            good = false;
+            continue;
+        }
+        match read_field(&entry.value, problems) {
+            Some(content) => fields.push((name, content)),
+            None => good = false,
+        }
+    }
+    if fields.len() > MOST_FIELDS {
+        let message = format!("`headers` has {} entries, expected at most {MOST_FIELDS}", fields.len());
+        problems.push(value.error(message).hint(format!("leave out {}", fields.len() - MOST_FIELDS)));
+        return None;
+    }
+    good.then_some(fields)
+}
+
+/// Why there may be no field of this name, and what to do instead.
+fn objection(name: &str, before: &[(String, FieldValue)]) -> Option<(&'static str, &'static str)> {
+    // A token (RFC 9110 5.6.2).
+    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    match name {
+        "host" => Some(("is not set here", "write `host` beside `headers`")),
+        // Of the connection and the content (RFC 9110 7.6.1, 8.6; RFC 9112 6.1).
+        "connection" | "content-length" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding"
+        | "upgrade" => Some(("is the connection's own, and not set here", "remove it")),
+        _ if name.is_empty() || !name.bytes().all(token) => {
+            Some(("has a name that no header can have", "write a name of letters, digits and `-`"))
+        }
+        _ if before.iter().any(|(other, _)| other == name) => Some(("is there twice", "remove one")),
+        _ => None,
+    }
+}
+
+fn read_field(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<FieldValue> {
+    const EXPECTED: &str = "a text of at most 2048 visible characters and spaces, or the place of a secret";
+    const EXAMPLE: &str = "such as \"application/json\", or `{ file = \"token.txt\" }`";
+    if value.is_table() {
+        return read_secret(value, problems).map(FieldValue::Secret);
+    }
     let text = value.text(EXPECTED, EXAMPLE, problems)?;
-    if text.is_empty() || text.len() > MOST_TEXT {
+    let visible = text.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ');
+    if !visible || text.trim() != text || text.len() > MOST_TEXT {
         problems.push(value.mismatch(EXPECTED, EXAMPLE));
         return None;
     }
-    Some(text.into())
+    Some(FieldValue::Plain(text.into()))
 }
 
 /// A status code, a range of them as text, or a list of either.

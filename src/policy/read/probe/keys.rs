@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::super::{ClientCertificate, DialFrom, Secret, TlsSettings};
+use super::MOST_TEXT;
 use crate::diagnostic::Diagnostic;
 use crate::dns::Name;
 use crate::document::{Setting, Table, Value};
@@ -27,7 +28,6 @@ impl TlsKeys {
     }
 
     /// And `name`.
-    #[allow(dead_code, reason = "for other kinds")]
     pub(super) fn named(self, table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Self {
         Self { name: Some(table.setting("name", problems, read_host)), ..self }
     }
@@ -87,8 +87,22 @@ pub(super) fn read_host(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Op
     Some(text.into())
 }
 
+/// A text of 1 to 2048 octets.
+pub(super) fn read_text(
+    value: &Value<'_>,
+    expected: &str,
+    example: &str,
+    problems: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let text = value.text(expected, example, problems)?;
+    if text.is_empty() || text.len() > MOST_TEXT {
+        problems.push(value.mismatch(expected, example));
+        return None;
+    }
+    Some(text.into())
+}
+
 /// `{ file = "…" }` or `{ env = "…" }`: a secret itself is refused, and not repeated.
-#[allow(dead_code, reason = "for other kinds")]
 pub(super) fn read_secret(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Secret> {
     let hint = "write `{ file = \"secret.txt\" }` or `{ env = \"NAME\" }`";
     if !value.is_table() {
@@ -115,7 +129,6 @@ pub(super) fn read_secret(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> 
     secret
 }
 
-#[allow(dead_code, reason = "for other kinds")]
 pub(super) fn read_variable(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
     const EXPECTED: &str = "the name of an environment variable";
     const EXAMPLE: &str = "such as \"PROBE_PASSWORD\"";

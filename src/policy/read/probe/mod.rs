@@ -2,11 +2,14 @@
 
 mod amqp;
 mod broker;
+mod dns;
 mod grpc;
 mod http;
+mod icmp;
 mod keys;
 mod mqtt;
 mod tcp;
+mod tls;
 
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
@@ -25,11 +28,14 @@ type ReadKind = fn(&Value<'_>, &mut Vec<Diagnostic>) -> Option<ProbeKind>;
 #[rustfmt::skip] // a line a kind
 const KINDS: &[(&str, ReadKind)] = &[
     ("tcp", tcp::read),
+    ("tls", tls::read),
     ("http", http::read),
     ("https", http::read_https),
     ("mqtt", mqtt::read),
     ("amqp", amqp::read),
     ("grpc", grpc::read),
+    ("dns", dns::read),
+    ("icmp", icmp::read),
 ];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);

@@ -7,7 +7,7 @@ fn the_example_is_read_whole() {
     let policy = check(EXAMPLE, &[]).unwrap();
     assert_eq!(policy.regions[&RegionName::new("northeurope")].location, Some((53.35, -6.26)));
     let probe = &policy.probes[&ProbeName::new("broker")];
-    assert_eq!(probe.kind, ProbeKind::Tcp(TcpProbe { port: 8883 }));
+    assert_eq!(probe.kind, ProbeKind::Tcp(TcpProbe::new(8883)));
     assert_eq!((probe.interval.as_secs(), probe.timeout.as_secs(), probe.confirm.as_secs()), (5, 2, 1));
     assert_eq!((probe.fall.get(), probe.rise.get()), (3, 5));
     let hub = &policy.hubs[&name("hub.example.net.")];
