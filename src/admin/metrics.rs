@@ -294,6 +294,7 @@ impl Page {
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
         let turn = self.status.turn;
         writer.counter("events", "Events that the control loop took in, loads left out", turn.events)?;
+        writer.gauge("event_last_seconds", "Time to work out what followed from the last one", turn.last_ms / 1e3)?;
         writer.gauge(
             "event_longest_seconds",
             "Longest time to work out what follows from one",

@@ -262,9 +262,12 @@ impl State {
     pub(super) fn stop_move(&mut self, at: &HubAt, why: String, turn: &mut Turn) {
         let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
         let position = self.layout.at(at.id).map(|(position, _)| position);
-        let told = position.filter(|at_hub| self.told_next(*at_hub, at).is_some_and(|told| !told.over));
-        if let Some(told) = told.and_then(|position| Arc::make_mut(&mut self.told).get_mut(&(position as u32))) {
-            told.over = true;
+        let told = position.filter(|position| self.announced(*position).is_some());
+        if let Some(position) = told {
+            if let Some(told) = Arc::make_mut(&mut self.told).get_mut(&(position as u32)) {
+                told.over = true;
+            }
+            self.count_again(position, turn);
         }
         let told = told.is_some();
         let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);

@@ -6,6 +6,7 @@ use super::event::{CommandError, Level};
 use super::fact::FactKey;
 use super::known::GateAck;
 use super::layout::HubAt;
+use super::moves::Stage;
 use super::report::AuditKind;
 use super::state::State;
 use super::turn::{Pending, Turn};
@@ -99,6 +100,10 @@ impl State {
     /// The gates of a hub as a decision sees them.
     pub(super) fn gate_views(&self, at: &HubAt, gates: &mut Vec<GateView>, now: Timestamp) {
         gates.clear();
+        // Most hubs have none, and what the policy says of them is far away in memory.
+        if at.gates.is_empty() {
+            return;
+        }
         for (used, gate) in at.hub.gates.iter().zip(&at.gates) {
             // Of one hub's gates each `to` is one of its regions.
             let to = used.to.as_ref().and_then(|region| at.hub.position(region));
@@ -112,6 +117,42 @@ impl State {
     pub(super) fn told_next(&self, position: usize, at: &HubAt) -> Option<&Told> {
         let next = self.stands.of(at.id)?.epoch + 1;
         self.told.get(&(position as u32)).filter(|told| told.epoch == next)
+    }
+
+    /// Where a hub is about to move: the region that it leaves has been told, and the move was not given up since. Until it
+    /// switches or that is given up, no other hub gets the place that a safety rule has for it.
+    pub(super) fn announced(&self, position: usize) -> Option<usize> {
+        let at = self.layout.hubs.get(position)?;
+        self.told_next(position, at).filter(|told| !told.over).map(|told| told.to)
+    }
+
+    /// A move that was announced and is not wanted any more is given up: it keeps no place, and when it is wanted again the
+    /// region is told again.
+    pub(super) fn give_up_announced(&mut self, position: usize, at: &HubAt, wanted: Option<usize>, turn: &mut Turn) {
+        let Some(to) = self.announced(position).filter(|to| Some(*to) != wanted) else { return };
+        let planned = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
+        if planned.is_some_and(|planned| at.hub.position(&planned.to) == Some(to)) {
+            return;
+        }
+        if let Some(told) = Arc::make_mut(&mut self.told).get_mut(&(position as u32)) {
+            told.over = true;
+            if matches!(told.answer, Some((_, true, _))) {
+                self.tell_so(at, to, turn);
+            }
+        }
+        self.count_again(position, turn);
+    }
+
+    /// Says that a region was told that it is left, has acknowledged it, and stays active.
+    fn tell_so(&self, at: &HubAt, to: usize, turn: &mut Turn) {
+        let hub = &at.hub.name;
+        let from = self.stands.of(at.id).map_or("", |standing| standing.active.as_str());
+        let to = &at.hub.endpoints[to].region;
+        let sentence = format!(
+            "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
+             active, tell it so"
+        );
+        turn.say(Level::Error, "fence", sentence).hub = Some(hub.clone());
     }
 
     /// What came of telling the region that a hub leaves.
@@ -152,6 +193,7 @@ impl State {
             return;
         };
         told.answer = Some((turn.now, acknowledged, sentence.clone()));
+        let over = told.over;
         let from = self.stands.of(at.id).map(|standing| standing.active.clone());
         let from = from.as_ref().map_or("", |from| from.as_str());
         let (level, what) = match acknowledged {
@@ -162,17 +204,10 @@ impl State {
         let record = turn.audit_by_daemon(AuditKind::Fence, hub.to_string(), &line);
         record.epoch = Some(epoch);
         record.after = Some(if acknowledged { "acknowledged" } else { "failed" }.into());
-        turn.say(level, "fence", line).hub = Some(hub.clone());
+        turn.say(level, "fence", line).hub = Some(hub);
         let switched = self.stands.of(at.id).is_some_and(|standing| standing.epoch >= epoch);
-        let wanted = switched
-            || self.holds.get(&(position as u32)).is_some_and(|hold| hold.wanted == to_at)
-            || self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_open() && planned.to == to);
-        if acknowledged && !wanted {
-            let sentence = format!(
-                "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
-                 active, tell it so"
-            );
-            turn.say(Level::Error, "fence", sentence).hub = Some(hub);
+        if acknowledged && over && !switched {
+            self.tell_so(at, to_at, turn);
         }
         turn.touched.push(position as u32);
     }

@@ -163,6 +163,9 @@ impl State {
                 self.let_go.extend(before.map(|hold| (position as u32, hold)));
             }
         }
+        if !self.told.is_empty() {
+            self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
+        }
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
                 Some(view) if view.eligible() => Cause::FailbackAfter,
@@ -171,7 +174,9 @@ impl State {
             let reason = self.why(position, at, cause, turn);
             self.call_fence(position, at, hold.wanted, reason, turn);
         }
-        turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
+        if self.stands.has_low_ttl(at) != Some(decision.low_ttl) {
+            turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
+        }
         let ttl_ends = self.ttl_ends.get(&(position as u32));
         if ttl_ends != decision.ttl_ends.as_ref() {
             let ends = Arc::make_mut(&mut self.ttl_ends);
@@ -228,7 +233,8 @@ impl State {
         reason: Arc<str>,
         now: Timestamp,
     ) -> Arc<str> {
-        let Some(from) = self.stands.active(position).filter(|_| !at.gates.is_empty() || at.hub.fence.is_some()) else {
+        let Some(from) = self.stands.active(position).filter(|_| !at.gates.is_empty() || at.rules.fence.is_some())
+        else {
             return reason;
         };
         let mut passed = Vec::new();
@@ -241,7 +247,7 @@ impl State {
                 passed.push(format!("past gate {}, shut for {}: {sentence}", gate.name, human(after)));
             }
         }
-        if at.hub.fence.is_some() && !matches!(self.fence_view(position, at), FenceView::Acknowledged { .. }) {
+        if at.rules.fence.is_some() && !matches!(self.fence_view(position, at), FenceView::Acknowledged { .. }) {
             passed.push("the region that is left has not acknowledged it".into());
         }
         match passed.is_empty() {
@@ -252,10 +258,10 @@ impl State {
 
     /// Takes a step, unless a rule refuses it.
     fn stand(&mut self, position: usize, at: &HubAt, active: usize, step: Step, turn: &mut Turn) {
-        let before = self.stands.of(at.id);
-        let after = step.follow(before, turn.now);
+        let before = self.stands.shared(at.id);
+        let after = turn.together.follow(&step, before, turn.now);
         let regions = self.layout.endpoints_of(at).iter().map(|e| &self.layout.regions[e.region as usize]);
-        if let Err(refused) = refusal::examine(&at.hub, regions, before, &after) {
+        if let Err(refused) = refusal::examine(&at.hub, regions, before.map(|before| &**before), &after) {
             self.totals.refused += 1;
             turn.notes.of_hub(|| refused.to_string());
             turn.told.of("were refused a change", None, || {
@@ -265,9 +271,9 @@ impl State {
             self.retry_later(BTreeSet::from([at.id]), turn.now);
             return;
         }
-        let before = before.cloned();
         let stands = Arc::make_mut(&mut self.stands);
-        turn.publish |= stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        let (before, changed) = stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        turn.publish |= changed;
         if step.kind == ChangeKind::Switch {
             self.count_again(position, turn);
         }

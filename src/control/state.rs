@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::asks::PAST;
-use super::change::{ChangeKind, Switch};
+use super::change::{ChangeKind, Switch, Together};
 use super::drill::Drill;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
 use super::fact::{Fact, FactKey, FactKind, Facts};
@@ -43,7 +43,7 @@ pub struct Persisted {
     /// Every hub that ever was, so that an epoch is never used twice.
     pub roster: Roster,
     /// What stands, by the number of the hub.
-    pub standings: Vec<Option<Standing>>,
+    pub standings: Vec<Option<Arc<Standing>>>,
     /// The marks.
     pub marks: Marks,
     /// The health when it last changed, by [`health_key`].
@@ -55,7 +55,7 @@ pub struct Persisted {
 impl Persisted {
     /// What stands for a hub.
     pub fn standing(&self, hub: &Name) -> Option<&Standing> {
-        self.standings.get(self.roster.id(hub)?.index())?.as_ref()
+        self.standings.get(self.roster.id(hub)?.index())?.as_deref()
     }
 }
 
@@ -123,7 +123,7 @@ pub struct State {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stands {
     /// By the number of the hub, hubs that the policy does not have any more included.
-    by_id: Vec<Option<Standing>>,
+    by_id: Vec<Option<Arc<Standing>>>,
     /// By hub position: which of the hub's endpoints is active; `None` where nothing stands, or its region has left the
     /// policy.
     active: Vec<Option<u16>>,
@@ -134,6 +134,11 @@ pub(super) struct Stands {
 impl Stands {
     /// What stands for a hub.
     pub(super) fn of(&self, hub: HubId) -> Option<&Standing> {
+        self.shared(hub).map(|standing| &**standing)
+    }
+
+    /// The same, shared with the hubs that stand alike.
+    pub(super) fn shared(&self, hub: HubId) -> Option<&Arc<Standing>> {
         self.by_id.get(hub.index())?.as_ref()
     }
 
@@ -143,33 +148,40 @@ impl Stands {
     }
 
     /// Sets what stands for a hub, whose active endpoint is looked up by its region.
-    pub(super) fn set(&mut self, id: HubId, at: Option<(usize, &HubAt)>, standing: Option<Standing>) {
+    pub(super) fn set(&mut self, id: HubId, at: Option<(usize, &HubAt)>, standing: Option<Arc<Standing>>) {
         let active = at.and_then(|(_, at)| at.hub.position(&standing.as_ref()?.active));
         self.set_active(id, at, standing, active);
     }
 
-    /// Sets what stands for a hub, and the choice that follows. Says whether that has changed.
+    /// Sets what stands for a hub, and the choice that follows. Gives what stood, and whether the choice has changed.
     pub(super) fn set_active(
         &mut self,
         id: HubId,
         at: Option<(usize, &HubAt)>,
-        standing: Option<Standing>,
+        standing: Option<Arc<Standing>>,
         active: Option<usize>,
-    ) -> bool {
+    ) -> (Option<Arc<Standing>>, bool) {
         let said = standing.as_ref().map(|standing| (standing.all, standing.epoch, standing.since));
         if self.by_id.len() <= id.index() {
             self.by_id.resize(id.index() + 1, None);
         }
-        self.by_id[id.index()] = standing;
-        let Some((position, at)) = at else { return false };
-        // A hub has at most 256 endpoints.
-        let active = active.and_then(|active| u16::try_from(active).ok());
-        self.active[position] = active;
-        let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
-        let what = if all { What::All } else { What::Endpoint(active) };
-        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
-        let choice = Choice { what, epoch, since, ..*published };
-        std::mem::replace(published, choice) != choice
+        let before = std::mem::replace(&mut self.by_id[id.index()], standing);
+        let changed = at.is_some_and(|(position, at)| {
+            // A hub has at most 256 endpoints.
+            let active = active.and_then(|active| u16::try_from(active).ok());
+            self.active[position] = active;
+            let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
+            let what = if all { What::All } else { What::Endpoint(active) };
+            let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+            let choice = Choice { what, epoch, since, ..*published };
+            std::mem::replace(published, choice) != choice
+        });
+        (before, changed)
+    }
+
+    /// Whether a hub answers with its `ttl_min`; `None` of a hub that answers nothing.
+    pub(super) fn has_low_ttl(&self, at: &HubAt) -> Option<bool> {
+        self.choices.get(at.choice?).map(|choice| choice.low_ttl)
     }
 
     /// Sets whether a hub answers with its `ttl_min`, and says whether that has changed.
@@ -183,7 +195,7 @@ impl Stands {
         self.active = vec![None; layout.hubs.len()];
         self.choices = vec![Choice::endpoint(0); layout.hubs.len()];
         for (position, at) in layout.hubs.iter().enumerate() {
-            if let Some(standing) = self.of(at.id).cloned() {
+            if let Some(standing) = self.shared(at.id).cloned() {
                 self.set(at.id, Some((position, at)), Some(standing));
             }
         }
@@ -301,7 +313,9 @@ impl State {
         let Persisted { roster, standings, marks, health, facts } = persisted;
         let (known, unknown) = Known::of(&facts, &roster);
         // A clock that was set back must not make a dwell of years.
-        let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        let mut by_id: Vec<_> =
+            standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        Together::share(by_id.iter_mut().flatten());
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
         let mut state = Self {
             policy: Arc::default(),
@@ -428,7 +442,7 @@ impl State {
     }
 
     /// What stands, by the number of the hub; hubs that the policy does not have any more included.
-    pub fn standings(&self) -> &[Option<Standing>] {
+    pub fn standings(&self) -> &[Option<Arc<Standing>>] {
         &self.stands.by_id
     }
 
@@ -592,13 +606,17 @@ pub fn health_key(target: &ProbeTarget) -> String {
     target.to_string().to_ascii_lowercase()
 }
 
-fn not_after(standing: Standing, now: Timestamp) -> Standing {
+fn not_after(standing: Arc<Standing>, now: Timestamp) -> Arc<Standing> {
+    let latest = standing.recent.iter().map(|switch| switch.at).chain(standing.last_automatic).max();
+    if latest.max(Some(standing.since)) <= Some(now) {
+        return standing;
+    }
     let last_automatic = standing.last_automatic.map(|at| at.min(now));
     let recent = match standing.recent.iter().any(|switch| switch.at > now) {
         true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
-        false => standing.recent,
+        false => standing.recent.clone(),
     };
-    Standing { since: standing.since.min(now), last_automatic, recent, ..standing }
+    Standing { since: standing.since.min(now), last_automatic, recent, ..(*standing).clone() }.into()
 }
 
 #[cfg(test)]

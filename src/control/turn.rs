@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::change::Change;
+use super::change::{Change, Together};
 use super::event::{Author, CommandError, Commit, Level, LogLine, ReplyTo};
 use super::reason::Facts;
 use super::report::{AuditKind, AuditRecord, Moved};
@@ -30,6 +30,7 @@ pub(super) struct Turn {
     pub(super) publish: bool,
     pub(super) reply: Option<(ReplyTo, Pending)>,
     pub(super) sentences: Sentences,
+    pub(super) together: Together,
     /// What is known of the endpoints of the hub at hand.
     pub(super) views: Vec<EndpointView>,
     /// The gates of the hub at hand.
@@ -91,6 +92,7 @@ impl Turn {
             publish: false,
             reply: None,
             sentences: Sentences::default(),
+            together: Together::default(),
             views: Vec::new(),
             gates: Vec::new(),
             broken: Vec::new(),

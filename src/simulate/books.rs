@@ -59,6 +59,8 @@ pub(super) struct Fencing {
     pub(super) called: Wall,
     /// When it answered, and whether it acknowledged.
     pub(super) answer: Option<(Wall, bool)>,
+    /// Whether a commit has failed since, with which the move may have been given up: then the region is told again.
+    pub(super) doubtful: bool,
 }
 
 /// What was seen of one target.
@@ -535,28 +537,29 @@ impl Books {
         barriers
     }
 
-    /// What stands in the way of a move beside that: gates, safety rules and the fence.
+    /// What stands in the way of a move beside that: gates, safety rules and the fence; of what is `certain` alone, or of
+    /// everything that there may be.
     pub(super) fn gates_and_rules(
         &self,
         hub: &'static str,
         to: &'static str,
         why: Option<Why>,
         now: Wall,
+        certain: bool,
     ) -> Vec<(&'static str, String)> {
         let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
         let mut barriers = Vec::new();
         for used in self.holding_gates(hub, to, now) {
             barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
         }
-        if let Some(rule) = self.broken_rule(hub, to, now) {
+        if let Some(rule) = self.broken_rule(hub, to, now, certain) {
             barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
         }
         if why == Some(Why::Health) && self.has_to_look(hub, book, to, now) {
             barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
         }
         if let Some((timeout, stop)) = sketch.fence {
-            let said = self.fences.get(hub).filter(|said| said.to == to && said.epoch == book.epoch + 1);
-            let told = said.is_some_and(|said| match said.answer {
+            let told = self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
                 Some((_, true)) => true,
                 Some((_, false)) => !stop,
                 None => !stop && said.called + timeout + FENCE_GRACE <= now,
@@ -624,9 +627,11 @@ impl Books {
         concerned.filter(|used| !self.open(used.gate, hub, now)).copied().collect()
     }
 
-    /// The first safety rule that a move would break, or break further.
-    pub(super) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall) -> Option<usize> {
+    /// The first safety rule that a move would break, or break further. Moves of which the regions that they leave have
+    /// been told have their places, and hold those that look for one.
+    pub(super) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Option<usize> {
         let from = self.hubs.get(hub)?.active;
+        let has_place = self.announced(hub, certain).is_some_and(|said| said.to == to);
         self.sketch.rules.iter().position(|rule| match rule {
             RuleSketch::Count(least, count, of) => {
                 let active = |after: bool| {
@@ -635,7 +640,10 @@ impl Books {
                         true => from == *region,
                         false => {
                             let here = self.hubs.get(member).is_some_and(|book| book.active == *region);
-                            let heads = self.heading(member, now) == Some(*region);
+                            let heads = match has_place {
+                                true => here,
+                                false => self.heading(member, !certain) == Some(*region),
+                            };
                             if *least { here && heads } else { here || heads }
                         }
                     };
@@ -654,20 +662,31 @@ impl Books {
         })
     }
 
-    /// Where a hub is, or is about to be because the region that it leaves has been told.
-    fn heading(&self, hub: &'static str, now: Wall) -> Option<&'static str> {
+    /// The region that a hub leaves has been told of this; in doubt it was only where that is `certain` to hold.
+    fn announced(&self, hub: &'static str, even_doubtful: bool) -> Option<&Fencing> {
         let book = self.hubs.get(hub)?;
         let said = self.fences.get(hub).filter(|said| said.epoch == book.epoch + 1);
-        let wanted = |to: &'static str| {
-            let planned = self.moves.get(hub).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
-            let want = self.want(hub).filter(|want| want.to == to);
-            let clear = want.is_some_and(|want| {
-                let look = want.why == Why::Health && self.has_to_look(hub, book, to, now);
-                self.barriers(hub, want, now, false).is_empty() && self.holding_gates(hub, to, now).is_empty() && !look
-            });
-            clear || planned.is_some_and(|planned| planned.to.as_str() == to)
-        };
-        said.map(|said| said.to).filter(|to| wanted(to)).or(Some(book.active))
+        said.filter(|said| (even_doubtful || !said.doubtful) && self.is_wanted(hub, said.to))
+    }
+
+    /// Whether a move of which a region was told is still to be; one that drains is the one that is being committed.
+    fn is_wanted(&self, hub: &'static str, to: &'static str) -> bool {
+        let planned = self.moves.get(hub);
+        let planned = planned.filter(|planned| matches!(planned.stage, Stage::Ready { .. } | Stage::Drain { .. }));
+        planned.is_some_and(|planned| planned.to.as_str() == to) || self.want(hub).is_some_and(|want| want.to == to)
+    }
+
+    /// What was said of a move that is not wanted any more does not count when it is wanted again.
+    pub(super) fn forget_fences(&mut self) {
+        let mut fences = std::mem::take(&mut self.fences);
+        fences.retain(|hub, said| self.is_wanted(hub, said.to));
+        self.fences = fences;
+    }
+
+    /// Where a hub is, or is about to be because the region that it leaves has been told.
+    fn heading(&self, hub: &'static str, even_doubtful: bool) -> Option<&'static str> {
+        let active = self.hubs.get(hub)?.active;
+        Some(self.announced(hub, even_doubtful).map_or(active, |said| said.to))
     }
 
     /// The gates that hold a move: those that are shut, and whose time to be passed has not come.

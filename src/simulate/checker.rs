@@ -288,14 +288,17 @@ impl Checker {
             .books
             .moves
             .get(hub)
-            .is_some_and(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }));
+            .filter(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }))
+            .is_some_and(|planned| {
+                planned.options.break_glass.is_some() || self.books.broken_rule(hub, to, now, true).is_none()
+            });
         let wanted = self.books.want(hub).is_some_and(|want| {
             let held = self.books.barriers(hub, want, now, true).into_iter();
-            let held = held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now));
+            let held = held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now, true));
             want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
         });
         self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
-        self.books.fences.insert(hub, Fencing { to, epoch, called: now, answer: None });
+        self.books.fences.insert(hub, Fencing { to, epoch, called: now, answer: None, doubtful: false });
     }
 
     // What comes out.
@@ -309,6 +312,7 @@ impl Checker {
         let until = self.turn.now + 1_000;
         self.excused = self.excused.max(until);
         self.books.failing.get_or_insert(self.turn.now);
+        self.books.fences.values_mut().for_each(|said| said.doubtful = true);
         for since in self.books.hubs.values_mut().flat_map(|book| book.good.values_mut()) {
             since.latest = since.latest.max(until);
         }

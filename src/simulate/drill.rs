@@ -189,7 +189,7 @@ fn standings(policy: &Policy, question: &Question) -> Persisted {
             all: false,
             recent: [].into(),
         });
-        persisted.standings.push(active);
+        persisted.standings.push(active.map(Into::into));
     }
     persisted
 }

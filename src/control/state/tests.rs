@@ -538,6 +538,7 @@ mod engine;
 mod explained;
 mod faults;
 mod many;
+mod places;
 mod plan;
 mod random;
 mod unable;
