@@ -75,7 +75,7 @@ fn the_reference_pages_know_every_key() {
         format!("[probes.p]\n{}", table("tcp", "")),
         format!("[probes.p]\n{}", table("tls", "")),
         format!("[probes.p]\n{}", table("http", "")),
-        format!("[probes.p]\nhttps = {{ headers = {{ x = {{ no-such-key = 1 }} }} }}\n"),
+        format!("[probes.p]\nhttps = {{ headers = {{ x = {{ {} }} }} }}\n", unknown.trim()),
         format!("[probes.p]\n{}", table("https", "")),
         format!("[probes.p]\n{}", table("dns", "name = \"a.\", ")),
         format!("[probes.p]\n{}", table("source", "")),
