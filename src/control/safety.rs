@@ -90,8 +90,10 @@ impl State {
                     u32::MAX => format!("at least {least}"),
                     most => format!("at most {most}"),
                 };
-                let sentence =
-                    format!("safety rule {name} wants {demand} of {} endpoints to be active, and {count} are", members.len());
+                let sentence = format!(
+                    "safety rule {name} wants {demand} of {} endpoints to be active, and {count} are",
+                    members.len()
+                );
                 let asking = self.layout.at(at.id).map_or(usize::MAX, |(position, _)| position);
                 let counted = self.count_reserved(rule, asking, *most != u32::MAX) as usize;
                 match (counted.saturating_sub(count), count.saturating_sub(counted)) {

@@ -559,11 +559,12 @@ impl Books {
             barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
         }
         if let Some((timeout, stop)) = sketch.fence {
-            let told = self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
-                Some((_, true)) => true,
-                Some((_, false)) => !stop,
-                None => !stop && said.called + timeout + FENCE_GRACE <= now,
-            });
+            let told =
+                self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
+                    Some((_, true)) => true,
+                    Some((_, false)) => !stop,
+                    None => !stop && said.called + timeout + FENCE_GRACE <= now,
+                });
             if !told {
                 barriers.push(("fence", format!("{} was not told that it is left", book.active)));
             }
