@@ -4,6 +4,7 @@ mod idle;
 mod instructions;
 mod latency;
 mod memory;
+mod probes;
 mod reload;
 mod start;
 mod switch;
@@ -35,11 +36,13 @@ pub(crate) enum Section {
     Tcp,
     /// Memory for an idle TCP connection.
     Idle,
+    /// CPU time and memory for 10,000 endpoints that are probed, concierge and gdnsd.
+    Probes,
 }
 
 impl Section {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Udp,
         Self::Latency,
         Self::Instructions,
@@ -49,6 +52,7 @@ impl Section {
         Self::Switch,
         Self::Tcp,
         Self::Idle,
+        Self::Probes,
     ];
 
     /// Measures, and adds tables to the report.
@@ -63,6 +67,7 @@ impl Section {
             Self::Switch => switch::run(bench),
             Self::Tcp => tcp::run(bench),
             Self::Idle => idle::run(bench),
+            Self::Probes => probes::run(bench),
         }
     }
 }

@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cpu::{self, Cores, Machine, Memory};
 use crate::message::check;
+use crate::probed::Probed;
 use crate::workload::{Pool, Zone};
 
 pub(crate) use concierge::{Concierge, SWITCHING_ADDRESSES, SWITCHING_REGIONS};
@@ -91,6 +92,8 @@ pub(crate) struct Site {
     pub(crate) zone: Zone,
     /// Hubs with three regions beside the zone; concierge only.
     pub(crate) switching: u32,
+    /// What is probed beside; concierge and gdnsd only.
+    pub(crate) probed: Option<Probed>,
     /// TCP connections that it takes at once.
     pub(crate) tcp_connections: u32,
     /// The program that was built.
@@ -122,7 +125,7 @@ impl Places {
             let folder = self.scratch.join(format!("{}-{number}", server.name()));
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let concierge = self.concierge.clone();
-            return Ok(Site { folder, address, zone, switching: 0, tcp_connections: 1000, concierge });
+            return Ok(Site { folder, address, zone, switching: 0, probed: None, tcp_connections: 1000, concierge });
         }
     }
 }
