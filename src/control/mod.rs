@@ -22,6 +22,7 @@
 //! | [`chain`] | the hashes over the audit trail | pure |
 //! | [`export`] | the audit trail as JSON Lines | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
+//! | `composite`, [`push`] | probes that follow from others, and verdicts that are told | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `told` | what is said of many hubs at once | pure |
@@ -43,6 +44,7 @@ pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
+mod composite;
 pub mod drill;
 pub mod event;
 mod explain;
@@ -58,6 +60,7 @@ pub mod moves;
 mod observe;
 pub mod past;
 pub mod plan;
+pub mod push;
 pub mod reason;
 pub mod refusal;
 mod reload;

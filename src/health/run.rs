@@ -178,7 +178,9 @@ impl Supervisor {
         }
     }
 
-    fn carry_out(&mut self, wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
+    fn carry_out(&mut self, mut wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
+        // What somebody else tells of is not observed here.
+        wanted.retain(|_, probe| probe.kind.is_observed());
         self.probers.retain(|target, running| {
             let keep = wanted.contains_key(target);
             if !keep {

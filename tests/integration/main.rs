@@ -25,6 +25,7 @@ mod overload;
 mod public;
 mod reload;
 mod timing;
+mod told;
 mod unbound;
 mod web;
 mod zone_oracle;

@@ -533,6 +533,7 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod composites;
 mod drill;
 mod engine;
 mod explained;

@@ -19,6 +19,7 @@
 
 mod dns;
 mod exchange;
+mod exec;
 mod failure;
 mod handshake;
 pub(crate) mod http;
@@ -137,6 +138,9 @@ impl Prober {
     /// Makes one observation; takes at most the probe's timeout.
     pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Observed {
         let deadline = Deadline::after(probe.timeout);
+        if let ProbeKind::Exec(command) = &probe.kind {
+            return exec::observe(command, probe, target, deadline).await;
+        }
         let attempt = |host, address| {
             let (prober, probe) = (self.clone(), probe.clone());
             let attempt = Attempt { prober, probe, host, address, deadline, expires: OnceLock::new() };
@@ -160,6 +164,11 @@ impl Prober {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
+        if let Target::Addresses(addresses) = target
+            && let [address] = addresses.as_slice()
+        {
+            return attempt(host_of(target, *address), *address).await;
+        }
         let mut steps = JoinSet::new();
         let mut dialled = Vec::new();
         let mut dial = |steps: &mut JoinSet<Step<T>>, addresses: &[IpAddr]| {
@@ -255,6 +264,9 @@ impl Attempt {
             ProbeKind::Http(http) => http::attempt(http, self).await,
             ProbeKind::Dns(dns) => dns::attempt(dns, self).await,
             ProbeKind::Icmp => icmp::attempt(self).await,
+            ProbeKind::Exec(_) | ProbeKind::Push(_) | ProbeKind::Composite(_) => {
+                Err(Failure::Unable(format!("a probe of kind {} dials nothing", self.probe.kind.word())))
+            }
         }?;
         Ok(Remarks { expires: remarks.expires.or(self.certificate_expires()), ..remarks })
     }

@@ -1,6 +1,7 @@
 //! Observations of real sockets of this machine.
 
 mod dns;
+mod exec;
 mod handshake;
 mod http;
 mod icmp;

@@ -15,6 +15,7 @@ use crate::cli::render::render;
 use crate::dns::{Rcode, Rtype};
 
 mod barriers;
+mod composites;
 mod docs;
 mod endpoints;
 mod gates;
