@@ -24,7 +24,7 @@ use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
 use crate::serve::Counters;
-use crate::serve::descriptors::beside;
+use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
 use crate::serve::{self, Serving};
 
@@ -110,7 +110,9 @@ impl Daemon {
         };
         let public = Arc::new(evidence::Counters::default());
         let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
-        let senses = Senses::start(&resolvers, probes, &clock);
+        let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
+        let descriptors = for_probes(config.limits.tcp_connections, public_connections);
+        let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
         let routes = routes.merge(admin::drill::addresses(serving.addresses()));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };

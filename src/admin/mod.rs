@@ -18,6 +18,7 @@
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
 //! | `POST /v1/hubs/HUB/drill` | has a canary's active region count as dark |
 //! | `DELETE /v1/hubs/HUB/drill?author=&reason=` | ends the drill |
+//! | `PUT /v1/probes/PROBE/REGION` | tells how the endpoints of a region, or with `HUB/REGION` one, are |
 //! | `GET /v1/addresses` | where queries are answered |
 //! | `GET /v1/hubs/HUB/resolvers` | how resolvers came back after its last switches |
 //! | `DELETE /v1/windows/ID?author=&reason=` | takes a maintenance window away |
@@ -43,6 +44,7 @@ pub mod drill;
 mod history;
 pub mod metrics;
 mod moves;
+mod report;
 pub mod request;
 pub mod resolvers;
 
@@ -175,6 +177,7 @@ fn router(shared: Shared) -> Router {
         .route("/v1/marks/{*target}", put(mark).delete(unmark))
         .merge(moves::router())
         .merge(drill::router())
+        .merge(report::router())
         .route("/v1/hubs/{hub}/resolvers", get(resolvers::resolvers))
         .route("/v1/history", get(history::history))
         .route("/v1/history/reach", get(history::reach))

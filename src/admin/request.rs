@@ -142,6 +142,32 @@ pub struct CancelQuery {
     pub reason: Option<String>,
 }
 
+/// `PUT /v1/probes/PROBE/REGION`, and `/v1/probes/PROBE/HUB/REGION`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportRequest {
+    /// `up` or `down`.
+    pub health: ToldHealth,
+    /// How long that counts, milliseconds: 1000 to the probe's `lease`, which it is when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+    /// Why it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who.
+    pub author: Option<String>,
+}
+
+/// A verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToldHealth {
+    /// All is well.
+    Up,
+    /// It cannot be used.
+    Down,
+}
+
 /// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/drill` and `/v1/windows/ID`, and of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -184,7 +184,7 @@ impl Unmark {
     }
 }
 
-fn path(target: &MarkTarget) -> String {
+pub(super) fn path(target: &MarkTarget) -> String {
     match target {
         MarkTarget::Region(region) => escape(region.as_str()),
         MarkTarget::Endpoint(endpoint) => {

@@ -22,6 +22,7 @@ mod plan;
 mod print;
 mod reload;
 pub mod render;
+mod report;
 mod resolvers;
 mod serve;
 mod status;
@@ -106,6 +107,8 @@ enum Subcommands {
     Cancel(operators::Cancel),
     /// Show gates, or give the acknowledgement that one asks for
     Gate(gate::GateArgs),
+    /// Tell how endpoints are that a probe of kind `push` watches
+    Report(report::Report),
     /// Let a pinned hub move by itself again, and confirm that overrides and notices were seen
     Acknowledge(operators::Acknowledge),
     /// Show how a hub's resolvers came back after a switch, and who still asks late
@@ -140,6 +143,7 @@ pub fn run() -> ExitCode {
         Subcommands::Approve(approve) => asked(&common, async |client| approve.run(client, &common).await),
         Subcommands::Cancel(cancel) => asked(&common, async |client| cancel.run(client, &common).await),
         Subcommands::Gate(gate) => asked(&common, async |client| gate.run(client, &common).await),
+        Subcommands::Report(report) => asked(&common, async |client| report.run(client, &common).await),
         Subcommands::Acknowledge(acknowledge) => asked(&common, async |client| acknowledge.run(client, &common).await),
         // An export is verified without a daemon.
         Subcommands::History(history) if history.of_file() => history.verify_file(&common),

@@ -9,13 +9,14 @@ use super::change::Switch;
 use super::fact::{Fact, FactKey};
 use super::mark::{Mark, MarkTarget};
 use super::moves::MoveOptions;
+use super::push::Verdict;
 use super::report::{AuditKind, AuditRecord, Moved};
 use super::roster::HubId;
 use crate::answer::snapshot::{Choice, Content};
 use crate::dns::Name;
 use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::{Health, Observation};
-use crate::policy::{Gate, GateName, Policy, Probe, ProbeTarget, RegionName};
+use crate::policy::{Gate, GateName, Policy, Probe, ProbeName, ProbeTarget, RegionName};
 use crate::time::Timestamp;
 
 /// Everything that can change an answer.
@@ -172,6 +173,15 @@ pub enum Command {
         hub: Name,
         /// Why.
         reason: String,
+    },
+    /// Tell how endpoints are that a probe of kind `push` watches.
+    Report {
+        /// The probe.
+        probe: ProbeName,
+        /// A region, or one endpoint.
+        of: MarkTarget,
+        /// How they are.
+        verdict: Verdict,
     },
     /// Acknowledge that a hub has been flapping, or that something was overridden.
     Acknowledge {

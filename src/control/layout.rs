@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::composite::Composites;
 use super::roster::{HubId, Roster};
 use crate::answer::snapshot::Content;
 use crate::dns::Name;
@@ -32,6 +33,8 @@ pub(super) struct Layout {
     positions: Vec<Option<u32>>,
     /// By probe target: the hubs that have an endpoint watched by it.
     pub(super) by_target: Vec<Vec<u32>>,
+    /// What follows from other probe targets.
+    pub(super) composites: Composites,
     /// By probe target: whether it is one of the references.
     pub(super) is_reference: Vec<bool>,
     /// Positions of the references among the probe targets.
@@ -167,6 +170,7 @@ impl Layout {
         layout.references.iter().for_each(|target| layout.is_reference[*target as usize] = true);
         drop((by_name, by_target));
         let mut layout = Self { regions, targets, ..layout };
+        layout.find_composites(policy);
         layout.find_watched(policy);
         layout.gates = policy.gates.values().cloned().collect();
         layout.place_rules(policy);

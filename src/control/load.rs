@@ -15,7 +15,9 @@ use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
 use crate::geo::{Database, Databases};
 use crate::health::probe::{check_client_certificate, check_secret, check_trust_anchors};
-use crate::policy::{self, ClientCertificate, GateKind, GeoFile, GeoSettings, Hook, HttpGate, Policy, Secret};
+use crate::policy::{
+    self, ClientCertificate, GateKind, GeoFile, GeoSettings, Hook, HttpGate, Policy, ProbeKind, Secret,
+};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -94,6 +96,9 @@ fn check_named(policy: &Policy) -> Vec<Diagnostic> {
         if let Some(tls) = probe.kind.tls() {
             named.extend(tls.ca.as_deref().map(|ca| (what(), None, Named::Anchors(ca))));
             named.extend(tls.client.as_ref().map(|client| (what(), None, Named::Client(client))));
+        }
+        if let ProbeKind::Exec(exec) = &probe.kind {
+            named.push((what(), None, Named::Program(exec.program())));
         }
         named.extend(probe.kind.secrets().into_iter().map(|secret| (what(), None, Named::Secret(secret))));
     }

@@ -25,6 +25,7 @@
 //! | [`chain`] | the hashes over the audit trail | pure |
 //! | [`export`] | the audit trail as JSON Lines | pure |
 //! | [`change`], `batch` | what becomes of hubs, and the row of the store that says so | pure |
+//! | `composite`, [`push`] | probes that follow from others, and verdicts that are told | pure |
 //! | `turn`, `observe`, `reload`, `settle` | its parts: health in, files in, decisions out | pure |
 //! | `commands` | what operators ask for | pure |
 //! | `told` | what is said of many hubs at once | pure |
@@ -48,6 +49,7 @@ pub mod chain;
 pub mod change;
 pub mod clock;
 pub(crate) mod commands;
+mod composite;
 pub mod drill;
 pub mod event;
 mod explain;
@@ -65,6 +67,7 @@ mod notices;
 mod observe;
 pub mod past;
 pub mod plan;
+pub mod push;
 pub mod reason;
 pub mod refusal;
 mod reload;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::composite::Follows;
 use super::event::Level;
 use super::reason;
 use super::report::AuditKind;
@@ -33,19 +34,40 @@ fn is_due(said: &mut Option<Timestamp>, pause: Duration, now: Timestamp) -> bool
 
 impl State {
     pub(super) fn observe(&mut self, observation: Observation, turn: &mut Turn) {
-        let Observation { target, at, latency, outcome, remarks } = observation;
         // An observation of what a reload has just taken away is late, not wrong.
-        let layout = self.layout.clone();
-        let Some(position) = layout.target(&target) else { return };
-        let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[position]);
-        match &outcome {
+        let Some(position) = self.layout.target(&observation.target) else { return };
+        self.renew_lease(position, observation.at);
+        self.observe_at(position, observation, turn);
+    }
+
+    /// Takes in what was observed of the target at a position, and what follows from it.
+    pub(super) fn observe_at(&mut self, position: usize, observation: Observation, turn: &mut Turn) {
+        match &observation.outcome {
             Outcome::Good => self.totals.observations_good += 1,
             Outcome::Failed(_) => self.totals.observations_failed += 1,
             Outcome::Unable(lack) => {
                 self.totals.observations_unable += 1;
-                return self.lack(position, &target, lack, turn);
+                let (target, lack) = (&observation.target, lack.as_str());
+                return self.lack(position, target, lack, turn);
             }
         }
+        let at = observation.at;
+        self.take(position, position, observation, None, turn);
+        self.follow(position, at, turn);
+    }
+
+    /// Takes in one observation: one that was made of `observed`, which is the target itself, or a member of it.
+    pub(super) fn take(
+        &mut self,
+        position: usize,
+        observed: usize,
+        observation: Observation,
+        follows: Option<Follows>,
+        turn: &mut Turn,
+    ) {
+        let Observation { target, at, latency, outcome, remarks } = observation;
+        let layout = self.layout.clone();
+        let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[position]);
         // What was not said to be lacking is not said to be there again.
         if watch.unable.take().is_some() && std::mem::take(&mut watch.said.lacking) {
             turn.say(Level::Info, "prober", format!("this machine can observe {target} again"));
@@ -94,13 +116,18 @@ impl State {
         let before = watch.machine.health();
         // While this node is blind, what it sees of endpoints does not count.
         if !self.look.sight.blind || layout.is_reference[position] {
-            watch.machine.observe(&watch.probe, &outcome, at);
+            match &follows {
+                None => drop(watch.machine.observe(&watch.probe, &outcome, at)),
+                Some(follows) => watch.machine.follow(follows.health, &outcome, at),
+            }
         }
         let after = watch.machine.health();
         if self.confirm(position) {
             turn.touched.extend(hubs);
         }
-        self.observe_drills(position, at, latency, turn);
+        if position == observed || self.sets_pace(observed, position) {
+            self.observe_drills(position, at, latency, turn);
+        }
         let watch = &self.watches[position];
         if watch.unsettled() != unsettled && layout.adaptive {
             let adaptive = |hub: &&u32| layout.hubs[**hub as usize].rules.adaptive_ttl;
@@ -112,10 +139,15 @@ impl State {
         if after == Health::Down {
             self.shadow_fell(position, turn.now);
         }
-        let detail = match &self.watches[position].last {
-            Some(Last { failure: Some(failure), in_a_row, .. }) => format!("{in_a_row} failed in a row: {failure}"),
-            Some(Last { in_a_row, latency, .. }) => format!("{in_a_row} ok in a row, {} ms", latency.as_millis()),
-            None => String::new(),
+        let detail = match (follows, &self.watches[position].last) {
+            (Some(follows), _) => follows.detail,
+            (None, Some(Last { failure: Some(failure), in_a_row, .. })) => {
+                format!("{in_a_row} failed in a row: {failure}")
+            }
+            (None, Some(Last { in_a_row, latency, .. })) => {
+                format!("{in_a_row} ok in a row, {} ms", latency.as_millis())
+            }
+            (None, None) => String::new(),
         };
         let level = if after == Health::Down { Level::Warn } else { Level::Info };
         let regions = self.regions_of(position);
@@ -174,9 +206,13 @@ impl State {
     /// The regions of the endpoints that a probe target watches.
     fn regions_of(&self, target: usize) -> BTreeSet<RegionName> {
         let layout = &self.layout;
-        let hubs = layout.by_target[target].iter().map(|position| &layout.hubs[*position as usize]);
-        let endpoints = hubs.flat_map(|at| layout.endpoints_of(at));
-        let watched = endpoints.filter(|endpoint| endpoint.target == u32::try_from(target).ok());
+        // Those of a member are those of the composites that follow from it.
+        let targets = layout.above(target).iter().copied().chain(u32::try_from(target).ok());
+        let watched = targets.flat_map(|target| {
+            let hubs = layout.by_target[target as usize].iter().map(|position| &layout.hubs[*position as usize]);
+            let endpoints = hubs.flat_map(|at| layout.endpoints_of(at));
+            endpoints.filter(move |endpoint| endpoint.target == Some(target))
+        });
         let regions: BTreeSet<u32> = watched.map(|endpoint| endpoint.region).collect();
         regions.into_iter().map(|region| layout.regions[region as usize].clone()).collect()
     }

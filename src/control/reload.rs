@@ -132,6 +132,7 @@ impl State {
         Arc::make_mut(&mut self.evidence)
             .retain(|name, _| gates.contains_key(name) && gates.get(name) == before.get(name));
         self.lay_marks();
+        self.lease_anew(turn.now);
         self.look_anew(turn);
     }
 

@@ -252,10 +252,18 @@ pub struct Senses {
 
 impl Senses {
     /// Starts with nothing to watch but what was wanted first. `resolvers` are asked for the addresses of host names; with
-    /// none, those of `/etc/resolv.conf`.
+    /// none, those of `/etc/resolv.conf`. At most `descriptors` files are open for probes.
     ///
     /// Must be called within a tokio runtime.
-    pub fn start(resolvers: &[SocketAddr], first: FirstProbes, clock: &Clock) -> Self {
+    ///
+    /// # Errors
+    /// When the probers' thread cannot be made.
+    pub fn start(
+        resolvers: &[SocketAddr],
+        descriptors: usize,
+        first: FirstProbes,
+        clock: &Clock,
+    ) -> std::io::Result<Self> {
         let (observed, observations) = mpsc::channel(QUEUED_OBSERVATIONS);
         let (seen, evidence) = mpsc::channel(QUEUED_MESSAGES);
         let (told, fenced) = mpsc::channel(QUEUED_MESSAGES);
@@ -263,13 +271,13 @@ impl Senses {
             let clock = clock.clone();
             move || clock.now()
         };
-        let mut probers = Probers::start(resolvers, observed, now());
+        let mut probers = Probers::start(resolvers, descriptors, observed, now())?;
         let mut gates = Gates::start(probers.prober(), seen, now());
         let fences = Fences::start(probers.prober(), told, now());
         probers.update(first.wanted, first.remembered);
         gates.update(first.gates);
         first.fences.into_iter().for_each(|call| fences.call(call));
-        Self { probers, gates, fences, observations, evidence, fenced }
+        Ok(Self { probers, gates, fences, observations, evidence, fenced })
     }
 }
 

@@ -346,7 +346,7 @@ impl State {
             good_since: None,
             verdict_by,
             probed: at.target.is_some(),
-            seen_good: watch.and_then(|watch| watch.last_good),
+            seen_good: watch.zip(at.target).and_then(|(watch, target)| self.seen_good(target, watch, now)),
             sure_within: watch.map_or(Duration::ZERO, |watch| watch.probe.worst_detection()),
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),

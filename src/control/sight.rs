@@ -113,7 +113,10 @@ impl State {
             None => false,
             Some(_) if watch.confirmed => true,
             Some(since) if references => matches!(seen, Seen::At(seen) if seen >= since),
-            Some(_) => watch.machine.failed_in_a_row() >= u32::from(watch.probe.fall.get()),
+            Some(_) => {
+                let often_enough = || watch.machine.failed_in_a_row() >= u32::from(watch.probe.fall.get());
+                self.fails_confirmed(target).unwrap_or_else(often_enough)
+            }
         };
         if confirmed != watch.confirmed {
             Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[target]).confirmed = confirmed;

@@ -23,6 +23,7 @@ use super::gates::Told;
 use super::known::Known;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
+use super::push::Leases;
 use super::report::{AuditKind, DatabasesStatus, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
 use super::set_back;
@@ -33,7 +34,7 @@ use crate::dns::Name;
 use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
+use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeKind, ProbeTarget, Standing};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -127,6 +128,8 @@ pub struct State {
     pub(super) stamps: Arc<Stamps>,
     /// What became of them.
     pub(super) databases: Arc<DatabasesStatus>,
+    /// Until when what is told counts.
+    pub(super) leases: Arc<Leases>,
 }
 
 /// What stands, and what is published of it.
@@ -368,6 +371,7 @@ impl State {
             doubted: Arc::default(),
             stamps: Arc::default(),
             databases: Arc::default(),
+            leases: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -401,7 +405,10 @@ impl State {
             Event::Classed { content, stamps } => self.take_classed(content, stamps, &mut turn),
             Event::Gate(evidence) => self.take_evidence(evidence, &mut turn),
             Event::Fenced(fenced) => self.take_fenced(fenced, &mut turn),
-            Event::Tick => self.find_silent_probers(&mut turn),
+            Event::Tick => {
+                self.end_leases(&mut turn);
+                self.find_silent_probers(&mut turn);
+            }
         }
         self.finish(turn)
     }
@@ -414,7 +421,7 @@ impl State {
         let durable = marks.chain(self.moves_wake()).chain(self.windows_wake());
         let durable = durable.map(|at| retry.map_or(at, |retry| at.max(retry)));
         let looks = self.hold_ends.into_iter().chain(self.drills_wake());
-        durable.chain(looks).chain(self.ttl_wake).chain(retry).min()
+        durable.chain(looks).chain(self.ttl_wake).chain(self.leases.wake()).chain(retry).min()
     }
 
     /// Takes back what a commit that failed had changed. Observations stay: they are measured, not decided.
@@ -523,13 +530,13 @@ impl State {
         }
         if turn.probes {
             let wanted = self.layout.targets.iter().zip(self.watches.iter());
+            let wanted = wanted.filter(|(_, watch)| !matches!(watch.probe.kind, ProbeKind::Composite(_)));
             let wanted = wanted.map(|(target, watch)| (target.clone(), watch.probe.clone())).collect();
             effects.push(Effect::Probe { wanted, remembered: turn.remembered });
             let looked_at = self.layout.gates.iter().filter(|gate| gate.kind != GateKind::Ack);
             effects.push(Effect::Gates(looked_at.map(|gate| (gate.name.clone(), gate.clone())).collect()));
         }
-        let looks = turn.looks.iter().filter_map(|target| self.layout.targets.get(*target as usize));
-        let looks: BTreeSet<ProbeTarget> = looks.cloned().collect();
+        let looks: BTreeSet<ProbeTarget> = turn.looks.iter().flat_map(|target| self.looked_at(*target)).collect();
         if !looks.is_empty() {
             effects.push(Effect::Look(looks));
         }
@@ -605,6 +612,7 @@ impl State {
                 self.begin_drill(&hub, region.as_ref(), within, &reason, turn)
             }
             Command::EndDrill { hub, reason } => self.command_end_drill(&hub, &reason, turn),
+            Command::Report { probe, of, verdict } => self.report(&probe, &of, &verdict, turn),
         }
     }
 

@@ -1,4 +1,4 @@
-//! I/O shell: runs a program for a gate or a fence.
+//! I/O shell: runs a program for a gate, a fence or a probe.
 //!
 //! No shell is between, and of the daemon's environment it gets `PATH` and `HOME` alone. It is the head of a process group
 //! of its own, which is killed whole when it is late, when nobody wants its verdict any more, and when it ends: what it
@@ -28,25 +28,58 @@ const MOST_OUTPUT: usize = 4096;
 
 /// What a program gets beside its arguments.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// More environment variables.
-    pub(super) variables: Vec<(&'static str, String)>,
+    pub(crate) variables: Vec<(&'static str, String)>,
     /// Its standard input; without, /dev/null.
-    pub(super) input: Option<Vec<u8>>,
+    pub(crate) input: Option<Vec<u8>>,
+}
+
+/// How a program ended, and the first line that it printed, if any.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself, with this code; `None` when the system says neither a code nor a signal.
+    Exit(Option<i32>, String),
+    /// By this signal.
+    Signal(i32, String),
+    /// It was killed, for it was late.
+    Late,
 }
 
 /// Whether it exited with 0 in time, and its first line of output in a sentence.
 ///
 /// `timeout` is what the sentence calls the time until `deadline`.
 pub(super) async fn run(exec: &Exec, given: Given, deadline: Instant, timeout: Duration) -> (bool, String) {
-    match attempt(exec, given, deadline, timeout).await {
-        Ok((good, sentence)) => (good, line::bounded(&sentence)),
-        Err(error) => (false, line::bounded(&error)),
+    let (good, sentence) = match run_to_end(exec, given, deadline).await {
+        Ok(Ended::Exit(Some(0), said)) if said.is_empty() => (true, "exit 0".to_owned()),
+        Ok(Ended::Exit(Some(0), said)) => (true, said),
+        Ok(ended) => (false, ended.sentence(timeout)),
+        Err(error) => (false, error.to_string()),
+    };
+    (good, line::bounded(&sentence))
+}
+
+impl Ended {
+    /// `exit 2: no route to registry`; `timeout` is how late it was when it was killed.
+    pub(crate) fn sentence(&self, timeout: Duration) -> String {
+        let (how, said) = match self {
+            Self::Exit(Some(code), said) => (format!("exit {code}"), said.as_str()),
+            Self::Exit(None, said) => ("ended".to_owned(), said.as_str()),
+            Self::Signal(signal, said) => (format!("ended by signal {signal}"), said.as_str()),
+            Self::Late => (format!("killed after {}", exact(timeout)), ""),
+        };
+        line::bounded(&if said.is_empty() { how } else { format!("{how}: {said}") })
     }
 }
 
-async fn attempt(exec: &Exec, given: Given, deadline: Instant, timeout: Duration) -> Result<(bool, String), String> {
-    let Some((program, arguments)) = exec.command.split_first() else { return Err("there is no program".to_owned()) };
+/// Runs a program until it ends, or until `deadline`.
+///
+/// # Errors
+/// When it cannot be started or watched, which is this machine's doing; the error names it.
+pub(crate) async fn run_to_end(exec: &Exec, given: Given, deadline: Instant) -> io::Result<Ended> {
+    let Some((program, arguments)) = exec.command.split_first() else {
+        return Err(io::Error::other("there is no program"));
+    };
     let mut command = Command::new(program);
     command.args(arguments).env_clear().process_group(0).kill_on_drop(true);
     for variable in ["PATH", "HOME"] {
@@ -57,9 +90,11 @@ async fn attempt(exec: &Exec, given: Given, deadline: Instant, timeout: Duration
     command.envs(given.variables);
     command.stdin(if given.input.is_some() { Stdio::piped() } else { Stdio::null() });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let child = command.spawn().map_err(|error| format!("run {program}: {}", words(&error)))?;
+    let named =
+        |what: &str, error: io::Error| io::Error::new(error.kind(), format!("{what} {program}: {}", words(&error)));
+    let child = command.spawn().map_err(|error| named("run", error))?;
     let mut group = Group(child);
-    let broken = |error: io::Error| format!("watch {program}: {}", words(&error));
+    let broken = |error: io::Error| named("watch", error);
     group.calm();
     let ended = group.watch().map_err(broken)?;
     let stdin = group.0.stdin.take();
@@ -82,7 +117,7 @@ async fn attempt(exec: &Exec, given: Given, deadline: Instant, timeout: Duration
     };
     let Ok(watched) = timeout_at(deadline, work).await else {
         group.kill();
-        return Err(format!("killed after {}", exact(timeout)));
+        return Ok(Ended::Late);
     };
     watched.map_err(broken)?;
     // It has ended and is not reaped yet: its number, which is the group's, can be nobody else's.
@@ -92,13 +127,10 @@ async fn attempt(exec: &Exec, given: Given, deadline: Instant, timeout: Duration
         said if said.is_empty() => line::first(stderr.rest()),
         said => said,
     };
-    let how = match (status.code(), std::os::unix::process::ExitStatusExt::signal(&status)) {
-        (Some(0), _) => return Ok((true, if said.is_empty() { "exit 0".to_owned() } else { said })),
-        (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => format!("ended by signal {signal}"),
-        (None, None) => "ended".to_owned(),
-    };
-    Ok((false, if said.is_empty() { how } else { format!("{how}: {said}") }))
+    Ok(match (status.code(), std::os::unix::process::ExitStatusExt::signal(&status)) {
+        (None, Some(signal)) => Ended::Signal(signal, said),
+        (code, _) => Ended::Exit(code, said),
+    })
 }
 
 /// A program that is the head of its process group, which ends with this.

@@ -10,7 +10,7 @@
 //!
 //! Deliberately absent: what a gate decides, and any memory of what was seen. A gate that cannot be looked at is shut.
 
-mod exec;
+pub(crate) mod exec;
 pub mod fence;
 pub(crate) mod http;
 pub(crate) mod line;

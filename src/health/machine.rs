@@ -108,6 +108,20 @@ impl Machine {
         Some(Transition { from, to, reason })
     }
 
+    /// Takes over the health that follows from that of others, and an observation that follows from theirs. An `unknown`
+    /// one says nothing: health stays what it is.
+    pub fn follow(&mut self, health: Health, outcome: &Outcome, at: Timestamp) {
+        match outcome {
+            Outcome::Good => (self.good, self.failed) = (self.good.saturating_add(1), 0),
+            Outcome::Failed(_) => (self.good, self.failed) = (0, self.failed.saturating_add(1)),
+            Outcome::Unable(_) => return,
+        }
+        self.last = Some(Last { outcome: outcome.clone(), at });
+        if health != Health::Unknown && health != self.health {
+            (self.health, self.before, self.since) = (health, health, Some(at));
+        }
+    }
+
     /// Forgets the observations in a row: those before and after a time of blindness are not added up.
     pub fn begin_anew(&mut self) {
         self.good = 0;

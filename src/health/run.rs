@@ -1,33 +1,49 @@
 //! I/O shell: one task for each thing to be probed, and a supervisor that sees to it that they run.
 //!
 //! A task waits, observes, reports, and begins again; it never waits for another one, so that a slow target delays no
-//! other. To know whether `confirm` or `interval` comes next it feeds its observations to a [`Machine`] of its own,
+//! other. The exception is this machine's own limit of open files ([`budget`]). To know whether `confirm` or `interval` comes next it feeds its observations to a [`Machine`] of its own,
 //! which is the same as the control core's because it is fed the same: nothing has to be reported back to it.
 //!
 //! The supervisor owns the tasks. One that ends, by a panic or otherwise, is logged, counted and started again with the
 //! machine that it had. Should the supervisor itself end, every prober falls silent, which
 //! [`overdue`](super::schedule::overdue) shows.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: probers are tasks that wait")]
+//!
+//! All of them run on one thread that does nothing else, ahead of the workers that answer queries where there is the right
+//! to it: neither a reload nor queries over TCP hold up an observation. Ten thousand targets are a thousand observations a
+//! second, which is a small part of a core. So that this thread and the control loop wake a hundred times a second and not a
+//! thousand times, starts keep to a grid ([`GRID`]), and what is complete at the same moment is reported together.
+#![expect(clippy::disallowed_methods, reason = "I/O shell: probers are tasks that wait, on a thread of their own")]
+
+pub(crate) mod budget;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 
+use self::budget::Budget;
 use super::machine::Machine;
 use super::probe::{Observed, Prober};
 use super::schedule::{self, Position};
-use super::{Health, Observation, Outcome};
+use super::{Health, Observation, Outcome, Remarks};
 use crate::policy::{Probe, ProbeTarget};
 use crate::time::Timestamp;
 
 /// Time from the end of a prober to its next start.
 pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+/// Observations start at multiples of this, counted from the start of the probers; earlier rather than later, so that no
+/// bound of what is found out when is missed by it.
+const GRID: Duration = Duration::from_millis(10);
+
+/// How far the probers' thread goes ahead of the workers where they want the same core, in steps of nice(2).
+const AHEAD: i32 = 10;
 
 /// All probers of this process; they stop when it is dropped.
 ///
@@ -35,9 +51,8 @@ pub(crate) const RESTART_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Probers {
     prober: Arc<Prober>,
-    /// To the supervisor, which never waits long. It ends when this is dropped.
+    /// To the supervisor, which never waits long. It ends when this is dropped, and its tasks and their thread with it.
     orders: mpsc::UnboundedSender<Order>,
-    supervisor: JoinHandle<()>,
     restarts: Arc<AtomicU64>,
 }
 
@@ -60,24 +75,46 @@ impl Probers {
     ///
     /// `resolvers` are asked for the addresses of host names; with none, those of `/etc/resolv.conf`. Observations go to
     /// `observations` as they are complete; when it is full the probers wait, and when it is closed they end. `clock`
-    /// gives the time at which an observation was complete.
+    /// gives the time at which an observation was complete. At most `descriptors` files are open for all of them.
     ///
-    /// Must be called within a tokio runtime.
+    /// # Errors
+    /// When their thread or its runtime cannot be made.
     pub fn start(
         resolvers: &[SocketAddr],
+        descriptors: usize,
         observations: mpsc::Sender<Observation>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let prober = Arc::new(Prober::new(resolvers));
         let restarts = Arc::new(AtomicU64::new(0));
         let (orders, received) = mpsc::unbounded_channel();
+        let surroundings = Surroundings {
+            prober: prober.clone(),
+            observations,
+            clock: Box::new(clock),
+            budget: Budget::new(descriptors),
+            began: Instant::now(),
+        };
         let supervisor = Supervisor {
-            surroundings: Arc::new(Surroundings { prober: prober.clone(), observations, clock: Box::new(clock) }),
+            surroundings: Arc::new(surroundings),
             tasks: JoinSet::new(),
             probers: BTreeMap::new(),
             restarts: restarts.clone(),
         };
-        Self { prober, orders, supervisor: tokio::spawn(supervisor.run(received)), restarts }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // A test looks at what its own thread logs.
+        #[cfg(test)]
+        let log = tracing::dispatcher::get_default(Clone::clone);
+        std::thread::Builder::new().name("probers".into()).spawn(move || {
+            #[cfg(test)]
+            let _log = tracing::dispatcher::set_default(&log);
+            // Without the right to it (CAP_SYS_NICE) the thread stays what the others are.
+            let _ = rustix::process::nice(-AHEAD);
+            runtime.block_on(supervisor.run(received));
+            // A file that is being read, on a disk that hangs, is not waited for.
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { prober, orders, restarts })
     }
 
     /// Probes exactly `wanted` from now on.
@@ -111,18 +148,23 @@ impl Probers {
     }
 }
 
-impl Drop for Probers {
-    fn drop(&mut self) {
-        // Its tasks are dropped with it.
-        self.supervisor.abort();
-    }
-}
-
 /// What every task needs.
 struct Surroundings {
     prober: Arc<Prober>,
     observations: mpsc::Sender<Observation>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    budget: Budget,
+    /// Where the grid of starts begins.
+    began: Instant,
+}
+
+impl Surroundings {
+    /// The last moment of the grid that is not later.
+    fn on_grid(&self, start: Instant) -> Instant {
+        let beyond = start.saturating_duration_since(self.began).as_nanos() % GRID.as_nanos();
+        // Less than the grid's distance.
+        start - Duration::from_nanos(beyond as u64)
+    }
 }
 
 struct Supervisor {
@@ -178,7 +220,10 @@ impl Supervisor {
         }
     }
 
-    fn carry_out(&mut self, wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
+    fn carry_out(&mut self, mut wanted: BTreeMap<ProbeTarget, Arc<Probe>>, restored: BTreeMap<ProbeTarget, Health>) {
+        // What somebody else tells of is not observed here.
+        wanted.retain(|_, probe| probe.kind.is_observed());
+        self.surroundings.budget.compare(wanted.iter().map(|(target, probe)| budget::weight(probe, &target.target)));
         self.probers.retain(|target, running| {
             let keep = wanted.contains_key(target);
             if !keep {
@@ -253,7 +298,7 @@ async fn watch_target(
     let mut start = Instant::now() + definition.borrow_and_update().first;
     loop {
         tokio::select! {
-            () = sleep_until(start) => {}
+            () = sleep_until(surroundings.on_grid(start)) => {}
             () = hurry.notified() => {}
             Ok(()) = definition.changed() => {
                 let Definition { probe, first } = definition.borrow_and_update().clone();
@@ -267,17 +312,33 @@ async fn watch_target(
         let probe = definition.borrow().probe.clone();
         let now = Instant::now();
         begun = Some(now);
-        let Observed { outcome, remarks } = surroundings.prober.observe(&probe, &target.target).await;
-        let latency = now.elapsed();
+        // In a place of its own: what waits for its time, as most do, takes no room for what an observation needs.
+        let (Observed { outcome, remarks }, latency) = Box::pin(observe(&surroundings, &probe, &target)).await;
         let at = (surroundings.clock)();
         log(&target, &outcome, latency);
         machine.lock().unwrap_or_else(PoisonError::into_inner).observe(&probe, &outcome, at);
         let observation = Observation { target: target.clone(), at, latency, outcome, remarks };
+        // What else is complete at this moment is so first, and the control loop is woken once.
+        yield_now().await;
         if surroundings.observations.send(observation).await.is_err() {
             return;
         }
         start = now + period(&probe, &machine);
     }
+}
+
+/// Makes an observation within the budget, and says how long it took.
+async fn observe(surroundings: &Surroundings, probe: &Arc<Probe>, target: &ProbeTarget) -> (Observed, Duration) {
+    let _share = match surroundings.budget.share(budget::weight(probe, &target.target), probe.timeout).await {
+        Ok(share) => share,
+        Err(sentence) => {
+            let observed = Observed { outcome: Outcome::Unable(sentence), remarks: Remarks::default() };
+            return (observed, Duration::ZERO);
+        }
+    };
+    let begun = Instant::now();
+    let observed = surroundings.prober.observe(probe, &target.target).await;
+    (observed, begun.elapsed())
 }
 
 fn period(probe: &Probe, machine: &SharedMachine) -> Duration {

@@ -35,9 +35,35 @@ pub fn period(probe: &Probe, machine: &Machine, random: f64) -> Duration {
 /// The time from the start of the daemon, or from the reload that added it, to a prober's first observation.
 ///
 /// Probers that start together are spread evenly over the interval: each has a slot, and begins within the first tenth
-/// of it. `random` is in `0.0..1.0`.
+/// of it. Neighbours, which are of one probe or one region, have slots far from each other: each part of the interval
+/// sees as much of every kind. `random` is in `0.0..1.0`.
 pub fn first(probe: &Probe, position: Position, random: f64) -> Duration {
-    probe.interval.mul_f64((position.index as f64 + JITTER * random) / position.of as f64)
+    probe.interval.mul_f64((position.slot() as f64 + JITTER * random) / position.of as f64)
+}
+
+impl Position {
+    /// The slot, from 0: every one is somebody's.
+    fn slot(self) -> usize {
+        self.index * stride(self.of) % self.of
+    }
+}
+
+/// A step that visits each of so many slots once before it comes back to the first one: near the golden section, which
+/// leaves no part of them empty for long.
+fn stride(of: usize) -> usize {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    let mut stride = (of as f64 * GOLDEN) as usize;
+    while stride > 1 && common_divisor(stride, of) > 1 {
+        stride -= 1;
+    }
+    stride.max(1)
+}
+
+fn common_divisor(mut one: usize, mut other: usize) -> usize {
+    while other > 0 {
+        (one, other) = (other, one % other);
+    }
+    one
 }
 
 /// The longest silence of a prober that is not yet [`overdue`]: `2 * 1.1 * interval + timeout + SLACK`.
@@ -114,6 +140,21 @@ mod tests {
     }
 
     #[test]
+    fn neighbours_start_far_from_each_other() {
+        let probe = probe(10_000, 1_000, 2_000);
+        let starts = |range: std::ops::Range<usize>| {
+            let of = 10_000;
+            range.map(|index| first(&probe, Position { index, of }, 0.0).as_millis()).collect::<Vec<_>>()
+        };
+        // The thousand that are first in order leave no eighth of a second without one of them.
+        let mut first_thousand = starts(0..1_000);
+        first_thousand.sort_unstable();
+        assert!(first_thousand.windows(2).all(|pair| pair[1] - pair[0] < 125), "{first_thousand:?}");
+        let all: std::collections::BTreeSet<_> = starts(0..10_000).into_iter().collect();
+        assert_eq!(all.len(), 10_000, "each has a slot of its own");
+    }
+
+    #[test]
     fn a_prober_is_overdue_after_two_intervals_and_a_timeout() {
         let probe = probe(5_000, 1_000, 2_000);
         let check = |heard, now, expected| {
@@ -148,11 +189,15 @@ mod tests {
         #[test]
         fn the_spread_is_even(probe in any_probe(), randoms in prop::collection::vec(0.0..1.0f64, 1..200)) {
             let of = randoms.len();
+            let mut starts = Vec::new();
             for (index, random) in randoms.into_iter().enumerate() {
                 let start = first(&probe, Position { index, of }, random);
-                let slot = start.as_secs_f64() / probe.interval.as_secs_f64() * of as f64;
-                prop_assert!(slot > index as f64 - 1e-3 && slot < index as f64 + 0.1 + 1e-3, "{slot} in {index}");
+                starts.push(start.as_secs_f64() / probe.interval.as_secs_f64() * of as f64);
                 prop_assert!(start < probe.interval);
+            }
+            starts.sort_by(f64::total_cmp);
+            for (slot, start) in starts.into_iter().enumerate() {
+                prop_assert!(start > slot as f64 - 1e-3 && start < slot as f64 + 0.1 + 1e-3, "{start} in {slot}");
             }
         }
 

@@ -24,8 +24,8 @@ pub use model::{
     SafetyRule, Target, WhenAllDown, text_name,
 };
 pub use probe::{
-    ClientCertificate, DialFrom, DnsProbe, Expectation, FieldValue, HttpProbe, HttpVersion, Method, Probe, ProbeKind,
-    TcpProbe, TlsProbe, TlsSettings,
+    ClientCertificate, CompositeProbe, DialFrom, DnsProbe, Expectation, FieldValue, HttpProbe, HttpVersion, Method,
+    Needs, Probe, ProbeKind, PushProbe, TcpProbe, TlsProbe, TlsSettings,
 };
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};

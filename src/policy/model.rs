@@ -82,7 +82,18 @@ impl Policy {
     pub fn probe_targets(&self) -> BTreeSet<ProbeTarget> {
         let endpoints = self.hubs.values().flat_map(|hub| hub.endpoints.iter());
         let probed = endpoints.flat_map(|endpoint| endpoint.probe.iter().chain(&endpoint.shadow));
-        probed.chain(&self.references).cloned().collect()
+        let mut targets: BTreeSet<ProbeTarget> = probed.chain(&self.references).cloned().collect();
+        // What a composite follows from is probed too.
+        let mut open: Vec<ProbeTarget> = targets.iter().cloned().collect();
+        while let Some(ProbeTarget { probe, target }) = open.pop() {
+            for member in self.probes.get(&probe).map_or(&[][..], |probe| probe.kind.members()) {
+                let member = ProbeTarget { probe: member.clone(), target: target.clone() };
+                if targets.insert(member.clone()) {
+                    open.push(member);
+                }
+            }
+        }
+        targets
     }
 }
 

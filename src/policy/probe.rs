@@ -9,7 +9,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AmqpProbe, Comparison, GrpcProbe, MqttProbe, Password, ProbeName, Sasl, Secret};
+use super::{AmqpProbe, Comparison, Exec, GrpcProbe, MqttProbe, Password, ProbeName, Sasl, Secret};
 use crate::dns::{Name, Rcode, Rtype};
 
 /// The definition of a health check.
@@ -47,6 +47,10 @@ impl Probe {
     }
 
     fn worst(&self, in_a_row: NonZeroU8) -> Duration {
+        if let ProbeKind::Push(push) = &self.kind {
+            // Each verdict comes within the lease of the one before, or its end is one.
+            return push.lease * u32::from(in_a_row.get());
+        }
         self.interval.mul_f64(1.1) + self.timeout + self.worst_confirm() * (u32::from(in_a_row.get()) - 1)
     }
 
@@ -94,6 +98,12 @@ pub enum ProbeKind {
     Dns(DnsProbe),
     /// An ICMP echo request is sent and its reply waited for (RFC 792, RFC 4443 4).
     Icmp,
+    /// A program is run: exit code 0 is good, and the first line that it prints is the detail.
+    Exec(Exec),
+    /// Somebody else tells how it is, and has to tell it again before a lease ends.
+    Push(PushProbe),
+    /// Follows from other probes of the same target.
+    Composite(CompositeProbe),
 }
 
 impl ProbeKind {
@@ -108,13 +118,16 @@ impl ProbeKind {
             Self::Grpc(_) => "grpc",
             Self::Dns(_) => "dns",
             Self::Icmp => "icmp",
+            Self::Exec(_) => "exec",
+            Self::Push(_) => "push",
+            Self::Composite(_) => "composite",
         }
     }
 
     /// How it speaks TLS, if it does.
     pub fn tls(&self) -> Option<&TlsSettings> {
         match self {
-            Self::Tcp(_) | Self::Dns(_) | Self::Icmp => None,
+            Self::Tcp(_) | Self::Dns(_) | Self::Icmp | Self::Exec(_) | Self::Push(_) | Self::Composite(_) => None,
             Self::Tls(tls) => Some(&tls.settings),
             Self::Http(http) => http.tls.as_ref(),
             Self::Mqtt(mqtt) => mqtt.tls.as_ref(),
@@ -131,8 +144,21 @@ impl ProbeKind {
                 Sasl::Plain { password, .. } => vec![password.secret()],
                 Sasl::None | Sasl::Anonymous | Sasl::External => Vec::new(),
             },
-            Self::Tcp(_) | Self::Tls(_) | Self::Grpc(_) | Self::Dns(_) | Self::Icmp => Vec::new(),
             Self::Http(http) => http.headers.iter().filter_map(|(_, value)| value.secret()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether this daemon goes and looks, on its own.
+    pub fn is_observed(&self) -> bool {
+        !matches!(self, Self::Push(_) | Self::Composite(_))
+    }
+
+    /// The other probes that it follows from.
+    pub fn members(&self) -> &[ProbeName] {
+        match self {
+            Self::Composite(composite) => &composite.of,
+            _ => &[],
         }
     }
 }
@@ -294,4 +320,95 @@ pub struct Expectation {
     pub body: Option<String>,
     /// What has to be at a JSON pointer (RFC 6901) of the body, which has at most 64 KiB then.
     pub value: Option<(String, Comparison)>,
+}
+
+/// Verdicts of an agent in the region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushProbe {
+    /// How long a verdict counts that names no shorter time. Its end without another one is a failed observation, and so
+    /// is the end of each further lease. Default 30 s, range 1 s to 1 h.
+    pub lease: Duration,
+}
+
+/// Other probes of the same target, and how many of them have to be good.
+///
+/// It is observed whenever one of them is: its observation is what the demand makes of their last observations, and its
+/// health is what it makes of their healths. So it has no pace and no thresholds of its own; those of [`Probe`] are the
+/// longest and the largest of its members', by which its worst times are computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompositeProbe {
+    /// How many of them.
+    pub needs: Needs,
+    /// Their names: at least one, none twice, no loops, at most three composites below each other.
+    pub of: Vec<ProbeName>,
+}
+
+/// How many members of a composite have to be good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// All of them.
+    All,
+    /// One of them.
+    Any,
+    /// So many of them, from 1 to as many as there are.
+    AtLeast(u8),
+}
+
+impl CompositeProbe {
+    /// How many have to be good.
+    pub fn least(&self) -> usize {
+        match self.needs {
+            Needs::All => self.of.len(),
+            Needs::Any => 1,
+            Needs::AtLeast(least) => usize::from(least),
+        }
+    }
+
+    /// What follows from members that are good, or not, or of which that is not known: `None` as long as it depends on
+    /// those.
+    pub fn judge(&self, members: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+        let (mut good, mut open) = (0, 0);
+        for member in members {
+            match member {
+                Some(true) => good += 1,
+                Some(false) => {}
+                None => open += 1,
+            }
+        }
+        match self.least() {
+            least if good >= least => Some(true),
+            least if good + open < least => Some(false),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_composite_is_judged_as_soon_as_its_unknown_members_do_not_matter() {
+        let check = |needs, members: &str, expected: Option<bool>| {
+            let of = members.split(' ').map(ProbeName::new).collect();
+            let known = |word: &str| match word {
+                "good" => Some(true),
+                "bad" => Some(false),
+                _ => None,
+            };
+            let judged = CompositeProbe { needs, of }.judge(members.split(' ').map(known));
+            assert_eq!(judged, expected, "{needs:?} of {members}");
+        };
+        check(Needs::All, "good good", Some(true));
+        check(Needs::All, "good open", None);
+        check(Needs::All, "open bad", Some(false));
+        check(Needs::Any, "bad open", None);
+        check(Needs::Any, "bad bad", Some(false));
+        check(Needs::Any, "good open", Some(true));
+        check(Needs::AtLeast(2), "good good bad", Some(true));
+        check(Needs::AtLeast(2), "good open bad", None);
+        check(Needs::AtLeast(2), "open bad bad", Some(false));
+        check(Needs::AtLeast(2), "open open bad", None);
+        check(Needs::AtLeast(3), "good good good", Some(true));
+    }
 }

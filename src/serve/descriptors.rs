@@ -12,6 +12,13 @@ const OTHERS: u64 = 512;
 /// Connections that another listener may have in any case.
 const FEW: u64 = 16;
 
+/// Descriptors that probes leave to what is neither a probe nor a connection of somebody who asks: sockets that listen, the
+/// store, files that are read, the operators' API, gates and fences.
+const NEITHER: u64 = 192;
+
+/// Descriptors that probes may have in any case.
+const SOME: u64 = 32;
+
 /// Raises the soft limit of descriptors to the hard one, and returns how many TCP connections may be open of those that
 /// are configured.
 ///
@@ -48,6 +55,18 @@ pub(crate) fn beside(tcp_connections: u32, configured: u32) -> u32 {
     connections
 }
 
+/// How many descriptors probes may have open: what is left when as many connections are open as may be, and at least some.
+pub(crate) fn for_probes(tcp_connections: u32, public_connections: u32) -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    usize::try_from(probes(tcp_connections, public_connections, descriptors)).unwrap_or(usize::MAX)
+}
+
+fn probes(tcp_connections: u32, public_connections: u32, descriptors: Option<u64>) -> u64 {
+    let Some(all) = descriptors else { return u64::MAX };
+    let public = u64::from(rest(tcp_connections, public_connections, descriptors));
+    all.saturating_sub(u64::from(share(tcp_connections, descriptors)) + public + NEITHER).max(SOME)
+}
+
 fn rest(tcp_connections: u32, configured: u32, descriptors: Option<u64>) -> u32 {
     let Some(all) = descriptors else { return configured };
     let left = all.saturating_sub(OTHERS + u64::from(share(tcp_connections, descriptors))).max(FEW);
@@ -76,6 +95,19 @@ mod tests {
         check(1024, Some(256), 128);
         check(100, Some(256), 100);
         check(1, Some(0), 1);
+    }
+
+    #[test]
+    fn probes_have_what_is_left_by_both() {
+        let check = |tcp, public, descriptors, expected| {
+            assert_eq!(probes(tcp, public, descriptors), expected, "{descriptors:?}");
+        };
+        check(1024, 0, None, u64::MAX);
+        check(1024, 0, Some(524_288), 523_072);
+        check(1024, 256, Some(524_288), 522_816);
+        check(1024, 0, Some(1024), 320);
+        check(1024, 100, Some(1024), 304);
+        check(1024, 0, Some(256), 32);
     }
 
     #[test]

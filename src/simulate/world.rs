@@ -863,6 +863,7 @@ fn words(command: &Command) -> String {
         Command::AckGate { hub, gate, .. } => format!("an operator acknowledges gate {gate} of {hub}"),
         Command::Acknowledge { hub, .. } => format!("an operator acknowledges what {hub} has done"),
         Command::Drill { hub, .. } => format!("an operator drills {hub}"),
+        Command::Report { probe, of, .. } => format!("an agent tells how {of} is, for {probe}"),
         Command::EndDrill { hub, .. } => format!("an operator ends the drill of {hub}"),
     }
 }

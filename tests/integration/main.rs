@@ -27,6 +27,7 @@ mod public;
 mod refusals;
 mod reload;
 mod timing;
+mod told;
 mod unbound;
 mod web;
 mod zone_oracle;

@@ -541,6 +541,7 @@ fn a_reload_keeps_health_epochs_and_answers() {
 }
 
 mod among;
+mod composites;
 mod drill;
 mod engine;
 mod explained;

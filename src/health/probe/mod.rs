@@ -20,6 +20,7 @@
 mod amqp;
 mod dns;
 mod exchange;
+mod exec;
 mod failure;
 mod grpc;
 mod handshake;
@@ -145,6 +146,9 @@ impl Prober {
     /// Makes one observation; takes at most the probe's timeout.
     pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Observed {
         let deadline = Deadline::after(probe.timeout);
+        if let ProbeKind::Exec(command) = &probe.kind {
+            return exec::observe(command, probe, target, deadline).await;
+        }
         let attempt = |host, address| {
             let (prober, probe) = (self.clone(), probe.clone());
             let attempt = Attempt { prober, probe, host, address, deadline, expires: OnceLock::new() };
@@ -168,6 +172,11 @@ impl Prober {
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
+        if let Target::Addresses(addresses) = target
+            && let [address] = addresses.as_slice()
+        {
+            return attempt(host_of(target, *address), *address).await;
+        }
         let mut steps = JoinSet::new();
         let mut dialled = Vec::new();
         let mut dial = |steps: &mut JoinSet<Step<T>>, addresses: &[IpAddr]| {
@@ -266,6 +275,9 @@ impl Attempt {
             ProbeKind::Grpc(grpc) => grpc::attempt(grpc, self).await,
             ProbeKind::Dns(dns) => dns::attempt(dns, self).await,
             ProbeKind::Icmp => icmp::attempt(self).await,
+            ProbeKind::Exec(_) | ProbeKind::Push(_) | ProbeKind::Composite(_) => {
+                Err(Failure::Unable(format!("a probe of kind {} dials nothing", self.probe.kind.word())))
+            }
         }?;
         Ok(Remarks { expires: remarks.expires.or(self.certificate_expires()), ..remarks })
     }

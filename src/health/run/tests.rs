@@ -8,7 +8,10 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::health::tests::tcp_probe;
-use crate::policy::{Expectation, HttpProbe, HttpVersion, Method, ProbeKind, ProbeName, Target, TcpProbe};
+use crate::policy::{
+    CompositeProbe, Expectation, HttpProbe, HttpVersion, Method, Needs, ProbeKind, ProbeName, PushProbe, Target,
+    TcpProbe,
+};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -110,7 +113,7 @@ fn probers() -> (Probers, Received) {
 
 fn probers_with(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> (Probers, Received) {
     let (sender, observations) = mpsc::channel(16);
-    (Probers::start(&[], sender, clock), Received { observations, began: Instant::now() })
+    (Probers::start(&[], 64, sender, clock).unwrap(), Received { observations, began: Instant::now() })
 }
 
 /// `gaps` in words: `confirm` is not to be told from `interval` but by being much shorter.
@@ -392,7 +395,7 @@ async fn everything_ends_when_nobody_receives() {
 async fn probers_wait_while_nobody_takes_observations() {
     let (_open, port) = open().await;
     let (sender, mut observations) = mpsc::channel(1);
-    let mut probers = Probers::start(&[], sender, || Timestamp(7));
+    let mut probers = Probers::start(&[], 64, sender, || Timestamp(7)).unwrap();
     let often = Probe { interval: Duration::from_millis(10), kind: ProbeKind::Tcp(TcpProbe::new(port)), ..probe(port) };
     probers.update(wanted([("a", often)]), BTreeMap::new());
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -402,4 +405,91 @@ async fn probers_wait_while_nobody_takes_observations() {
     }
     assert_eq!(waiting, 1, "the channel bounds what is under way");
     assert!(timeout(PATIENCE, observations.recv()).await.is_ok_and(|next| next.is_some()));
+}
+
+#[test]
+fn probers_do_not_wait_for_those_who_started_them() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (_open, port) = open().await;
+        let (mut probers, received) = probers();
+        let often = Probe { interval: Duration::from_millis(20), ..probe(port) };
+        probers.update(wanted([("a", often)]), BTreeMap::new());
+        // This thread is the runtime's only one, and it is busy with something else.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while received.observations.len() < 3 {
+            assert!(std::time::Instant::now() < deadline, "nothing is observed meanwhile");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+}
+
+#[tokio::test]
+async fn what_hangs_takes_no_more_files_than_there_are_and_says_who_was_not_observed() {
+    let (listener, silent) = open().await;
+    let (_open, port) = open().await;
+    let (sender, observations) = mpsc::channel(16);
+    let mut probers = Probers::start(&[], 2, sender, || Timestamp(7)).unwrap();
+    let mut received = Received { observations, began: Instant::now() };
+    let hanging = || over_http(silent);
+    probers.update(wanted([("hangs-1", hanging()), ("hangs-2", hanging())]), BTreeMap::new());
+    let held = [request(&listener).await, request(&listener).await];
+    let short = Probe { timeout: Duration::from_millis(50), ..probe(port) };
+    let all = || [("hangs-1", hanging()), ("hangs-2", hanging()), ("waits", short.clone())];
+    probers.update(wanted(all()), BTreeMap::new());
+    let (observation, _) = received.next().await;
+    assert_eq!(observation.target, target("waits"));
+    let Outcome::Unable(sentence) = observation.outcome else { panic!("{:?}", observation.outcome) };
+    assert!(sentence.starts_with("other probes have all 2 files open"), "{sentence}");
+    // There is room again, for nobody hangs any more.
+    drop((held, listener));
+    loop {
+        let (observation, at) = received.next_of("waits").await;
+        if observation.outcome == Outcome::Good {
+            break;
+        }
+        assert!(at < PATIENCE, "{:?}", observation.outcome);
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_and_what_follows_is_not_observed() {
+    let (_open, port) = open().await;
+    let (mut probers, mut received) = probers();
+    let push = ProbeKind::Push(PushProbe { lease: Duration::from_secs(1) });
+    let composite = ProbeKind::Composite(CompositeProbe { needs: Needs::All, of: vec![ProbeName::new("dialled")] });
+    let often = Probe { interval: Duration::from_millis(20), ..probe(port) };
+    let of = |kind| Probe { kind, ..often.clone() };
+    probers.update(
+        wanted([("a-told", of(push)), ("b-follows", of(composite)), ("dialled", often.clone())]),
+        BTreeMap::new(),
+    );
+    for _ in 0..10 {
+        assert_eq!(received.next().await.0.target, target("dialled"));
+    }
+}
+
+#[tokio::test]
+async fn two_hundred_first_observations_leave_no_part_of_the_interval_empty() {
+    let (_open, port) = open().await;
+    let (sender, observations) = mpsc::channel(1_000);
+    let mut probers = Probers::start(&[], 1_000, sender, || Timestamp(7)).unwrap();
+    let mut received = Received { observations, began: Instant::now() };
+    let names: Vec<String> = (0..200).map(|number| format!("p{number:03}")).collect();
+    let slow = Probe { interval: Duration::from_secs(4), confirm: Duration::from_secs(4), ..probe(port) };
+    let each = names.iter().map(|name| (target(name), Arc::new(slow.clone())));
+    probers.update(each.collect(), BTreeMap::new());
+    let mut seen = BTreeSet::new();
+    let mut earliest = Vec::new();
+    while seen.len() < 200 {
+        let (observation, at) = received.next().await;
+        if seen.insert(observation.target) {
+            earliest.push(at);
+        }
+    }
+    // Nobody comes before the slot of those before it: at no time are there more than slots have begun.
+    for (count, at) in earliest.iter().enumerate() {
+        let begun = at.as_secs_f64() / 4.0 * 200.0 + 1.0;
+        assert!((count as f64) < begun + 1.0, "{count} within {at:?}");
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::super::{Gate, GateName, GeoMap, Policy, Probe, ProbeName, Region, RegionName};
+use super::probe::composite;
 use super::{gate, probe};
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::document::{Document, Entry, Value, escaped, quoted};
@@ -16,6 +17,8 @@ pub(super) struct Definitions<'d> {
     documents: &'d [Document<'d>],
     regions: Named<Region>,
     probes: Named<Arc<Probe>>,
+    /// Where the members of composites stand.
+    members: composite::Places,
     gates: Named<Arc<Gate>>,
     /// Those of the hubs so far, each once.
     maps: HashSet<Arc<GeoMap>>,
@@ -26,12 +29,19 @@ pub(super) struct Definition<T> {
     pub(super) content: Option<T>,
     /// Where its name stands.
     pub(super) place: Place,
-    used: bool,
+    pub(super) used: bool,
 }
 
 impl<'d> Definitions<'d> {
     pub(super) fn new(documents: &'d [Document<'d>]) -> Self {
-        Self { documents, regions: Named::new(), probes: Named::new(), gates: Named::new(), maps: HashSet::new() }
+        Self {
+            documents,
+            regions: Named::new(),
+            probes: Named::new(),
+            members: composite::Places::new(),
+            gates: Named::new(),
+            maps: HashSet::new(),
+        }
     }
 
     /// Takes `[regions.NAME]`.
@@ -44,6 +54,15 @@ impl<'d> Definitions<'d> {
         define(&mut self.probes, "probe", entry, problems, |entry, problems| {
             probe::read(entry, problems).map(Arc::new)
         });
+        let members = composite::members(entry);
+        if !members.is_empty() {
+            self.members.entry(entry.key.into()).or_insert(members);
+        }
+    }
+
+    /// Looks up the members of composites, when all probes are known.
+    pub(super) fn resolve_composites(&mut self, problems: &mut Vec<Diagnostic>) {
+        composite::resolve(&mut self.probes, &self.members, self.documents, problems);
     }
 
     /// Takes `[gates.NAME]`.

@@ -96,6 +96,7 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
         file.probes.iter().for_each(|entry| definitions.add_probe(entry, &mut problems));
         file.gates.iter().for_each(|entry| definitions.add_gate(entry, &mut problems));
     }
+    definitions.resolve_composites(&mut problems);
     let drafts: Vec<Draft> = files
         .iter()
         .flat_map(|file| &file.hubs)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::Probe;
+use super::super::{Probe, ProbeKind};
 use super::barriers::Barriers;
 use super::endpoint::EndpointDraft;
 use super::hub::DEFAULT_TTL;
@@ -74,6 +74,10 @@ pub(super) fn check(
 
 /// `interval + 10 % 5s500ms + timeout 2s + 2 * 2s (the longer of confirm + 10 % and timeout) = 11s500ms`.
 fn arithmetic(probe: &Probe) -> String {
+    if let ProbeKind::Push(push) = &probe.kind {
+        let (lease, detected) = (show_duration(push.lease), show_duration(probe.worst_detection()));
+        return format!("{} * lease {lease} = {detected}", probe.fall.get());
+    }
     let timeout = show_duration(probe.timeout);
     let repeats = probe.fall.get() - 1;
     let confirmed = match repeats {

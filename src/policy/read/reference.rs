@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::{Probe, ProbeTarget, Target};
+use super::super::{Probe, ProbeKind, ProbeTarget, Target};
 use super::definitions::{self, Definitions, Named};
 use super::endpoint::{EndpointDraft, read_target};
 use super::hub::Draft;
@@ -37,6 +37,12 @@ fn read_one(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problems: &mut
                 format!("`probe` is the shadow `{name}`, which decides nothing, also not what this node sees");
             let hint = format!("name another probe, such as \"{}\"", definitions.example_probe(false));
             problems.push(value.error(sentence).hint(hint));
+            return None;
+        }
+        if definition.as_ref().is_some_and(|probe| matches!(probe.kind, ProbeKind::Push(_))) {
+            let sentence =
+                format!("`probe` is `{name}`, which is told by others: that this node reaches them it does not show");
+            problems.push(value.error(sentence).hint("name a probe that looks, such as one of kind `tcp`"));
             return None;
         }
         Some((name, definition))

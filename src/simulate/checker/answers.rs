@@ -106,7 +106,8 @@ impl Checker {
                 self.replied_move(Some(region_of(&to)), &options, changed, reply);
             }
             Command::Failback { options, .. } => self.replied_move(None, &options, changed, reply),
-            Command::Approve { .. }
+            Command::Report { .. }
+            | Command::Approve { .. }
             | Command::Cancel { .. }
             | Command::AckGate { .. }
             | Command::Acknowledge { .. }

@@ -13,9 +13,11 @@ mod echo;
 mod figures;
 mod generator;
 mod message;
+mod probed;
 mod sections;
 mod servers;
 mod table;
+mod targets;
 mod tcp;
 mod udp;
 mod workload;
@@ -73,6 +75,12 @@ enum Hidden {
         /// Where it listens.
         address: SocketAddr,
     },
+    /// Answers whatever is probed.
+    #[command(hide = true)]
+    Targets {
+        /// Where it leaves what it says.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,8 +109,12 @@ fn main() -> ExitCode {
 
 /// Runs the sections and returns what went wrong with the concierge.
 fn run(arguments: Arguments) -> Result<Vec<String>> {
-    if let Some(Hidden::Echo { address }) = arguments.command {
-        echo::serve(address)?;
+    if let Some(hidden) = arguments.command {
+        raise_limit_of_files();
+        match hidden {
+            Hidden::Echo { address } => echo::serve(address)?,
+            Hidden::Targets { folder } => targets::serve(&folder)?,
+        }
         return Ok(Vec::new());
     }
     let concierge = arguments.concierge.canonicalize();

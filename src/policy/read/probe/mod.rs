@@ -2,12 +2,15 @@
 
 mod amqp;
 mod broker;
+pub(super) mod composite;
 mod dns;
+mod exec;
 mod grpc;
 mod http;
 mod icmp;
 mod keys;
 mod mqtt;
+mod push;
 mod tcp;
 mod tls;
 
@@ -16,7 +19,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::super::{Probe, ProbeKind, ProbeName};
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Entry, Setting, Table, Value, quoted, show_duration};
 
 pub(super) use http::read_status;
@@ -36,6 +39,9 @@ const KINDS: &[(&str, ReadKind)] = &[
     ("grpc", grpc::read),
     ("dns", dns::read),
     ("icmp", icmp::read),
+    ("exec", exec::read),
+    ("push", push::read),
+    ("composite", composite::read),
 ];
 
 const INTERVAL: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
@@ -59,6 +65,30 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let shadow = table.setting("shadow", problems, Value::flag);
     report_unknown_kinds(&mut table, problems);
     table.close(problems);
+    if let Some(kind) = &kind {
+        let places = [source.place(), interval.place(), timeout.place(), confirm.place(), fall.place(), rise.place()];
+        report_idle(kind, places, problems);
+    }
+    let (falls, rises) = match &kind {
+        // A verdict is one.
+        Some(ProbeKind::Push(_)) => (1, 1),
+        _ => (3, 5),
+    };
+    if let Some(ProbeKind::Push(push)) = &kind {
+        // Who has to tell it within a lease tells it twice.
+        let half = push.lease / 2;
+        return Some(Probe {
+            name: ProbeName::new(entry.key),
+            kind: kind.clone()?,
+            source: None,
+            interval: half,
+            timeout: half,
+            confirm: half,
+            fall: NonZeroU8::new(fall.or(falls)?)?,
+            rise: NonZeroU8::new(rise.or(rises)?)?,
+            shadow: shadow.or(false)?,
+        });
+    }
     // A timeout or confirm that is not written gives way to a short interval.
     let interval = interval.or(Duration::from_secs(5))?;
     let at_most_interval = |setting: Setting<Duration>, key: &str, problems: &mut Vec<Diagnostic>| {
@@ -81,10 +111,25 @@ pub(super) fn read(entry: &Entry<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         interval,
         timeout: timeout?,
         confirm: confirm?,
-        fall: NonZeroU8::new(fall.or(3)?)?,
-        rise: NonZeroU8::new(rise.or(5)?)?,
+        fall: NonZeroU8::new(fall.or(falls)?)?,
+        rise: NonZeroU8::new(rise.or(rises)?)?,
         shadow: shadow.or(false)?,
     })
+}
+
+/// Keys that a kind has no use for are mistakes, for somebody thinks that they do something.
+fn report_idle(kind: &ProbeKind, places: [Option<Place>; 6], problems: &mut Vec<Diagnostic>) {
+    let (idle, why): (usize, &str) = match kind {
+        ProbeKind::Exec(_) => (1, "a program, which dials as it likes"),
+        ProbeKind::Push(_) => (4, "a probe that is told, when its lease ends at the latest"),
+        ProbeKind::Composite(_) => (6, "a composite, which follows from its members"),
+        _ => (0, ""),
+    };
+    let keys = ["source", "interval", "timeout", "confirm", "fall", "rise"];
+    for (key, place) in keys.into_iter().zip(places).take(idle).filter_map(|(key, place)| Some((key, place?))) {
+        let problem = Diagnostic::error(place, format!("`{key}` has no effect on {why}"));
+        problems.push(problem.hint(format!("remove `{key}`")));
+    }
 }
 
 fn read_count(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<u8> {

@@ -16,6 +16,7 @@ use crate::dns::{Rcode, Rtype};
 
 mod barriers;
 mod brokers;
+mod composites;
 mod docs;
 mod endpoints;
 mod gates;

@@ -5,6 +5,7 @@ mod instructions;
 mod latency;
 mod memory;
 mod policies;
+mod probes;
 mod reload;
 mod start;
 mod switch;
@@ -38,11 +39,13 @@ pub(crate) enum Section {
     Tcp,
     /// Memory for an idle TCP connection.
     Idle,
+    /// CPU time and memory for 10,000 endpoints that are probed, concierge and gdnsd.
+    Probes,
 }
 
 impl Section {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Udp,
         Self::Latency,
         Self::Policies,
@@ -53,6 +56,7 @@ impl Section {
         Self::Switch,
         Self::Tcp,
         Self::Idle,
+        Self::Probes,
     ];
 
     /// Measures, and adds tables to the report.
@@ -68,6 +72,7 @@ impl Section {
             Self::Switch => switch::run(bench),
             Self::Tcp => tcp::run(bench),
             Self::Idle => idle::run(bench),
+            Self::Probes => probes::run(bench),
         }
     }
 }

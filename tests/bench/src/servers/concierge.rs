@@ -35,6 +35,9 @@ impl Server for Concierge {
             ),
         )?;
         fs::write(site.folder.join("zones/policy.toml"), policy(site)?)?;
+        if let Some(probed) = &site.probed {
+            fs::write(site.folder.join("zones/probed.toml"), probed.policy()?)?;
+        }
         self.write_zone(site, site.zone)?;
         let mut command = Command::new(&site.concierge);
         command.arg("serve").arg("--config").arg(file);

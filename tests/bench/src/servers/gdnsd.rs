@@ -20,6 +20,10 @@ impl Server for Gdnsd {
     fn prepare(&self, site: &Site) -> Result<Command> {
         fs::create_dir_all(site.folder.join("zones"))?;
         let folder = site.folder.display();
+        let (types, probed) = match &site.probed {
+            Some(probed) => probed.gdnsd()?,
+            None => Default::default(),
+        };
         // Cookies are not answered by the others either. The longest time for a TCP client is half of what is written.
         let configuration = format!(
             "options => {{
@@ -32,12 +36,14 @@ impl Server for Gdnsd {
   run_dir => \"{folder}/run\"
   state_dir => \"{folder}/state\"
 }}
-plugins => {{
+{types}plugins => {{
   metafo => {{ resources => {{ hub => {{
     datacenters => [ weu, neu ]
     dcmap => {{ weu => {}, neu => {} }}
   }} }} }}
-  simplefo => {{ priority => {{ primary => {}, secondary => {} }} }}
+  simplefo => {{
+  priority => {{ service_types => up, primary => {}, secondary => {} }}
+{probed}  }}
 {}}}
 ",
             site.address,

@@ -22,6 +22,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::cpu::{self, Cores, Machine, Memory};
 use crate::message::check;
+use crate::probed::Probed;
 use crate::workload::{Pool, Zone};
 
 pub(crate) use concierge::{Concierge, SWITCHING_ADDRESSES, SWITCHING_REGIONS};
@@ -93,6 +94,8 @@ pub(crate) struct Site {
     pub(crate) switching: u32,
     /// The database of countries that hubs beside the zone go by; concierge, gdnsd and Knot only.
     pub(crate) countries: Option<PathBuf>,
+    /// What is probed beside; concierge and gdnsd only.
+    pub(crate) probed: Option<Probed>,
     /// TCP connections that it takes at once.
     pub(crate) tcp_connections: u32,
     /// The program that was built.
@@ -124,7 +127,16 @@ impl Places {
             let folder = self.scratch.join(format!("{}-{number}", server.name()));
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let concierge = self.concierge.clone();
-            return Ok(Site { folder, address, zone, switching: 0, countries: None, tcp_connections: 1000, concierge });
+            return Ok(Site {
+                folder,
+                address,
+                zone,
+                switching: 0,
+                countries: None,
+                probed: None,
+                tcp_connections: 1000,
+                concierge,
+            });
         }
     }
 }
