@@ -53,6 +53,7 @@ pub mod evidence;
 pub mod gate;
 pub mod health;
 pub mod policy;
+pub mod schema;
 pub mod serve;
 pub mod simulate;
 pub mod time;
