@@ -52,6 +52,7 @@ mod document;
 pub mod evidence;
 pub mod gate;
 pub mod health;
+pub mod import;
 pub mod policy;
 pub mod schema;
 pub mod serve;

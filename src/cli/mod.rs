@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 //!
-//! Every subcommand but `serve`, `check`, `schema`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
+//! Every subcommand but `serve`, `check`, `import`, `schema`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
 //! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
 //! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits).
 
@@ -14,6 +14,7 @@ mod explain;
 mod follow;
 mod gate;
 mod history;
+mod import;
 mod mark;
 mod moves;
 mod operators;
@@ -87,6 +88,8 @@ enum Subcommands {
     Demo(demo::Demo),
     /// Check configuration, zones and policy, and report every mistake of every file
     Check(check::Check),
+    /// Make a policy of what gdnsd or Route 53 is configured with
+    Import(import::Import),
     /// Print the JSON schema of a kind of file, for editors
     Schema(schema::Schema),
     /// Show what is active, since when and why, and how every endpoint is
@@ -158,6 +161,7 @@ pub fn run() -> ExitCode {
         Subcommands::Demo(demo) => demo.run(&common),
         Subcommands::Check(check) => check.run(&common),
         Subcommands::Drill(drill) => drill.run(&common),
+        Subcommands::Import(import) => import.run(&common),
         Subcommands::Schema(schema) => schema.run(),
         Subcommands::Status(status) => asked(&common, async |client| status.run(client, &common).await),
         Subcommands::Explain(explain) => asked(&common, async |client| explain.run(client, &common).await),
