@@ -22,6 +22,7 @@
 //! | [`zone`] | master files to records with positions; semantic checks | pure |
 //! | [`policy`] | regions, hubs and probes as configured; `decide` | pure |
 //! | [`gate`] | gates and fences: what is asked around a switch | shell, its values pure |
+//! | [`geo`] | an address to the class that a hub's map has for it | pure but for reading a database |
 //! | [`health`] | observations to health; the probers | machine and schedule pure, probes shell |
 //! | [`control`] | the one writer: events in, effects out; the store | core pure, loop and store shell |
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
@@ -51,6 +52,7 @@ pub mod dns;
 mod document;
 pub mod evidence;
 pub mod gate;
+pub mod geo;
 pub mod health;
 pub mod import;
 pub mod policy;

@@ -39,6 +39,7 @@ impl Refused {
     pub(super) fn unprepared(hub: &Name, choice: Option<Choice>) -> Self {
         let sentence = match choice.map(|choice| choice.what) {
             Some(What::Endpoint(position)) => format!("hub {hub} has no endpoint at position {position}"),
+            Some(What::Among(mask)) => format!("hub {hub} has none of the endpoints {mask:#b} to answer out of"),
             Some(What::All) => format!("hub {hub} has no answer for all endpoints at once"),
             None => format!("hub {hub} has no choice"),
         };

@@ -131,6 +131,9 @@ pub enum What {
     Endpoint(u16),
     /// The addresses of all endpoints: `when_all_down = "all"`.
     All,
+    /// Of a hub without an active region: one or several of the endpoints at these positions, by who asks. Bit 0 is the
+    /// first.
+    Among(u64),
 }
 
 impl Choice {
@@ -145,7 +148,7 @@ impl Choice {
     }
 }
 
-const _: () = assert!(size_of::<Choice>() == 24);
+const _: () = assert!(size_of::<Choice>() == 40);
 
 /// Zones and the answers of every hub for every choice.
 #[derive(Debug, Default)]
@@ -248,6 +251,7 @@ impl HubAnswers {
         let octets = match choice.what {
             What::Endpoint(position) => variants.endpoints.get(usize::from(position))?,
             What::All => variants.all.as_ref()?,
+            What::Among(_) => return None,
         };
         Some(Rrsets::read(octets))
     }

@@ -75,6 +75,8 @@ fn write(about: &About, choice: Option<Choice>, encoder: &mut Encoder) -> Arc<[u
     let region = match what {
         What::Endpoint(position) => about.regions.get(usize::from(position)).map_or("", RegionName::as_str),
         What::All => "all",
+        // The policy has no text for a hub without an active region.
+        What::Among(_) => "",
     };
     let text = format!("region={region} epoch={epoch} since={since}");
     let mut rdata = vec![text.len() as u8];

@@ -61,6 +61,7 @@ impl State {
                 (What::All, _) => "all its endpoints, for none is eligible".into(),
                 (What::Endpoint(at), Some(hub)) => hub.endpoints[usize::from(at)].region.to_string(),
                 (What::Endpoint(at), None) => format!("endpoint {at}"),
+                (What::Among(_), _) => "one of its usable endpoints".into(),
             };
             let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
             let why = why.unwrap_or_default();

@@ -81,7 +81,7 @@ impl<'d> Table<'d> {
         read: impl FnOnce(&Value<'d>, &mut Vec<Diagnostic>) -> Option<T>,
     ) -> Setting<T> {
         match self.value(key) {
-            None => Setting { value: None, place: None },
+            None => Setting::absent(),
             Some(value) => Setting { value: read(&value, problems), place: Some(value.place()) },
         }
     }
@@ -159,6 +159,11 @@ pub(crate) struct Setting<T> {
 }
 
 impl<T> Setting<T> {
+    /// Of a key that is not there.
+    pub(crate) fn absent() -> Self {
+        Self { value: None, place: None }
+    }
+
     /// The value, or `default` for a key that is not there; `None` for a wrong one.
     pub(crate) fn or(self, default: T) -> Option<T> {
         self.optional().map(|value| value.unwrap_or(default))

@@ -73,6 +73,7 @@ pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> O
             (Some(&endpoint.region), records([endpoint]))
         }
         What::All => (None, records(&hub.endpoints)),
+        What::Among(_) => return None,
     };
     let ttl = if choice.low_ttl { hub.ttl_min } else { hub.ttl };
     let validity = ttl.max(SHORTEST_LIFE);
@@ -111,6 +112,7 @@ fn is_active(snapshot: &Snapshot, position: usize, hub: &Hub, region: &RegionNam
             hub.endpoints.get(usize::from(endpoint)).is_some_and(|endpoint| endpoint.region == *region)
         }
         Some(What::All) => hub.position(region).is_some(),
+        Some(What::Among(usable)) => hub.position(region).is_some_and(|at| at < 64 && usable >> at & 1 == 1),
         None => false,
     }
 }

@@ -8,7 +8,9 @@ mod judge;
 mod model;
 mod read;
 mod scene;
+mod selection;
 mod standing;
+pub mod usable;
 
 pub use decide::{Decision, FenceWait, Hold, Rule, Waiting, budget_ends, decide, fence_wait, is_pinned};
 pub use judge::{MoveRefused, Moved, Objection, judge_move, objections, preferred};
@@ -19,4 +21,5 @@ pub use model::{
 };
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};
+pub use selection::{GeoEntry, GeoFile, GeoMap, GeoSettings, Origin, Prefixes, Selection};
 pub use standing::{Cause, Previous, Standing, SwitchTime};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{GeoSettings, Selection};
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
 
@@ -72,6 +73,8 @@ pub struct Policy {
     pub rules: BTreeMap<RuleName, Arc<SafetyRule>>,
     /// The hubs by owner name, in canonical order.
     pub hubs: BTreeMap<Name, Arc<Hub>>,
+    /// Where to look up where a client is.
+    pub geo: GeoSettings,
 }
 
 impl Policy {
@@ -90,12 +93,13 @@ pub struct Region {
     pub location: Option<(f64, f64)>,
 }
 
-/// A name whose answer depends on policy and region state. Its policy is `priority`: the order of
-/// [`endpoints`](Hub::endpoints) is the order of preference.
+/// A name whose answer depends on policy and region state.
 #[derive(Clone, Debug)]
 pub struct Hub {
     /// The owner name.
     pub name: Name,
+    /// How the origin of a query selects an endpoint. Default [`Selection::Priority`].
+    pub selection: Selection,
     /// TTL of the hub's own RRsets. Default 30 s, range 5 s to 1 d.
     pub ttl: Duration,
     /// TTL of the hub's own RRsets while it may soon switch, or has just done so. Default `ttl`, range 5 s to `ttl`.
@@ -128,7 +132,8 @@ pub struct Hub {
     pub fence: Option<Arc<Fence>>,
     /// Whether it is a name for drills.
     pub canary: bool,
-    /// The endpoints in order of preference: at least one, each of another region.
+    /// The endpoints in order of preference: at least one, each of another region. At most
+    /// [`Selection::MOST_USABLE`] unless the policy is `priority`.
     pub endpoints: Vec<Endpoint>,
     /// Where the hub is defined.
     pub place: Place,
@@ -139,6 +144,7 @@ impl Hub {
     pub fn new(name: Name, endpoints: Vec<Endpoint>, place: Place) -> Self {
         Self {
             name,
+            selection: Selection::Priority,
             ttl: Duration::from_secs(30),
             ttl_min: Duration::from_secs(30),
             ttl_restore: Duration::from_mins(5),
@@ -202,12 +208,15 @@ pub struct Endpoint {
     pub probe: Option<ProbeTarget>,
     /// What is probed to be shown, and decides nothing.
     pub shadow: Option<ProbeTarget>,
+    /// Its share of the queries under [`Selection::Weighted`]. Default 1. 0: used only while no endpoint with a weight is
+    /// usable.
+    pub weight: u16,
 }
 
 impl Endpoint {
     /// One that is not probed.
     pub fn new(region: RegionName, answer: Answer) -> Self {
-        Self { region, answer, probe: None, shadow: None }
+        Self { region, answer, probe: None, shadow: None, weight: 1 }
     }
 }
 
@@ -392,10 +401,16 @@ pub enum Answer {
     Addresses(Vec<IpAddr>),
     /// Any RRsets, in order of their types; at least one. Never CNAME.
     Rrsets(Vec<Rrset>),
+    /// What this other hub answers the same client with. Hubs in hubs are at most [`Answer::DEEPEST`] deep and never lead
+    /// back.
+    Hub(Name),
 }
 
 impl Answer {
-    /// The RRsets in wire form, in order of their types.
+    /// How many hubs may be inside one another, the outermost one included.
+    pub const DEEPEST: usize = 4;
+
+    /// The RRsets in wire form, in order of their types; none of its own for [`Answer::Hub`].
     pub fn rrsets(&self) -> Vec<Rrset> {
         match self {
             Self::Cname(target) => vec![Rrset { rtype: Rtype::CNAME, rdatas: vec![target.wire().into()] }],
@@ -415,6 +430,7 @@ impl Answer {
                 [v4, v6].into_iter().filter(|rrset| !rrset.rdatas.is_empty()).collect()
             }
             Self::Rrsets(rrsets) => rrsets.clone(),
+            Self::Hub(_) => Vec::new(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `[hubs."NAME."]`.
 
+use serde_json::json;
+
 use super::node::Node;
 use super::policy::{exec, target};
 
@@ -7,6 +9,9 @@ use super::policy::{exec, target};
 const BUDGET: &str = r"^\s*([1-9]|[12][0-9]|3[0-2])\s+per\s+(hour|day|week)\s*$";
 /// An http or https URL with a host.
 const URL: &str = "^https?://[^/#]+[^#]*$";
+/// A prefix with its length.
+const SUBNET: &str = "^([0-9.]+|[0-9A-Fa-f:.]+)/[0-9]{1,3}$";
+const POLICIES: [&str; 6] = ["priority", "weighted", "geo", "nearest", "all", "sticky"];
 /// A type and its RDATA.
 const RECORD: &str = r"^\s*[A-Za-z][A-Za-z0-9-]*\s+\S";
 
@@ -22,7 +27,11 @@ pub(super) fn hub() -> Node {
         Node::table().key("region", "The endpoint of last resort.", Node::name()).needs(&["region"]),
     ]);
     Node::table()
-        .key("policy", "How a query is answered.", Node::words(&["priority"]).default("priority"))
+        .key("policy", "How the origin of a query becomes an endpoint.", Node::words(&POLICIES).default("priority"))
+        .key("map", "Which regions the clients of which origin are answered with, under `geo` and `nearest`; the most specific entry counts.", Node::list(entry(), 1..=100_000))
+        .key("default", "The regions for a client that no entry of the map is for. Default: the endpoints in order.", regions())
+        .key("most", "So many endpoints are answered together, under `all`.", Node::integer(1..=64).default(64))
+        .key("prefixes", "The clients of one prefix get the same endpoint, under `sticky`.", prefixes().default(json!({ "ipv4": 24, "ipv6": 56 })))
         .key("ttl", "TTL of the hub's answers, whole seconds.", Node::duration("5s", "1d").default("30s"))
         .key("ttl_min", "Answered in place of `ttl` while the active endpoint is in doubt, before a planned move and after a switch. Default: `ttl`.", Node::duration("5s", "1d"))
         .key("ttl_restore", "So long after the last reason for it `ttl_min` is still answered.", Node::duration("0s", "1d").default("5m"))
@@ -43,6 +52,31 @@ pub(super) fn hub() -> Node {
         .needs(&["endpoints"])
 }
 
+/// Regions of the hub, in order of preference.
+fn regions() -> Node {
+    Node::list(Node::name(), 1..=64)
+}
+
+/// An entry of `map`.
+fn entry() -> Node {
+    Node::table()
+        .key("subnet", "A prefix of IPv4 or IPv6.", Node::pattern(SUBNET))
+        .key("asn", "An autonomous system.", Node::integer(1..=i64::from(u32::MAX)))
+        .key("country", "A country: two capital letters (ISO 3166-1).", Node::pattern("^[A-Z]{2}$"))
+        .key("continent", "A continent.", Node::words(&["AF", "AN", "AS", "EU", "NA", "OC", "SA"]))
+        .key("to", "Regions of the hub, in order of preference.", regions())
+        .needs(&["to"])
+        .exactly_one(&["subnet", "asn", "country", "continent"])
+}
+
+fn prefixes() -> Node {
+    Node::table().key("ipv4", "So many bits of an IPv4 address.", Node::integer(0..=32).default(24)).key(
+        "ipv6",
+        "So many bits of an IPv6 address.",
+        Node::integer(0..=128).default(56),
+    )
+}
+
 fn endpoint() -> Node {
     Node::table()
         .key("region", "A region, another one for each endpoint.", Node::name())
@@ -53,11 +87,17 @@ fn endpoint() -> Node {
             "The records that are answered, each the type and the RDATA, without owner, TTL and class.",
             Node::list(Node::pattern(RECORD), 1..=256),
         )
+        .key("hub", "Another hub, whose answer is given.", Node::domain())
+        .key(
+            "weight",
+            "Its share of the queries among the usable endpoints, under `weighted`.",
+            Node::integer(0..=65_535).default(1),
+        )
         .key("probe", "The probe that decides. Without one the health stays unknown.", Node::name())
         .key("shadow", "A probe with `shadow = true`, which is shown and decides nothing.", Node::name())
         .key("target", "What the probes dial. Default: the CNAME target, or the addresses.", target())
         .needs(&["region"])
-        .exactly_one(&["cname", "addresses", "records"])
+        .exactly_one(&["cname", "addresses", "records", "hub"])
 }
 
 fn gate_use() -> Node {

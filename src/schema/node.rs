@@ -155,6 +155,12 @@ impl Node {
         self.set("oneOf", each.into())
     }
 
+    /// Keys of which a table has at least one.
+    pub(super) fn at_least_one(self, keys: &[&str]) -> Self {
+        let each: Vec<Value> = keys.iter().map(|key| json!({ "required": [key] })).collect();
+        self.set("anyOf", each.into())
+    }
+
     /// Two keys of which a table has at most one.
     pub(super) fn not_both(self, one: &str, other: &str) -> Self {
         self.set("not", json!({ "required": [one, other] }))

@@ -25,6 +25,7 @@ pub(super) fn schema() -> Value {
         )
         .key("gates", "Conditions that have to hold before an active region changes.", Node::named(gate()))
         .key("rules", "What has to hold over several hubs or regions after every switch.", Node::named(rule()))
+        .key("geo", "The databases that say where a client is; one for all files.", geo())
         .key(
             "hubs",
             "Names whose answer depends on policy and region state; absolute names in a zone of the folder.",
@@ -34,6 +35,13 @@ pub(super) fn schema() -> Value {
             "concierge: policy",
             "Regions, probes, gates, rules and hubs. All policy files of the folder merge into one policy.",
         )
+}
+
+fn geo() -> Node {
+    Node::table()
+        .key("database", "Country, continent and location of a client: a MaxMind DB file.", Node::path())
+        .key("asn", "The autonomous system of a client: a MaxMind DB file.", Node::path())
+        .at_least_one(&["database", "asn"])
 }
 
 fn region() -> Node {

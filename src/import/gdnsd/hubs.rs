@@ -12,6 +12,9 @@ use super::vscf::Value;
 /// The largest weight that an endpoint has.
 const MOST_WEIGHT: u64 = 65_535;
 
+/// Far from every client.
+const SOUTH_POLE: (f64, f64) = (-90.0, 0.0);
+
 /// How long an answer may be kept, in seconds.
 #[derive(Clone, Copy)]
 pub(super) struct Ttl {
@@ -62,6 +65,7 @@ impl<'v> Hubs<'v> {
             GroupKind::Weighted => "weighted",
         };
         let mut hub = HubDraft::new(policy, ttl.most);
+        shorten(&mut hub, ttl);
         hub.remarks.extend(group.remarks.iter().cloned());
         let heaviest = group.members.iter().map(|member| member.weight).max().unwrap_or(1);
         let scale = heaviest.div_ceil(MOST_WEIGHT).max(1);
@@ -76,10 +80,7 @@ impl<'v> Hubs<'v> {
             hub.endpoints.push(endpoint);
         }
         match group.kind {
-            GroupKind::Simple => {
-                shorten(&mut hub, ttl);
-                hub.fail_back_at_once();
-            }
+            GroupKind::Simple => hub.fail_back_at_once(),
             GroupKind::Multi | GroupKind::Weighted => hub.set("when_all_down", quoted("all")),
         }
         hub
@@ -97,9 +98,12 @@ impl<'v> Hubs<'v> {
         let policy = match &map {
             None => "priority",
             Some(Map { coordinates: Some(_), .. }) => "nearest",
+            // Without entries all clients have the same list.
+            Some(Map { entries, .. }) if entries.is_empty() => "priority",
             Some(_) => "geo",
         };
         let mut hub = HubDraft::new(policy, ttl.most);
+        shorten(&mut hub, ttl);
         let skipped = usize::from(meta.skip_first && map.is_none() && meta.datacenters.len() > 1);
         for (datacenter, resource) in meta.datacenters.iter().skip(skipped) {
             let region = self.regions.name(&format!("datacenter {datacenter}"), &[datacenter]);
@@ -107,8 +111,11 @@ impl<'v> Hubs<'v> {
             hub.endpoints.push(EndpointDraft { region, ..endpoint });
         }
         match map {
-            None => {
-                shorten(&mut hub, ttl);
+            None => hub.fail_back_at_once(),
+            Some(map) if policy == "priority" => {
+                let rank =
+                    |endpoint: &EndpointDraft| map.default.iter().position(|name| slug(&[name]) == endpoint.region);
+                hub.endpoints.sort_by_key(|endpoint| rank(endpoint).unwrap_or(usize::MAX));
                 hub.fail_back_at_once();
             }
             Some(map) => self.place(&mut hub, map, meta),
@@ -203,9 +210,16 @@ impl<'v> Hubs<'v> {
         if !default.is_empty() {
             hub.set("default", list(default));
         }
-        for (datacenter, latitude, longitude) in map.coordinates.iter().flatten() {
+        for (datacenter, _) in meta.datacenters.iter().filter(|_| nearest) {
             let region = self.regions.name(&format!("datacenter {datacenter}"), &[datacenter]);
-            self.draft.regions.entry(region).or_default().location = Some((*latitude, *longitude));
+            let place = map.coordinates.iter().flatten().find(|(name, ..)| name == datacenter);
+            let region = self.draft.regions.entry(region).or_default();
+            region.location = Some(place.map_or(SOUTH_POLE, |(_, latitude, longitude)| (*latitude, *longitude)));
+            if place.is_none() && region.remarks.is_empty() {
+                region.remarks.push(format!(
+                    "no coordinates in {datacenter}: at the South Pole, it comes last nearly everywhere"
+                ));
+            }
         }
         hub.set("when_all_down", quoted("all"));
         self.draft.note(

@@ -96,6 +96,10 @@ impl Map {
                 .push(format!("{origin} is answered with nothing in gdnsd; here it is answered as all others are"));
             return;
         }
+        if self.entries.iter().any(|(known, same, _)| *known == key && same == origin) {
+            self.remarks.push(format!("{origin} is there twice, of which the first counts"));
+            return;
+        }
         self.entries.push((key, origin.into(), to));
     }
 }

@@ -87,7 +87,21 @@ impl<'v> Hubs<'v> {
             }
             hub.endpoints.push(endpoint);
         }
-        match policy {
+        if policy == "all" && hub.endpoints.iter().any(|endpoint| endpoint.answer.0 != "addresses") {
+            hub.policy = "weighted";
+            hub.remarks.push("only addresses are answered together: here one endpoint is drawn for each query".into());
+        }
+        if policy == "geo" && map.is_empty() {
+            hub.policy = "priority";
+            hub.endpoints.sort_by_key(|endpoint| !default.contains(&endpoint.region));
+            hub.remarks.push("no origin is left in its map, so that all clients have one list".into());
+        }
+        let weighs = |endpoint: &EndpointDraft| endpoint.weight != Some(0);
+        if hub.policy == "weighted" && !hub.endpoints.iter().any(weighs) {
+            hub.endpoints.iter_mut().for_each(|endpoint| endpoint.weight = Some(1));
+            hub.remarks.push("all of its weights are 0, which Route 53 takes for equal ones: 1 each".into());
+        }
+        match hub.policy {
             "priority" => hub.fail_back_at_once(),
             "all" => {
                 hub.set("most", MULTIVALUE.to_string());
@@ -95,16 +109,17 @@ impl<'v> Hubs<'v> {
             }
             _ => hub.set("when_all_down", quoted("all")),
         }
-        if policy == "geo" {
-            if !map.is_empty() {
-                hub.set("map", format!("[\n{}]", map.concat()));
+        if hub.policy == "geo" {
+            hub.set("map", format!("[\n{}]", map.concat()));
+            if ["country", "continent"].iter().all(|key| map.iter().any(|entry| entry.contains(key))) {
+                hub.remarks.push("a country whose endpoint is down is answered with the default; Route 53 tries its continent first: write that after it in `to`".into());
             }
             match default.is_empty() {
                 true => hub.remarks.push("whoever matches nothing is answered with the first endpoint; Route 53 has no default here and answers nothing".into()),
                 false => hub.set("default", list(&default)),
             }
         }
-        let placed = matches!(policy, "geo" | "nearest") && !matches!(first.routing, Routing::Cidr(_));
+        let placed = matches!(hub.policy, "geo" | "nearest") && !matches!(first.routing, Routing::Cidr(_));
         if placed && self.draft.database.is_none() {
             self.draft.database = Some("GeoLite2-City.mmdb".into());
             self.draft.note(

@@ -65,6 +65,18 @@ impl Barriers {
         }
     }
 
+    /// Where the keys stand, those that are written.
+    pub(super) fn places(&self) -> [(&'static str, Option<Place>); 6] {
+        [
+            ("gates", self.gates.place()),
+            ("flap_limit", self.flap_limit.place()),
+            ("flap_window", self.flap_window.place()),
+            ("budget", self.budget.place()),
+            ("approvals", self.approvals.place()),
+            ("fence", self.fence.place()),
+        ]
+    }
+
     /// The keys together, and against the endpoints of the hub, which is called `what`.
     pub(super) fn check(
         &self,

@@ -1,9 +1,9 @@
 //! Regions, probes and gates: what hubs, references and rules refer to by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use super::super::{Gate, GateName, Policy, Probe, ProbeName, Region, RegionName};
+use super::super::{Gate, GateName, GeoMap, Policy, Probe, ProbeName, Region, RegionName};
 use super::{gate, probe};
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::document::{Document, Entry, Value, escaped, quoted};
@@ -17,6 +17,8 @@ pub(super) struct Definitions<'d> {
     regions: Named<Region>,
     probes: Named<Arc<Probe>>,
     gates: Named<Arc<Gate>>,
+    /// Those of the hubs so far, each once.
+    maps: HashSet<Arc<GeoMap>>,
 }
 
 /// One definition; without content when something in it is wrong, which has been reported.
@@ -29,7 +31,7 @@ pub(super) struct Definition<T> {
 
 impl<'d> Definitions<'d> {
     pub(super) fn new(documents: &'d [Document<'d>]) -> Self {
-        Self { documents, regions: Named::new(), probes: Named::new(), gates: Named::new() }
+        Self { documents, regions: Named::new(), probes: Named::new(), gates: Named::new(), maps: HashSet::new() }
     }
 
     /// Takes `[regions.NAME]`.
@@ -72,6 +74,22 @@ impl<'d> Definitions<'d> {
         let text = value.text("the name of a gate", "it in quotes", problems)?;
         refer(&mut self.gates, "gate", text, value, self.documents, problems)?;
         Some(GateName::new(text))
+    }
+
+    /// Where a region is defined that surely has no location.
+    pub(super) fn lacks_location(&self, region: &RegionName) -> Option<Place> {
+        let definition = self.regions.get(region.as_str())?;
+        definition.content.as_ref().filter(|region| region.location.is_none()).map(|_| definition.place.clone())
+    }
+
+    /// The map, shared with the hubs that have an equal one.
+    pub(super) fn share_map(&mut self, map: GeoMap) -> Arc<GeoMap> {
+        if let Some(known) = self.maps.get(&map) {
+            return known.clone();
+        }
+        let map = Arc::new(map);
+        self.maps.insert(map.clone());
+        map
     }
 
     /// Whether a file that could not be read to its end may define `name`.

@@ -11,7 +11,7 @@ use crate::diagnostic::{Diagnostic, Place};
 use crate::dns::{Name, Rtype};
 use crate::document::{Setting, Value, one_of};
 
-const ANSWERS: [&str; 3] = ["cname", "addresses", "records"];
+const ANSWERS: [&str; 4] = ["cname", "addresses", "records", "hub"];
 const MOST_ADDRESSES: usize = 256;
 
 /// An endpoint as far as it could be read.
@@ -21,6 +21,7 @@ pub(super) struct EndpointDraft {
     pub(super) region_place: Place,
     pub(super) answer: Option<Answer>,
     pub(super) answer_place: Option<Place>,
+    pub(super) weight: Setting<u16>,
     /// The definition of the probe that decides, if there is a good one.
     pub(super) definition: Option<Arc<Probe>>,
     /// What is probed; `None` when something about it is wrong.
@@ -43,7 +44,8 @@ impl EndpointDraft {
     /// The endpoint, if nothing in it is wrong.
     pub(super) fn finish(&self) -> Option<Endpoint> {
         let Probed { probe, shadow } = self.probed.clone()?;
-        Some(Endpoint { probe, shadow, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
+        let weight = self.weight.clone().or(1)?;
+        Some(Endpoint { probe, shadow, weight, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
     }
 
     /// Whether surely nothing is probed to decide.
@@ -68,6 +70,7 @@ pub(super) fn read(
         region_place: value.place(),
         answer: None,
         answer_place: None,
+        weight: Setting::absent(),
         definition: None,
         probed: None,
     };
@@ -82,12 +85,20 @@ pub(super) fn read(
         table.setting("addresses", problems, |value, problems| read_addresses(value, problems).map(Answer::Addresses));
     let rrsets =
         table.setting("records", problems, |value, problems| records::read(value, problems).map(Answer::Rrsets));
+    let hub_inside = table.setting("hub", problems, |value, problems| value.name(problems).map(Answer::Hub));
+    draft.weight = table.setting("weight", problems, |value, problems| {
+        value.integer(0..=i64::from(u16::MAX), problems).and_then(|weight| u16::try_from(weight).ok())
+    });
+    let is_hub = hub_inside.is_written();
     let probe = table.setting("probe", problems, |value, problems| definitions.probe(value, problems));
     let shadow = table.setting("shadow", problems, |value, problems| definitions.probe(value, problems));
     let target = table.setting("target", problems, |value, problems| read_target(value, hub, problems));
 
-    let written: Vec<_> =
-        ANSWERS.into_iter().zip([cname, addresses, rrsets]).filter(|(_, answer)| answer.is_written()).collect();
+    let written: Vec<_> = ANSWERS
+        .into_iter()
+        .zip([cname, addresses, rrsets, hub_inside])
+        .filter(|(_, answer)| answer.is_written())
+        .collect();
     match written.as_slice() {
         [] => table.missing_one(&ANSWERS, "answer", &format!("add {}", one_of(ANSWERS)), problems),
         [(_, answer)] => {
@@ -109,7 +120,8 @@ pub(super) fn read(
     };
     let in_its_region = draft.region.as_ref().map(|region| format!(" in `{region}`")).unwrap_or_default();
     let only_shown = is_shadow(&probe);
-    if only_shown || table.lacks(&["probe"]) {
+    // A hub inside this one says itself how it is.
+    if !is_hub && (only_shown || table.lacks(&["probe"])) {
         let example = definitions.example_probe(false);
         let (why, hint) = match only_shown {
             true => ("no `probe` but a shadow", format!("add `probe = \"{example}\"`, and call this one `shadow`")),
@@ -159,12 +171,13 @@ fn aim(
         (Some(target), _) => target,
         (None, Answer::Cname(target)) => Target::Host(target.clone()),
         (None, Answer::Addresses(addresses)) => Target::Addresses(addresses.clone()),
-        (None, Answer::Rrsets(rrsets)) => {
-            let addresses = addresses_among(rrsets);
+        (None, answer @ (Answer::Rrsets(_) | Answer::Hub(_))) => {
+            let addresses = addresses_among(&answer.rrsets());
             if addresses.is_empty() {
                 let place = draft.answer_place.clone().unwrap_or_else(|| endpoint.place());
-                let problem =
-                    Diagnostic::error(place, "`records` has no address for the probe, expected `target` beside it");
+                let key = if let Answer::Hub(_) = answer { "hub" } else { "records" };
+                let message = format!("`{key}` has no address for the probe, expected `target` beside it");
+                let problem = Diagnostic::error(place, message);
                 problems.push(problem.hint("add `target = \"HOST.\"`, the host that the probe dials"));
                 return None;
             }

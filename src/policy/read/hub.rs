@@ -9,6 +9,7 @@ use super::barriers::Barriers;
 use super::definitions::Definitions;
 use super::endpoint::{self, EndpointDraft};
 use super::objective;
+use super::selection::{Needs, Selecting};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::dns::Name;
 use crate::document::{Entry, Setting, Value, absolute_name, quoted, show_duration};
@@ -35,16 +36,28 @@ pub(super) struct Draft {
     pub(super) endpoints: Vec<EndpointDraft>,
     /// Whether the addresses of all endpoints may be answered together.
     pub(super) answers_all: bool,
+    /// Whether it surely has no active region.
+    pub(super) stateless: bool,
+    /// What it needs of `[geo]`.
+    pub(super) needs: Needs,
     /// The hub, if nothing in it is wrong.
     pub(super) hub: Option<Arc<Hub>>,
 }
 
 pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problems: &mut Vec<Diagnostic>) -> Draft {
     let (name, name_is_good) = read_name(entry, problems);
-    let mut draft = Draft { name, place: entry.place(), endpoints: Vec::new(), answers_all: false, hub: None };
+    let mut draft = Draft {
+        name,
+        place: entry.place(),
+        endpoints: Vec::new(),
+        answers_all: false,
+        stateless: false,
+        needs: Needs::default(),
+        hub: None,
+    };
     let what = format!("hub {}", quoted(entry.key));
     let Some(mut table) = entry.value.table(&what, "a table: `[hubs.\"NAME.\"]`", problems) else { return draft };
-    let policy = table.setting("policy", problems, |value, problems| value.word(&[("priority", ())], problems));
+    let selecting = Selecting::read(&mut table, definitions, problems);
     let ttl = table.setting("ttl", problems, read_ttl);
     let ttl_min = table.setting("ttl_min", problems, read_ttl);
     let ttl_restore = table.setting("ttl_restore", problems, |value, problems| value.duration(TTL_RESTORE, problems));
@@ -76,17 +89,24 @@ pub(super) fn read(entry: &Entry<'_>, definitions: &mut Definitions<'_>, problem
     table.close(problems);
 
     draft.endpoints = endpoints.good().unwrap_or_default();
-    draft.answers_all = when_all_down.placed().is_some_and(|(choice, _)| *choice == WhenAllDown::All);
+    draft.stateless = selecting.is_stateless() == Some(true);
+    draft.needs = selecting.needs();
+    let all_down = when_all_down.placed().is_some_and(|(choice, _)| *choice == WhenAllDown::All);
+    draft.answers_all = selecting.answers_all(draft.endpoints.len(), all_down);
     check_regions(&draft.endpoints, problems);
-    check_when_all_down(&draft.endpoints, &when_all_down, problems);
+    check_when_all_down(&draft.endpoints, &when_all_down, draft.stateless, problems);
+    let places = [("txt", txt.place()), ("dwell", dwell.place()), ("failback", failback.place())];
+    let mut active = [places.as_slice(), &barriers.places(), &[("canary", canary.place())]].concat();
+    active.retain(|(_, place)| place.is_some());
+    selecting.check(&what, &draft.endpoints, &active, definitions, problems);
     check_ttls(&ttl, &ttl_min, &ttl_restore, &ttl_spread, problems);
     barriers.check(&what, &draft.endpoints, &dwell, problems);
     objective::check(&draft.endpoints, &ttl, &ttl_min, &barriers, &rto, problems);
     draft.hub = draft.name.clone().filter(|_| name_is_good).and_then(|name| {
-        policy.or(())?;
         let ttl = ttl.or(DEFAULT_TTL)?;
         let endpoints: Vec<_> = draft.endpoints.iter().map(EndpointDraft::finish).collect();
         let mut hub = Hub {
+            selection: selecting.finish(definitions)?,
             ttl,
             ttl_min: ttl_min.or(ttl)?,
             ttl_restore: ttl_restore.or(DEFAULT_TTL_RESTORE)?,
@@ -264,6 +284,7 @@ fn shared_answer(one: &EndpointDraft, other: &EndpointDraft) -> Option<String> {
             one.iter().find(|address| other.contains(address)).map(|address| format!("the address {address}"))
         }
         (Answer::Rrsets(one), Answer::Rrsets(other)) if one == other => Some("the same set of records".into()),
+        (Answer::Hub(one), Answer::Hub(other)) if one == other => Some(format!("the hub `{one}`")),
         _ => None,
     }
 }
@@ -271,9 +292,12 @@ fn shared_answer(one: &EndpointDraft, other: &EndpointDraft) -> Option<String> {
 fn check_when_all_down(
     endpoints: &[EndpointDraft],
     when_all_down: &Setting<WhenAllDown>,
+    stateless: bool,
     problems: &mut Vec<Diagnostic>,
 ) {
     match when_all_down.placed() {
+        // Each query is answered with one of them.
+        Some((WhenAllDown::All, _)) if stateless => {}
         Some((WhenAllDown::All, place)) => {
             let other = endpoints.iter().find(|endpoint| {
                 endpoint.answer.as_ref().is_some_and(|answer| !matches!(answer, Answer::Addresses(_)))

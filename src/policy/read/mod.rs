@@ -25,9 +25,11 @@
 //! | `[references.NAME]` | `reference` | [`ProbeTarget`], what this node has to reach |
 //! | `[gates.NAME]` | `gate`, `call` | [`Gate`] |
 //! | `[rules.NAME]` | `rule` | [`SafetyRule`] |
-//! | `[hubs."NAME."]` | `hub`; `endpoint` and `records`; `barriers` and `call` | [`Hub`] |
+//! | `[geo]` | `geo` | [`GeoSettings`] |
+//! | `[hubs."NAME."]` | `hub`; `endpoint` and `records`; `selection` and `iso`; `barriers` and `call` | [`Hub`] |
 //!
-//! `objective` holds a hub's recovery time objective against all that takes time, `placement` the hubs against the zones.
+//! `objective` holds a hub's recovery time objective against all that takes time, `placement` the hubs against the zones,
+//! `nested` hubs inside hubs against one another.
 //!
 //! Defaults and ranges stand at the fields of these too. Names of hubs, targets and in records are absolute, with the
 //! final dot: a policy file belongs to no zone and so has no origin.
@@ -37,6 +39,7 @@
 //! [`ProbeTarget`]: super::ProbeTarget
 //! [`Gate`]: super::Gate
 //! [`SafetyRule`]: super::SafetyRule
+//! [`GeoSettings`]: super::GeoSettings
 //! [`Hub`]: super::Hub
 
 mod barriers;
@@ -44,13 +47,17 @@ mod call;
 mod definitions;
 mod endpoint;
 mod gate;
+mod geo;
 mod hub;
+mod iso;
+mod nested;
 mod objective;
 mod placement;
 mod probe;
 mod records;
 mod reference;
 mod rule;
+mod selection;
 #[cfg(test)]
 mod tests;
 
@@ -64,6 +71,7 @@ use crate::document::{Document, Entry};
 use crate::zone::Zone;
 
 use definitions::{Definitions, Named, good};
+use geo::GeoDraft;
 use hub::Draft;
 use placement::Zones;
 
@@ -94,6 +102,9 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
         .collect();
     let hubs = merge(&drafts, &mut problems);
     placement::check(&drafts, &Zones::new(zones, refused), &mut problems);
+    nested::check(&drafts, definitions.are_broken(), &mut problems);
+    let geo: Vec<&GeoDraft> = files.iter().filter_map(|file| file.geo.as_ref()).collect();
+    let geo = geo::merge(&geo, &drafts, definitions.are_broken(), &mut problems);
     let references = reference::read(files.iter().flat_map(|file| &file.references), &mut definitions, &mut problems);
     reference::check(&references, &drafts, definitions.are_broken(), &mut problems);
     let known = rule::Drafts::new(&drafts);
@@ -115,6 +126,7 @@ pub fn read_beside_refused(sources: &[Source], zones: &[Zone], refused: &[Name])
         references: references.into_values().filter_map(|reference| Some(reference.content?.0)).collect(),
         rules: good(rules, RuleName::new).collect(),
         hubs,
+        geo: geo.unwrap_or_default(),
         ..definitions.finish()
     });
     (policy, problems)
@@ -144,6 +156,7 @@ struct File<'d> {
     gates: Vec<Entry<'d>>,
     rules: Vec<Entry<'d>>,
     hubs: Vec<Entry<'d>>,
+    geo: Option<GeoDraft>,
 }
 
 impl<'d> File<'d> {
@@ -159,8 +172,12 @@ impl<'d> File<'d> {
         let gates = named("gates", "a table for each gate: `[gates.NAME]`");
         let rules = named("rules", "a table for each safety rule: `[rules.NAME]`");
         let hubs = named("hubs", "a table for each hub: `[hubs.\"NAME.\"]`");
+        let geo = root.value("geo").and_then(|value| {
+            let table = value.table("`geo`", "a table: `[geo]`", problems)?;
+            Some(geo::read(table, value.place(), problems))
+        });
         root.close(problems);
-        Self { regions, probes, references, gates, rules, hubs }
+        Self { regions, probes, references, gates, rules, hubs, geo }
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Answer, text_name};
 use super::endpoint::EndpointDraft;
 use super::hub::Draft;
+use super::nested;
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::dns::{HEADER, MAX_MESSAGE, Name, Rtype};
 use crate::zone::store::Node;
@@ -36,11 +37,12 @@ impl<'z> Zones<'z> {
 }
 
 pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diagnostic>) {
-    let hubs: BTreeMap<&Name, &Draft> = drafts.iter().filter_map(|draft| Some((draft.name.as_ref()?, draft))).collect();
+    let hubs = nested::by_name(drafts);
     for draft in drafts {
         let Some(name) = &draft.name else { continue };
-        check_sizes(name, draft, problems);
-        check_loops(name, draft, &hubs, zones, problems);
+        let leaves = nested::leaves(draft, &hubs);
+        check_sizes(name, draft, &leaves, problems);
+        check_loops(name, &leaves, &hubs, zones, problems);
         for (target, place) in draft.endpoints.iter().filter_map(cname) {
             if target != name {
                 check_target(target, place, &hubs, zones, problems);
@@ -49,7 +51,7 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
         match zones.of(name) {
             Some(Some(zone)) => {
                 check_above(name, draft, zone, problems);
-                check_beside(name, draft, zone, problems);
+                check_beside(name, draft, &leaves, zone, problems);
                 if draft.hub.as_ref().is_some_and(|hub| hub.txt) {
                     check_text(name, draft, &hubs, zones, zone, problems);
                 }
@@ -72,7 +74,7 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
 fn cname(endpoint: &EndpointDraft) -> Option<(&Name, &Place)> {
     match endpoint.answer.as_ref()? {
         Answer::Cname(target) => Some((target, endpoint.answer_place.as_ref()?)),
-        Answer::Addresses(_) | Answer::Rrsets(_) => None,
+        Answer::Addresses(_) | Answer::Rrsets(_) | Answer::Hub(_) => None,
     }
 }
 
@@ -139,10 +141,10 @@ fn check_above(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diagn
 }
 
 /// What stands at the hub's own name in its zone.
-fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diagnostic>) {
+fn check_beside(name: &Name, draft: &Draft, leaves: &[&EndpointDraft], zone: &Zone, problems: &mut Vec<Diagnostic>) {
     let Some(node) = node(zone, name) else { return };
     let types: Vec<Rtype> = node.rrsets().iter().map(|rrset| rrset.rtype()).collect();
-    let first_cname = draft.endpoints.iter().find_map(cname);
+    let first_cname = leaves.iter().copied().find_map(cname);
     if types.contains(&Rtype::CNAME) {
         let message = format!("hub `{name}` has a CNAME in the zone: a name with a CNAME has no other answer");
         let at = place(zone, name, Rtype::CNAME);
@@ -168,7 +170,7 @@ fn check_beside(name: &Name, draft: &Draft, zone: &Zone, problems: &mut Vec<Diag
         return;
     }
     let mut reported = BTreeSet::new();
-    for endpoint in &draft.endpoints {
+    for endpoint in leaves {
         let (Some(answer), Some(at)) = (&endpoint.answer, &endpoint.answer_place) else { continue };
         for rtype in answer.rrsets().iter().map(|rrset| rrset.rtype) {
             if types.contains(&rtype) && reported.insert(rtype) {
@@ -218,12 +220,12 @@ fn check_text(
 /// A CNAME that leads back to the hub, through other hubs and CNAMEs of the zones, would be published as a loop.
 fn check_loops(
     name: &Name,
-    draft: &Draft,
+    leaves: &[&EndpointDraft],
     hubs: &BTreeMap<&Name, &Draft>,
     zones: &Zones<'_>,
     problems: &mut Vec<Diagnostic>,
 ) {
-    for (target, at) in draft.endpoints.iter().filter_map(cname) {
+    for (target, at) in leaves.iter().copied().filter_map(cname) {
         let Some(path) = path_back(name, target, hubs, zones) else { continue };
         let problem = if path.len() == 1 {
             Diagnostic::error(at.clone(), format!("hub `{name}` has a CNAME that points at the hub itself"))
@@ -250,7 +252,10 @@ fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>, zones: &
             return Some(path);
         }
         let next: Vec<Name> = match hubs.get(&at) {
-            Some(hub) => hub.endpoints.iter().filter_map(cname).map(|(target, _)| target.clone()).collect(),
+            Some(hub) => {
+                let leaves = nested::leaves(hub, hubs);
+                leaves.iter().copied().filter_map(cname).map(|(target, _)| target.clone()).collect()
+            }
             None => static_cname(&at, zones).into_iter().collect(),
         };
         for name in next {
@@ -314,9 +319,9 @@ fn exists(name: &Name, zone: &Zone, has_hub: impl Fn(&Name) -> bool) -> bool {
 }
 
 /// Answers of more than 512 octets do not reach devices whose resolver library knows neither EDNS nor TCP.
-fn check_sizes(name: &Name, draft: &Draft, problems: &mut Vec<Diagnostic>) {
+fn check_sizes(name: &Name, draft: &Draft, leaves: &[&EndpointDraft], problems: &mut Vec<Diagnostic>) {
     let mut together: BTreeMap<Rtype, usize> = BTreeMap::new();
-    for endpoint in &draft.endpoints {
+    for endpoint in leaves {
         let (Some(answer), Some(at)) = (&endpoint.answer, &endpoint.answer_place) else { continue };
         for rrset in answer.rrsets() {
             let records: usize = rrset.rdatas.iter().map(|rdata| RECORD + rdata.len()).sum();

@@ -62,7 +62,9 @@ pub(super) fn read(
             read_set(value, "hubs", "such as `[\"hub.example.net.\"]`", problems, |value, problems| {
                 let name = value.name(problems)?;
                 let written = value.as_text()?;
-                find_hub(value, &name, written, drafts, definitions, problems).map(|_| name)
+                let draft = find_hub(value, &name, written, drafts, definitions, problems)?;
+                draft.map_or(Some(()), |draft| refuse_stateless(value, &name, draft, problems))?;
+                Some(name)
             })
         }),
         regions: table.setting("regions", problems, |value, problems| {
@@ -291,6 +293,7 @@ fn read_endpoint(
         }
     };
     let draft = find_hub(value, &hub, written, drafts, definitions, problems)??;
+    refuse_stateless(value, &hub, draft, problems)?;
     let regions: Vec<&str> =
         draft.endpoints.iter().filter_map(|endpoint| endpoint.region.as_ref()).map(RegionName::as_str).collect();
     if !regions.contains(&region) {
@@ -309,6 +312,17 @@ fn read_endpoint(
         return None;
     }
     Some(EndpointId { hub, region: RegionName::new(region) })
+}
+
+/// A hub that has no active region never moves.
+fn refuse_stateless(value: &Value<'_>, name: &Name, draft: &Draft, problems: &mut Vec<Diagnostic>) -> Option<()> {
+    if draft.stateless {
+        let message = format!("hub `{name}` has no active region, and never switches");
+        let hint = "name a hub with policy \"priority\"";
+        problems.push(value.error(message).related(draft.place.clone(), "this hub").hint(hint));
+        return None;
+    }
+    Some(())
 }
 
 /// The hub by that name, `Some(None)` when a file that could not be read may define it.

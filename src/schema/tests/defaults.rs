@@ -28,24 +28,43 @@ fn defaults(kind: Kind) -> Vec<(Vec<Step>, Value)> {
     found
 }
 
-/// Sets what is at `path` to `default` in every table of `document` that has room for it; how many have.
-fn put(document: &mut toml::Value, path: &[Step], default: &toml::Value) -> usize {
-    match (path, document) {
-        ([Step::Key(key)], toml::Value::Table(table)) if !table.contains_key(key) => {
-            table.insert(key.clone(), default.clone());
-            1
+/// The places in `document` that `path` stands for and at which nothing stands.
+fn free(document: &toml::Value, path: &[Step]) -> Vec<Vec<Step>> {
+    let Some((step, rest)) = path.split_first() else { return Vec::new() };
+    let inside: Vec<(Step, &toml::Value)> = match (step, document) {
+        (Step::Key(key), toml::Value::Table(table)) if rest.is_empty() => {
+            return if table.contains_key(key) { Vec::new() } else { vec![vec![step.clone()]] };
         }
-        ([Step::Key(key), rest @ ..], toml::Value::Table(table)) if key == "*" => {
-            table.iter_mut().map(|(_, value)| put(value, rest, default)).sum()
+        (Step::Key(key), toml::Value::Table(table)) => {
+            let named = table.iter().filter(|(name, _)| key == "*" || *name == key);
+            named.map(|(name, value)| (Step::Key(name.clone()), value)).collect()
         }
-        ([Step::Key(key), rest @ ..], toml::Value::Table(table)) if !rest.is_empty() => {
-            table.get_mut(key).map_or(0, |value| put(value, rest, default))
+        (Step::Entry, toml::Value::Array(list)) => {
+            list.iter().enumerate().map(|(at, value)| (Step::Key(at.to_string()), value)).collect()
         }
-        ([Step::Entry, rest @ ..], toml::Value::Array(list)) => {
-            list.iter_mut().map(|value| put(value, rest, default)).sum()
-        }
-        _ => 0,
+        _ => Vec::new(),
+    };
+    let below = |(step, value): (Step, &toml::Value)| {
+        free(value, rest).into_iter().map(move |tail| [&[step.clone()], tail.as_slice()].concat()).collect::<Vec<_>>()
+    };
+    inside.into_iter().flat_map(below).collect()
+}
+
+/// `document` with `default` at a place that is free.
+fn with(document: &toml::Value, place: &[Step], default: &toml::Value) -> toml::Value {
+    let mut document = document.clone();
+    let (last, before) = place.split_last().expect("a place has a key");
+    let mut at = &mut document;
+    for step in before {
+        let Step::Key(key) = step else { continue };
+        at = match at {
+            toml::Value::Array(list) => &mut list[key.parse::<usize>().unwrap()],
+            table => &mut table[key.as_str()],
+        };
     }
+    let Step::Key(key) = last else { unreachable!("the last step of a place is a key") };
+    at.as_table_mut().unwrap().insert(key.clone(), default.clone());
+    document
 }
 
 fn toml_of(value: &Value) -> toml::Value {
@@ -58,7 +77,8 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
     let mut document =
         toml::Value::Table(tables.map(|table| (table.to_owned(), toml::Table::new().into())).into_iter().collect());
     for (path, default) in defaults(Kind::Config) {
-        assert_eq!(put(&mut document, &path, &toml_of(&default)), 1, "{path:?}");
+        let [place] = free(&document, &path).try_into().expect("every table is there once");
+        document = with(&document, &place, &toml_of(&default));
     }
     let text = toml::to_string(&document).unwrap();
     let (config, problems) = crate::config::read(&Source::new("config/concierge.toml", text));
@@ -69,24 +89,38 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
 /// A policy with every table that has a default, and no key that has one.
 const SPARSE: &str = include_str!("sparse.toml");
 
-/// The policy of a file, written out, without the places of its definitions.
-fn written_out(text: String) -> String {
-    let (policy, problems) =
-        crate::policy::read_beside_refused(&[Source::new("zones/example.net.toml", text)], &[], &[Name::root()]);
+/// The policy of a file, written out, without the places of its definitions; nothing if there are mistakes in it.
+fn written_out(document: &toml::Value) -> Result<String, Vec<String>> {
+    let text = toml::to_string(document).unwrap();
+    let source = Source::new("zones/example.net.toml", text);
+    let (policy, problems) = crate::policy::read_beside_refused(&[source], &[], &[Name::root()]);
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).map(ToString::to_string);
-    assert_eq!(errors.collect::<Vec<_>>(), [""; 0]);
-    let shown = format!("{:?}", policy.expect("a policy without errors"));
+    let policy = policy.ok_or(errors.collect::<Vec<_>>())?;
+    let shown = format!("{policy:?}");
     let mut pieces = shown.split("Place { path: ");
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |text, piece| text + piece.split_once("\" }").map_or("", |(_, rest)| rest))
+    Ok(pieces.fold(first, |text, piece| text + piece.split_once("\" }").map_or("", |(_, rest)| rest)))
 }
 
+/// Where a default may stand at all: `weight` is for a hub of policy `weighted` alone.
 #[test]
 fn the_defaults_of_a_policy_are_those_of_the_schema() {
-    let mut document = toml::Value::Table(SPARSE.parse().unwrap());
-    let sparse = written_out(SPARSE.into());
+    let sparse = toml::Value::Table(SPARSE.parse().unwrap());
+    let expected = written_out(&sparse).unwrap();
     for (path, default) in defaults(Kind::Policy) {
-        assert_ne!(put(&mut document, &path, &toml_of(&default)), 0, "{path:?} is in no table of the sparse policy");
-        assert_eq!(written_out(toml::to_string(&document).unwrap()), sparse, "{path:?}");
+        let mut meant = 0;
+        for place in free(&sparse, &path) {
+            match written_out(&with(&sparse, &place, &toml_of(&default))) {
+                Ok(policy) => {
+                    assert_eq!(policy, expected, "{place:?}");
+                    meant += 1;
+                }
+                Err(errors) => assert!(
+                    errors.iter().all(|error| error.contains("has no meaning under policy")),
+                    "{place:?} {errors:?}"
+                ),
+            }
+        }
+        assert!(meant > 0, "{path:?} is in no table of the sparse policy");
     }
 }

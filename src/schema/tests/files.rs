@@ -156,6 +156,21 @@ fn wrong_files_are_refused_by_schema_and_reader() {
         hub("fence = {}"),
         hub("fence = { exec = { command = [\"/bin/true\"] }, on_failure = \"hold\" }"),
         hub("canary = \"yes\""),
+        hub("policy = \"geo\", map = []"),
+        hub("policy = \"geo\", map = [{ country = \"DE\" }]"),
+        hub("policy = \"geo\", map = [{ to = [\"r\"] }]"),
+        hub("policy = \"geo\", map = [{ country = \"de\", to = [\"r\"] }]"),
+        hub("policy = \"geo\", map = [{ continent = \"XX\", to = [\"r\"] }]"),
+        hub("policy = \"geo\", map = [{ subnet = \"192.0.2.0\", to = [\"r\"] }]"),
+        hub("policy = \"geo\", map = [{ asn = 0, to = [\"r\"] }]"),
+        hub("policy = \"geo\", map = [{ asn = 1, country = \"DE\", to = [\"r\"] }]"),
+        hub("policy = \"geo\", default = []"),
+        hub("policy = \"all\", most = 0"),
+        hub("policy = \"sticky\", prefixes = { ipv4 = 33 }"),
+        endpoint("region = \"r\", cname = \"a.example.org.\", weight = 65536"),
+        endpoint("region = \"r\", hub = \"i.example.net\""),
+        "geo = {}".into(),
+        "geo = { database = \"\" }".into(),
     ] {
         check(Kind::Policy, &text);
     }

@@ -28,7 +28,7 @@ impl Checker {
             return;
         };
         let active = match choice.what {
-            What::All => None,
+            What::All | What::Among(_) => None,
             What::Endpoint(at) => self.books.endpoints(hub).nth(usize::from(at)),
         };
         let resort = self.books.hub(hub).map(|sketch| sketch.resort);

@@ -1,19 +1,18 @@
-//! The reference page against the reader.
+//! The reference pages against the reader.
 
 use super::*;
 
 const PAGE: &str = include_str!("../../../../docs/policy.md");
+const POLICIES: &str = include_str!("../../../../docs/policies.md");
 
-/// The TOML blocks of the page, each a file of its own that begins in the line where its block begins.
-fn blocks() -> Vec<Source> {
+/// The TOML blocks of a page, each a file of its own that begins in the line where its block begins.
+fn blocks(page: &str) -> Vec<Source> {
     let mut blocks = Vec::new();
     let mut open: Option<String> = None;
-    for (at, line) in PAGE.lines().enumerate() {
+    for (at, line) in page.lines().enumerate() {
         match (&mut open, line) {
             (None, "```toml") => open = Some("\n".repeat(at + 1)),
-            (Some(_), "```") => {
-                blocks.extend(open.take().map(|text| Source::new(format!("docs/policy.md {at}"), text)))
-            }
+            (Some(_), "```") => blocks.extend(open.take().map(|text| Source::new(format!("docs {at}"), text))),
             (Some(text), line) => *text = format!("{text}{line}\n"),
             (None, _) => {}
         }
@@ -24,7 +23,7 @@ fn blocks() -> Vec<Source> {
 
 #[test]
 fn the_examples_of_the_reference_page_are_one_policy() {
-    let blocks = blocks();
+    let blocks = blocks(PAGE);
     assert_eq!(blocks.len(), PAGE.matches("```toml").count());
     let (policy, problems) = read(&blocks, &[plain_zone()]);
     assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
@@ -32,9 +31,20 @@ fn the_examples_of_the_reference_page_are_one_policy() {
     assert_eq!((policy.references.len(), policy.gates.len(), policy.rules.len(), policy.hubs.len()), (1, 5, 3, 3));
 }
 
-/// Every key that the reader knows is in a table of the page, and in an example.
 #[test]
-fn the_reference_page_knows_every_key() {
+fn the_examples_of_the_page_of_policies_are_one_policy() {
+    let blocks = blocks(POLICIES);
+    assert_eq!(blocks.len(), POLICIES.matches("```toml").count());
+    let (policy, problems) = read(&blocks, &[plain_zone()]);
+    assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [""; 0]);
+    let policy = policy.unwrap();
+    let words: BTreeSet<_> = policy.hubs.values().map(|hub| hub.selection.word()).collect();
+    assert_eq!(words.into_iter().collect::<Vec<_>>(), ["all", "geo", "nearest", "sticky", "weighted"]);
+}
+
+/// Every key that the reader knows is in a table of the pages, and in an example.
+#[test]
+fn the_reference_pages_know_every_key() {
     let unknown = "no-such-key = 1\n";
     let table = |before: &str, inside: &str| format!("{before} = {{ {inside}no-such-key = 1 }}\n");
     let gate = |inside: &str| format!("[gates.g]\n{inside}");
@@ -50,6 +60,9 @@ fn the_reference_page_knows_every_key() {
         gate(&table("http", "")),
         gate(&table("exec", "")),
         format!("[rules.r]\n{unknown}"),
+        format!("[geo]\n{unknown}"),
+        hub("map = [{ no-such-key = 1 }]\n"),
+        hub(&table("prefixes", "")),
         hub(unknown),
         hub("endpoints = [{ no-such-key = 1 }]\n"),
         hub("gates = [{ no-such-key = 1 }]\n"),
@@ -61,8 +74,9 @@ fn the_reference_page_knows_every_key() {
         hub(&table("fence", "http = { no-such-key = 1 }, ")),
         hub(&table("fence", "exec = { no-such-key = 1 }, ")),
     ];
-    let examples: String = PAGE.split("```toml\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
-    let tables: String = PAGE.lines().filter(|line| line.starts_with('|')).collect();
+    let pages = format!("{PAGE}{POLICIES}");
+    let examples: String = pages.split("```toml\n").skip(1).filter_map(|block| block.split("\n```").next()).collect();
+    let tables: String = pages.lines().filter(|line| line.starts_with('|')).collect();
     let mut keys = BTreeSet::new();
     for text in texts {
         let (_, problems) = read(&[Source::new(FILE, text.as_str())], &[plain_zone()]);
@@ -79,7 +93,7 @@ fn the_reference_page_knows_every_key() {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
             text.split(|c| !plain(c)).any(|word| word == key)
         };
-        assert!(words(&tables), "`{key}` is in no table of docs/policy.md");
-        assert!(words(&examples), "`{key}` is in no example of docs/policy.md");
+        assert!(words(&tables), "`{key}` is in no table of docs/policy.md and docs/policies.md");
+        assert!(words(&examples), "`{key}` is in no example of docs/policy.md and docs/policies.md");
     }
 }

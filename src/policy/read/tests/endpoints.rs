@@ -7,7 +7,7 @@ fn answers() {
     check_endpoint(
         "{region=\"b\",probe=\"p\"}",
         &[
-            "9:1: error: the endpoint has no answer, expected one of `cname`, `addresses`, `records` (hint: add one of `cname`, `addresses`, `records`)",
+            "9:1: error: the endpoint has no answer, expected one of `cname`, `addresses`, `records`, `hub` (hint: add one of `cname`, `addresses`, `records`, `hub`)",
         ],
     );
     check_endpoint(
@@ -19,7 +19,7 @@ fn answers() {
     check_endpoint(
         "{region=\"b\",cname=\"b.example.com.\",probes=\"p\"}",
         &[
-            "9:36: error: unknown key `probes`, expected one of `region`, `cname`, `addresses`, `records`, `probe`, `shadow`, `target` (hint: did you mean `probe`?)",
+            "9:36: error: unknown key `probes`, expected one of `region`, `cname`, `addresses`, `records`, `hub`, `weight`, `probe`, `shadow`, `target` (hint: did you mean `probe`?)",
         ],
     );
     check_endpoint(

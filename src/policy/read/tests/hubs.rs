@@ -5,10 +5,10 @@ use super::*;
 #[test]
 fn keys() {
     check_hub(
-        &format!("policy = \"weighted\"\nttll = 3\n{GOOD}"),
+        &format!("policy = \"prioritty\"\nttll = 3\n{GOOD}"),
         &[
-            "7:10: error: `policy` is \"weighted\", expected \"priority\" (hint: write \"priority\")",
-            "8:1: error: unknown key `ttll`, expected one of `policy`, `ttl`, `ttl_min`, `ttl_restore`, `ttl_spread`, `txt`, `dwell`, `rto`, `failback`, `when_all_down`, `endpoints`, `gates`, `flap_limit`, `flap_window`, `budget`, `approvals`, `fence`, `canary` (hint: did you mean `ttl`?)",
+            "7:10: error: `policy` is \"prioritty\", expected one of \"priority\", \"weighted\", \"geo\", \"nearest\", \"all\", \"sticky\" (hint: did you mean \"priority\"?)",
+            "8:1: error: unknown key `ttll`, expected one of `policy`, `map`, `default`, `most`, `prefixes`, `ttl`, `ttl_min`, `ttl_restore`, `ttl_spread`, `txt`, `dwell`, `rto`, `failback`, `when_all_down`, `endpoints`, `gates`, `flap_limit`, `flap_window`, `budget`, `approvals`, `fence`, `canary` (hint: did you mean `ttl`?)",
         ],
     );
     check_hub(
@@ -81,7 +81,7 @@ fn endpoints_are_needed() {
         format!("1:1: error: hub `h.example.net.` has no `endpoints` {NEEDED}"),
         format!("3:13: error: hub `i.example.net.` has no endpoint, expected at least one {NEEDED}"),
         format!("5:13: error: `endpoints` is a table, expected a list of endpoints {NEEDED}"),
-        "6:1: error: the endpoint has no answer, expected one of `cname`, `addresses`, `records` (hint: add one of `cname`, `addresses`, `records`)".into(),
+        "6:1: error: the endpoint has no answer, expected one of `cname`, `addresses`, `records`, `hub` (hint: add one of `cname`, `addresses`, `records`, `hub`)".into(),
         "6:1: warning: the endpoint has no `probe`: its health stays unknown (hint: add `probe = \"NAME\"`)".into(),
         "7:10: error: `region` is the integer 1, expected the name of a region (hint: write it in quotes)".into(),
     ]);

@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use super::super::{
     Answer, Comparison, Demand, EndpointId, Exec, Failback, Gate, GateKind, GateName, GateUse, Hook, HttpProbe, Hub,
-    OnFenceFailure, OnShut, ProbeKind, ProbeName, ProbeTarget, RegionName, Target, TcpProbe, WhenAllDown,
+    OnFenceFailure, OnShut, Origin, Prefixes, ProbeKind, ProbeName, ProbeTarget, RegionName, Selection, Target,
+    TcpProbe, WhenAllDown,
 };
 use super::*;
 use crate::cli::render::render;
@@ -25,6 +26,7 @@ mod placement;
 mod probes;
 mod references;
 mod rules;
+mod selection;
 mod shadows;
 mod texts;
 mod together;
@@ -117,6 +119,63 @@ budget = { switches = 1, per = "week" }
 endpoints = [
   { region = "weu", cname = "b-weu.example.org.", probe = "broker" },
   { region = "neu", cname = "b-neu.example.org.", probe = "broker" },
+]
+"#;
+
+/// One hub of each policy, and one inside another.
+const STATELESS: &str = r#"
+[geo]
+database = "GeoLite2-City.mmdb"
+asn = "GeoLite2-ASN.mmdb"
+[probes.p]
+tcp = { port = 8883 }
+[regions.weu]
+location = [52.37, 4.89]
+[regions.neu]
+location = [53.35, -6.26]
+
+[hubs."weighted.example.net."]
+policy = "weighted"
+when_all_down = "all"
+endpoints = [
+  { region = "weu", cname = "weu.example.org.", probe = "p", weight = 3 },
+  { region = "neu", hub = "all.example.net.", weight = 0 },
+]
+[hubs."geo.example.net."]
+policy = "geo"
+map = [
+  { subnet = "192.0.2.0/24", to = ["weu"] },
+  { subnet = "2001:db8::/32", to = ["neu"] },
+  { asn = 64500, to = ["neu"] },
+  { country = "DE", to = ["weu", "neu"] },
+  { continent = "EU", to = ["weu"] },
+]
+default = ["neu", "weu"]
+when_all_down = { region = "neu" }
+endpoints = [
+  { region = "weu", cname = "weu.example.org.", probe = "p" },
+  { region = "neu", cname = "neu.example.org.", probe = "p" },
+]
+[hubs."nearest.example.net."]
+policy = "nearest"
+ttl_min = "10s"
+endpoints = [
+  { region = "weu", cname = "weu.example.org.", probe = "p" },
+  { region = "neu", cname = "neu.example.org.", probe = "p" },
+]
+[hubs."all.example.net."]
+policy = "all"
+most = 2
+endpoints = [
+  { region = "weu", addresses = ["192.0.2.1"], probe = "p" },
+  { region = "neu", addresses = ["192.0.2.2"], probe = "p" },
+]
+[hubs."sticky.example.net."]
+policy = "sticky"
+prefixes = { ipv4 = 20, ipv6 = 48 }
+endpoints = [
+  { region = "weu", cname = "weu.example.org.", probe = "p" },
+  { region = "neu", hub = "weighted.example.net." },
 ]
 "#;
 
@@ -227,7 +286,7 @@ proptest! {
 
     #[test]
     fn any_toml_like_text_is_read_without_panic(
-        text in "([a-c.\"=\\[\\]{},#'\n ]|hubs|regions|probes|endpoints|gates|rules|references|of|fence|http|exec|ack|=1|=\"a.\"|\\[\\[){0,60}",
+        text in "([a-c.\"=\\[\\]{},#'\n ]|hubs|regions|probes|endpoints|gates|rules|references|geo|map|to|hub|of|fence|http|exec|ack|=1|=\"a.\"|\\[\\[){0,60}",
     ) {
         let (policy, problems) = read(&[Source::new(FILE, text)], &[plain_zone()]);
         prop_assert_eq!(policy.is_none(), has_errors(&problems));
@@ -236,7 +295,7 @@ proptest! {
     /// Every problem of a changed file has a place in it and can be rendered.
     #[test]
     fn any_change_of_a_good_file_is_read_without_panic(
-        file in prop::sample::select(vec![EXAMPLE, GUARDED]),
+        file in prop::sample::select(vec![EXAMPLE, GUARDED, STATELESS]),
         changes in prop::collection::vec((any::<prop::sample::Index>(), 0usize..30, "[\\[\\]{}=\"',.#~/\n a-z0-9é]{0,8}"), 1..4),
     ) {
         let mut text = file.as_bytes().to_vec();
@@ -251,20 +310,21 @@ proptest! {
     /// A value in the place of any other: of the wrong type, empty, far too large.
     #[test]
     fn any_other_value_is_read_without_panic(
+        file in prop::sample::select(vec![GUARDED, STATELESS]),
         at in any::<prop::sample::Index>(),
         put in prop::sample::select(vec![
             "-1", "0", "9223372036854775807", "1e308", "nan", "true", "\"\"", "\"/\"", "\"~\"", "\"1 per\"", "\"://\"",
             "\"https://[\"", "\"./\"", "\"0s\"", "\"9999d\"", "[]", "[[]]", "[\"\"]", "{}", "[{}]", "1979-05-27",
         ]),
     ) {
-        let values: Vec<usize> = GUARDED.match_indices("= ").map(|(at, _)| at + 2).collect();
+        let values: Vec<usize> = file.match_indices("= ").map(|(at, _)| at + 2).collect();
         let at = values[at.index(values.len())];
-        let rest = &GUARDED[at..];
+        let rest = &file[at..];
         let length = match rest.as_bytes()[0] {
             b'"' => rest[1..].find('"').unwrap() + 2,
             _ => rest.find([',', '\n', ' ']).unwrap(),
         };
-        check_rendered(format!("{}{put}{}", &GUARDED[..at], &rest[length..]))?;
+        check_rendered(format!("{}{put}{}", &file[..at], &rest[length..]))?;
     }
 }
 
@@ -279,4 +339,5 @@ fn check_rendered(text: impl Into<Vec<u8>>) -> Result<(), TestCaseError> {
 #[test]
 fn the_guarded_example_is_read_without_a_problem() {
     check(GUARDED, &[]);
+    check(STATELESS, &[]);
 }

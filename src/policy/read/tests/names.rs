@@ -132,8 +132,8 @@ fn unknown_tables() {
     check(
         "[hub.\"a.\"]\n[webhooks.x]\n",
         &[
-            "1:2: error: unknown key `hub`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs` (hint: did you mean `hubs`?)",
-            "2:2: error: unknown key `webhooks`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs` (hint: remove it)",
+            "1:2: error: unknown key `hub`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs`, `geo` (hint: did you mean `hubs`?)",
+            "2:2: error: unknown key `webhooks`, expected one of `regions`, `probes`, `references`, `gates`, `rules`, `hubs`, `geo` (hint: remove it)",
         ],
     );
 }
