@@ -16,6 +16,8 @@ mod draft;
 mod gdnsd;
 mod note;
 mod route53;
+#[cfg(test)]
+mod tests;
 
 pub use gdnsd::gdnsd;
 pub use note::{Note, Refusal};

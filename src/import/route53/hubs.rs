@@ -259,10 +259,13 @@ impl<'v> Hubs<'v> {
         }
         let unplaced = matches!(routing, Routing::Latency(_) | Routing::Geoproximity { .. }) && place.is_none();
         if unplaced {
-            hub.remarks.push(format!(
-                "{identifier}: where {} is is not known: give the region a location",
-                aws.unwrap_or(&name)
-            ));
+            let remark = "where it is is not known: write its latitude and longitude in the place of these";
+            let region = self.draft.regions.entry(name.clone()).or_default();
+            if region.location.is_none() {
+                region.location = Some((0.0, 0.0));
+                region.remarks.push(remark.into());
+                self.draft.note_elsewhere(format!("region {name}"), remark);
+            }
         }
         if let Some(place) = place {
             self.draft.regions.entry(name.clone()).or_default().location = Some(place);

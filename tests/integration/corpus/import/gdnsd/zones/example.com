@@ -28,6 +28,10 @@ hub-neu	30	DYNC metafo!hub/neu
 fleet	30	DYNC metafo!names
 failed	30	DYNA metafo!failed
 near	30	DYNA geoip!near
+dialled	30	DYNA multifo!dialled
+single	30	DYNA multifo!single
+reported	30	DYNA multifo!reported
+watched	30	DYNA multifo!watched
 me	10	DYNA reflect
 *.apps	30	DYNA multifo!web
 
