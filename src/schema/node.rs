@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
 /// Absolute names, with the final dot.
 const DOMAIN: &str = r"^(.*[^\\])?\.$";
+/// Names of header fields (RFC 9110 5.6.2).
+const FIELD: &str = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$";
 /// Lengths of time, the larger unit first.
 const DURATION: &str = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
 
@@ -94,10 +96,11 @@ impl Node {
         Self::of(json!({ "type": "array", "items": item.finish(), "minItems": count.start(), "maxItems": count.end() }))
     }
 
-    /// A list of exactly these.
-    pub(super) fn pair(items: [Self; 2]) -> Self {
+    /// A list of exactly these. `most` is what each of them is: all that readers of older drafts look at.
+    pub(super) fn pair(items: [Self; 2], most: Self) -> Self {
         let items = items.map(Self::finish);
-        Self::of(json!({ "type": "array", "prefixItems": items, "items": false, "minItems": 2, "maxItems": 2 }))
+        let most = most.finish();
+        Self::of(json!({ "type": "array", "prefixItems": items, "items": most, "minItems": 2, "maxItems": 2 }))
     }
 
     /// A table with keys of its own; every other key is a mistake.
@@ -116,6 +119,13 @@ impl Node {
     pub(super) fn by_domain(item: Self) -> Self {
         Self::of(
             json!({ "type": "object", "patternProperties": { DOMAIN: item.finish() }, "additionalProperties": false }),
+        )
+    }
+
+    /// A table whose keys are names of header fields.
+    pub(super) fn fields(item: Self) -> Self {
+        Self::of(
+            json!({ "type": "object", "patternProperties": { FIELD: item.finish() }, "additionalProperties": false }),
         )
     }
 

@@ -45,7 +45,7 @@ fn geo() -> Node {
 }
 
 fn region() -> Node {
-    let location = Node::pair([Node::degrees(90), Node::degrees(180)]);
+    let location = Node::pair([Node::degrees(90), Node::degrees(180)], Node::degrees(180));
     Node::table().key("location", "Latitude and longitude in degrees, north and east positive.", location)
 }
 
