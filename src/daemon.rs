@@ -21,7 +21,7 @@ use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
-use crate::diagnostic::Source;
+use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
 use crate::serve::Counters;
 use crate::serve::descriptors::beside;
@@ -226,12 +226,12 @@ fn listen_publicly(
 ///
 /// # Errors
 /// Every problem of the file.
-pub fn read_config(path: &Path) -> (Option<Config>, Vec<crate::diagnostic::Diagnostic>) {
+pub fn read_config(path: &Path) -> (Option<Config>, Vec<Diagnostic>) {
     match std::fs::read(path) {
         Ok(text) => config::read(&Source::new(path, text)),
         Err(error) => {
             let sentence = format!("cannot read the configuration {}: {error}", path.display());
-            (None, vec![crate::diagnostic::Diagnostic::without_place(sentence)])
+            (None, vec![Diagnostic::without_place(sentence)])
         }
     }
 }
@@ -242,11 +242,27 @@ pub fn zones_of_refused(path: &Path) -> Option<PathBuf> {
     config::zones(&Source::new(path, text)).filter(|folder| folder.is_dir())
 }
 
-/// The problems of the configuration file at a reload: it takes effect at the next start, which must not fail then.
+/// What is wrong with the key that the public listener is to sign with: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    if config.public.listen.is_empty() {
+        return None;
+    }
+    let error = evidence::check_key(&config.state).err()?;
+    let sentence = error.to_string();
+    let problem = match sentence.split_once("; ") {
+        Some((sentence, hint)) => Diagnostic::without_place(sentence).hint(hint),
+        None => Diagnostic::without_place(sentence).hint("let the account that runs the daemon read it"),
+    };
+    Some((error.kind(), problem))
+}
+
+/// The problems of the configuration file, and of the key that it needs, at a reload: both take effect at the next start,
+/// which must not fail then.
 fn recheck(path: &Path) -> Vec<String> {
     let (config, diagnostics) = read_config(path);
     match config {
-        Some(_) => Vec::new(),
+        Some(config) => check_public_key(&config).map(|(_, problem)| problem.to_string()).into_iter().collect(),
         None => diagnostics.iter().map(ToString::to_string).collect(),
     }
 }

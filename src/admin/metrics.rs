@@ -170,12 +170,20 @@ impl Page {
         let each = |value: fn(&HubStatus) -> f64| -> Vec<Sample<'_>> {
             self.status.hubs.iter().zip(&names).map(|(hub, name)| (vec![("hub", name.as_str())], value(hub))).collect()
         };
-        let active = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.active)));
+        let stateless = |hub: &HubStatus| hub.active.as_str().is_empty();
+        let active = self.each_endpoint(&names).filter(|(_, hub, _)| !stateless(hub));
+        let active = active.map(|(labels, _, endpoint)| (labels, f64::from(u8::from(endpoint.active))));
+        let active: Vec<Sample<'_>> = active.collect();
         writer.gauges("hub_active", "1 for the active region of a hub, 0 for the others", &active)?;
+        let usable = self.status.hubs.iter().zip(&names).filter(|(hub, _)| stateless(hub));
+        let usable = usable.map(|(hub, name)| (vec![("hub", name.as_str())], hub.usable.len() as f64));
+        let usable: Vec<Sample<'_>> = usable.collect();
+        let help = "Endpoints that a hub without an active region answers out of";
+        writer.gauges("hub_usable_endpoints", help, &usable)?;
         writer.gauges("hub_epoch", "Changes of a hub's active region so far", &each(|hub| hub.epoch as f64))?;
         writer.gauges(
             "hub_since_timestamp_seconds",
-            "When a hub's active region last changed",
+            "When a hub's active region, or what it answers out of, last changed",
             &each(|hub| seconds(hub.since)),
         )?;
         let held = self.status.hubs.iter().zip(&names).map(|(hub, name)| {
@@ -191,6 +199,9 @@ impl Page {
         writer.gauges("hub_low_ttl", "1 while a hub answers with its lower TTL", &low)?;
         let overrides = each(|hub| hub.overrides.len() as f64);
         writer.gauges("hub_overrides", "Moves that overrode something and were not acknowledged", &overrides)?;
+        let notices = each(|hub| hub.notices.len() as f64);
+        let help = "Moves that stopped by themselves, and regions told that they are left that stay, not acknowledged";
+        writer.gauges("hub_notices", help, &notices)?;
         let all_down = each(|hub| f64::from(u8::from(hub.condition == Condition::AllDown)));
         writer.gauges("hub_all_down", "1 while no endpoint of a hub may be chosen", &all_down)
     }
@@ -248,7 +259,7 @@ impl Page {
         )?;
         let observed = |value: fn(&crate::control::report::ObservationStatus) -> f64| -> Vec<Sample<'_>> {
             self.each_endpoint(&names)
-                .filter_map(|(labels, endpoint)| Some((labels, value(endpoint.observed.as_ref()?))))
+                .filter_map(|(labels, _, endpoint)| Some((labels, value(endpoint.observed.as_ref()?))))
                 .collect()
         };
         writer.gauges(
@@ -272,6 +283,8 @@ impl Page {
         let switches: Vec<Sample<'_>> =
             totals.switches.iter().map(|(cause, count)| (vec![("cause", cause.as_str())], *count as f64)).collect();
         writer.counters("switches", "Changes of active regions, by cause", &switches)?;
+        let help = "Changes of what hubs without an active region answer out of";
+        writer.counter("usable_changes", help, totals.usable_changes)?;
         writer.counters(
             "observations",
             "Observations, by outcome",
@@ -294,6 +307,7 @@ impl Page {
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;
         let turn = self.status.turn;
         writer.counter("events", "Events that the control loop took in, loads left out", turn.events)?;
+        writer.gauge("event_last_seconds", "Time to work out what followed from the last one", turn.last_ms / 1e3)?;
         writer.gauge(
             "event_longest_seconds",
             "Longest time to work out what follows from one",
@@ -315,6 +329,21 @@ impl Page {
         writer.gauge("references", "What this node has to reach, or it is blind", sight.references as f64)?;
         writer.gauge("probers", "Probers that run", probers.running as f64)?;
         writer.gauge("probers_stalled", "Probers that give no observations", probers.stalled as f64)?;
+        writer.gauge(
+            "probers_unable",
+            "Probers that lack something of this machine to observe",
+            probers.unable as f64,
+        )?;
+        writer.counter("probes_unable", "Observations that this machine could not make", totals.observations_unable)?;
+        let certificates = self.status.remarks.iter().filter_map(|remark| {
+            let labels = vec![("probe", remark.probe.as_str()), ("target", remark.target.as_str())];
+            Some((labels, seconds(remark.expires?)))
+        });
+        writer.gauges(
+            "probe_certificate_expiry_seconds",
+            "When the certificate that a probe last saw expires",
+            &certificates.collect::<Vec<_>>(),
+        )?;
         writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
         writer.counter("commit_failures", "Changes that the store could not make durable", totals.commits_failed)?;
         writer.counter("refused_publications", "Changes that a rule refused to publish", totals.refused)?;
@@ -328,16 +357,16 @@ impl Page {
     fn each_endpoint<'a>(
         &'a self,
         names: &'a [String],
-    ) -> impl Iterator<Item = (Vec<(&'static str, &'a str)>, &'a EndpointStatus)> {
+    ) -> impl Iterator<Item = (Vec<(&'static str, &'a str)>, &'a HubStatus, &'a EndpointStatus)> {
         self.status.hubs.iter().zip(names).flat_map(|(hub, name)| {
-            hub.endpoints
-                .iter()
-                .map(|endpoint| (vec![("hub", name.as_str()), ("region", endpoint.region.as_str())], endpoint))
+            hub.endpoints.iter().map(move |endpoint| {
+                (vec![("hub", name.as_str()), ("region", endpoint.region.as_str())], hub, endpoint)
+            })
         })
     }
 
     fn labelled<'a>(&'a self, names: &'a [String], value: fn(&EndpointStatus) -> f64) -> Vec<Sample<'a>> {
-        self.each_endpoint(names).map(|(labels, endpoint)| (labels, value(endpoint))).collect()
+        self.each_endpoint(names).map(|(labels, _, endpoint)| (labels, value(endpoint))).collect()
     }
 }
 

@@ -13,7 +13,7 @@
 //! | `POST /v1/hubs/HUB/failover` | plans a move to a region, and begins it |
 //! | `POST /v1/hubs/HUB/failback` | the same to the preferred region |
 //! | `POST /v1/hubs/HUB/approve` | approves a move that another operator asked for |
-//! | `DELETE /v1/hubs/HUB/move?author=&reason=` | cancels a move that has not switched |
+//! | `DELETE /v1/hubs/HUB/move?epoch=&author=&reason=` | cancels a move that has not switched |
 //! | `POST /v1/hubs/HUB/gates/GATE` | gives the acknowledgement that a gate asks for |
 //! | `POST /v1/hubs/HUB/acknowledge` | acknowledges that a hub is pinned, or that something was overridden |
 //! | `POST /v1/hubs/HUB/drill` | has a canary's active region count as dark |

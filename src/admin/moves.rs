@@ -9,7 +9,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 
 use super::request::{
-    AckRequest, ApproveRequest, AuthorAndReason, ForeseeQuery, MoveRequest, PlanQuery, ReasonRequest,
+    AckRequest, ApproveRequest, AuthorAndReason, CancelQuery, ForeseeQuery, MoveRequest, PlanQuery, ReasonRequest,
 };
 use super::{Answer, Body, Peer, Shared, bad, command, look, marked, owner, who, why};
 use crate::answer::snapshot::hub_key;
@@ -119,11 +119,11 @@ async fn cancel(
     State(shared): State<Shared>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     UrlPath(hub): UrlPath<String>,
-    Query(AuthorAndReason { author, reason }): Query<AuthorAndReason>,
+    Query(CancelQuery { epoch, author, reason }): Query<CancelQuery>,
 ) -> Answer {
     let reason = why(reason.unwrap_or_else(|| "no reason given".into()))?;
     let author = who(author)?;
-    command(&shared, Command::Cancel { hub: owner(&hub)?, reason }, peer.author(author)).await
+    command(&shared, Command::Cancel { hub: owner(&hub)?, epoch, reason }, peer.author(author)).await
 }
 
 async fn ack(

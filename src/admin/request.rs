@@ -130,7 +130,19 @@ pub struct DrillRequest {
     pub author: Option<String>,
 }
 
-/// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/move`, `/v1/hubs/HUB/drill` and `/v1/windows/ID`, and of `POST /v1/reload`.
+/// The query of `DELETE /v1/hubs/HUB/move`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelQuery {
+    /// The epoch that the move was planned at; whatever it is, when left out.
+    pub epoch: Option<u64>,
+    /// Who.
+    pub author: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+/// The query of `DELETE /v1/marks/TARGET`, `/v1/hubs/HUB/drill` and `/v1/windows/ID`, and of `POST /v1/reload`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthorAndReason {

@@ -5,6 +5,8 @@
 
 use std::net::IpAddr;
 
+use crate::geo::Network;
+
 /// Octets of an IPv6 address that tell clients apart.
 const IPV6_PREFIX: usize = 8;
 
@@ -18,29 +20,52 @@ pub(super) const LEAST_TTL: u32 = 5;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Client {
     network: u64,
+    lot: u32,
+    trusted: bool,
+}
+
+/// What a hub without an active region selects by: the network that an answer is for, and a draw.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    network: u64,
+    lot: u32,
 }
 
 impl Client {
     /// The client at an address.
     #[inline]
     pub fn at(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self { network: MAPPED | u64::from(address.to_bits()) },
-            IpAddr::V6(address) => {
-                let prefix: [u8; IPV6_PREFIX] = *address.octets().first_chunk().unwrap_or(&[0; IPV6_PREFIX]);
-                Self { network: u64::from_be_bytes(prefix) }
-            }
-        }
+        Self { network: network(address), lot: 0, trusted: false }
+    }
+
+    /// The client with what is drawn for one of its queries: the next of [`Lots`].
+    #[inline]
+    pub fn with_lot(self, lot: u32) -> Self {
+        Self { lot, ..self }
+    }
+
+    /// The client, whose word on whom it asks for is taken (RFC 7871 11.2), or not.
+    #[inline]
+    pub fn trusted(self, trusted: bool) -> Self {
+        Self { trusted, ..self }
+    }
+
+    /// Whether its word on whom it asks for is taken.
+    #[inline]
+    pub(super) fn is_trusted(self) -> bool {
+        self.trusted
+    }
+
+    /// What hubs select by, where the client asks for itself.
+    #[inline]
+    pub fn origin(self) -> Origin {
+        Origin { network: self.network, lot: self.lot }
     }
 
     /// A number for this client that depends on `key`, from all of its bits evenly. The same in every process.
     #[inline]
     pub fn hash(self, key: u64) -> u64 {
-        // The finalizer of SplitMix64: each bit of the input turns about half of those of the output.
-        let mut state = self.network ^ key;
-        state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        state ^ (state >> 31)
+        mix(self.network ^ key)
     }
 
     /// A number that is cheaper than [`Client::hash`], and of which the upper bits are as even: to take one of so many clients.
@@ -60,6 +85,90 @@ impl Client {
         let most = u128::from(ttl) * u128::from(percent);
         let less = (most * u128::from(share) / (100 << 32)) as u32;
         ttl.saturating_sub(less).max(LEAST_TTL.min(ttl))
+    }
+}
+
+impl Origin {
+    /// That of a query for the network of an address, with what was drawn.
+    pub fn of(address: IpAddr, lot: u32) -> Self {
+        Self { network: network(address), lot }
+    }
+
+    /// The same draw for another IPv4 address.
+    pub(super) fn at_ipv4(self, address: u32) -> Self {
+        Self { network: MAPPED | u64::from(address), ..self }
+    }
+
+    /// The same draw for the network of another IPv6 address, its upper half. It is one of IPv6 whatever it is, and where no
+    /// client can be all networks are one.
+    pub(super) fn at_ipv6(self, network: u64) -> Self {
+        Self { network: if network >> 32 == MAPPED >> 32 { 0 } else { network }, ..self }
+    }
+
+    /// The network.
+    #[inline]
+    pub(super) fn network(self) -> Network {
+        match self.network >> 32 == MAPPED >> 32 {
+            true => Network { key: self.network << 32, is_ipv6: false },
+            false => Network { key: self.network, is_ipv6: true },
+        }
+    }
+
+    /// A number for one query and `key`, evenly out of all: over all lots each comes once.
+    #[inline]
+    pub(super) fn draw(self, key: u32) -> u32 {
+        // The finalizer of MurmurHash3 for 32 bits, which is a permutation.
+        let mut state = self.lot ^ key;
+        state = (state ^ (state >> 16)).wrapping_mul(0x85eb_ca6b);
+        state = (state ^ (state >> 13)).wrapping_mul(0xc2b2_ae35);
+        state ^ (state >> 16)
+    }
+}
+
+/// Draws for queries, one after the other, for one worker: a Weyl sequence, of which [`Origin::draw`] makes numbers, so that
+/// a query that no draw is made for costs one addition.
+#[derive(Debug)]
+pub struct Lots(u32);
+
+impl Lots {
+    /// Begins at a number; workers begin at different ones.
+    pub fn from(seed: u32) -> Self {
+        Self(seed)
+    }
+
+    /// The next.
+    #[inline]
+    pub fn draw(&mut self) -> u32 {
+        // Odd, and as near as can be to 2^32 divided by the golden ratio: all numbers come, in no order to speak of.
+        self.0 = self.0.wrapping_add(0x9e37_79b9);
+        self.0
+    }
+}
+
+/// The bits of an address that tell clients apart.
+#[inline]
+fn network(address: IpAddr) -> u64 {
+    match address.to_canonical() {
+        IpAddr::V4(address) => MAPPED | u64::from(address.to_bits()),
+        IpAddr::V6(address) => {
+            let prefix: [u8; IPV6_PREFIX] = *address.octets().first_chunk().unwrap_or(&[0; IPV6_PREFIX]);
+            u64::from_be_bytes(prefix)
+        }
+    }
+}
+
+/// The finalizer of SplitMix64: each bit of the input turns about half of those of the output.
+#[inline]
+pub(super) fn mix(mut state: u64) -> u64 {
+    state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+/// The address is not shown, and the draw is of no use without it.
+impl std::fmt::Debug for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Origin")
     }
 }
 

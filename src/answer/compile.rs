@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 
 use super::hubs;
 use super::refusal::{Refused, rule};
-use super::snapshot::{Content, ServedZone};
+use super::snapshot::{Content, Served, ServedZone};
 use super::text;
 use crate::dns::hash::{Index, hash};
 use crate::dns::{Name, Rtype};
+use crate::geo::Spec;
 use crate::policy::Policy;
 use crate::zone::rrset::{Encoder, Rrset};
 use crate::zone::store::Tree;
@@ -23,8 +24,9 @@ use crate::zone::store::Tree;
 /// Every zone and every hub that must not be answered from; see [`Refused`].
 pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<Refused>> {
     let mut compiler = Compiler::new(zones);
+    compiler.hubs = policy.hubs.keys().cloned().collect();
     for hub in policy.hubs.values() {
-        let made = hubs::compile_hub(&mut compiler, hub);
+        let made = hubs::compile_hub(&mut compiler, hub, policy);
         if made && hub.txt {
             let refused = text::compile(&mut compiler, hub, policy).err();
             compiler.refused.extend(refused.map(|refused| *refused));
@@ -33,7 +35,7 @@ pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<
     if compiler.refused.is_empty() {
         hubs::refuse_loops(&compiler.content, policy, &mut compiler.refused);
     }
-    let Compiler { mut content, refused, .. } = compiler;
+    let Compiler { mut content, refused, specs, .. } = compiler;
     if !refused.is_empty() {
         return Err(refused);
     }
@@ -45,19 +47,32 @@ pub(crate) fn compile(zones: Vec<Tree>, policy: &Policy) -> Result<Content, Vec<
     content.counts.zones = content.zones.len();
     content.counts.hubs = content.hubs.len();
     content.policy = policy.hubs.values().cloned().collect();
-    Ok(content)
+    let mut specs: Vec<(Spec, u32)> = specs.into_iter().collect();
+    specs.sort_by_key(|(_, number)| *number);
+    content.specs = specs.into_iter().map(|(spec, _)| spec).collect();
+    Ok(Content::of(content))
 }
 
 /// The content in the making.
 pub(super) struct Compiler {
-    pub(super) content: Content,
+    pub(super) content: Served,
     pub(super) refused: Vec<Refused>,
     pub(super) encoder: Encoder,
+    /// The numbers of the maps that hubs select by.
+    pub(super) specs: BTreeMap<Spec, u32>,
+    /// The names of all hubs, in the policy's order.
+    pub(super) hubs: Vec<Name>,
 }
 
 impl Compiler {
     fn new(zones: Vec<Tree>) -> Self {
-        let mut compiler = Self { content: Content::default(), refused: Vec::new(), encoder: Encoder::default() };
+        let mut compiler = Self {
+            content: Served::default(),
+            refused: Vec::new(),
+            encoder: Encoder::default(),
+            specs: BTreeMap::new(),
+            hubs: Vec::new(),
+        };
         let mut ordered: BTreeMap<Name, Tree> = BTreeMap::new();
         for zone in zones {
             let apex = zone.apex().clone();

@@ -5,6 +5,7 @@ mod hubs;
 mod messages;
 mod names;
 mod spread;
+mod subnets;
 mod texts;
 
 use super::respond::Transport;

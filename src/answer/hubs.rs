@@ -2,17 +2,20 @@
 //! must never be answered.
 
 mod loops;
+mod plan;
+mod rotation;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(super) use self::loops::refuse_loops;
+pub(super) use self::rotation::Rotation;
 use super::compile::{Compiler, response_octets};
 use super::cursor::Cursor;
 use super::refusal::{Refused, rule};
-use super::snapshot::{Content, HubAnswers, Variants, hub_key};
+use super::snapshot::{HubAnswers, Served, Variants, hub_key};
 use crate::dns::{Name, Rtype};
-use crate::policy::{self, Hub, WhenAllDown};
+use crate::policy::{self, Answer, Hub, Policy, WhenAllDown};
 use crate::zone::rrset::{Encoder, Rrset, Rrsets, Unencodable, put_number};
 
 /// Smallest UDP response that every client takes, octets (RFC 1035 2.3.4).
@@ -21,14 +24,14 @@ const SMALLEST_RESPONSE: usize = 512;
 /// Adds a hub to the zone that its name is in, and says whether nothing was refused.
 ///
 /// A refused hub leaves its place in the order to none: the content is then not made.
-pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) -> bool {
+pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -> bool {
     let name = &hub.name;
     let Some(position) = compiler.zone_of(name) else {
         let refused = Refused::new(rule::HUB_IN_ZONE, name, format!("hub {name} is in no zone that is loaded"));
         compiler.refused.push(refused.at(&hub.place).hint("add a zone file, or correct the hub's name"));
         return false;
     };
-    let Compiler { content, refused, encoder } = compiler;
+    let Compiler { content, refused, encoder, specs, hubs } = compiler;
     let number = content.hubs.len() as u32;
     let Ok(node) = content.zones[position].tree.place_hub(name, number) else {
         let sentence = format!("hub {name} makes its zone need more than 16 GiB of memory, the most that one can have");
@@ -47,13 +50,25 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) -> bool {
         let what = if above.is_cut() { "is delegated away at" } else { "is below the DNAME at" };
         check.out_of_place(what, &above.name());
     }
-    check.budget();
+    let key = hub_key(name);
+    if plan::is_needed(hub) {
+        let number = content.planned;
+        let plan = plan::compile(&mut check, policy, hubs, specs, number);
+        let made = refused.len() == before;
+        if let Some(plan) = plan.filter(|_| made) {
+            content.planned += 1;
+            let (full, plan) = (Variants::default(), Some(Box::new(plan)));
+            content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low: None, plan });
+        }
+        return made;
+    }
+    check.budget(hub.ttl.max(hub.ttl_min));
     let endpoints: Vec<_> = hub.endpoints.iter().map(|endpoint| endpoint.answer.rrsets()).collect();
     for (endpoint, rrsets) in hub.endpoints.iter().zip(&endpoints) {
         check.judge(&format!("for region {}", endpoint.region), rrsets);
     }
     let all = match hub.when_all_down {
-        WhenAllDown::All => check.all_addresses(),
+        WhenAllDown::All => check.all_addresses(hub),
         WhenAllDown::Keep | WhenAllDown::Region(_) => None,
     };
     if let Some(rrsets) = &all {
@@ -63,12 +78,11 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub) -> bool {
         endpoints: endpoints.iter().map(|rrsets| check.prepare(rrsets, ttl)).collect(),
         all: all.as_ref().map(|rrsets| check.prepare(rrsets, ttl)),
     };
-    let key = hub_key(name);
     let full = with_ttl(hub.ttl);
     let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
     let made = refused.len() == before;
     if made {
-        content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low });
+        content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low, plan: None });
     }
     made
 }
@@ -77,7 +91,7 @@ struct Check<'c> {
     encoder: &'c mut Encoder,
     hub: &'c Hub,
     /// All zones are in it.
-    content: &'c Content,
+    content: &'c Served,
     /// Of the hub's zone.
     apex: &'c Name,
     /// What the zone file says at the hub's name.
@@ -97,9 +111,8 @@ impl Check<'_> {
         self.refuse(rule::HUB_REACHABLE, sentence, "move the hub, or remove the record above it");
     }
 
-    fn budget(&mut self) {
-        // The lower one of the two is not above the other, unless nobody has checked the policy.
-        let ttl = self.hub.ttl.max(self.hub.ttl_min);
+    /// The longest TTL, within the time that the policy gives.
+    fn budget(&mut self, ttl: Duration) {
         if let Some(rto) = self.hub.rto.filter(|rto| ttl > *rto) {
             let (ttl, rto) = (crate::time::human(ttl), crate::time::human(rto));
             let sentence = format!("has a TTL of {ttl}, which alone exceeds its rto of {rto}");
@@ -107,27 +120,15 @@ impl Check<'_> {
         }
     }
 
-    /// The addresses of every endpoint, for [`WhenAllDown::All`].
-    fn all_addresses(&mut self) -> Option<Vec<policy::Rrset>> {
-        let mut addresses: BTreeMap<Rtype, Vec<Box<[u8]>>> = BTreeMap::new();
-        for rrset in self.hub.endpoints.iter().flat_map(|endpoint| endpoint.answer.rrsets()) {
-            if !matches!(rrset.rtype, Rtype::A | Rtype::AAAA) {
-                let sentence = format!("answers everything when all is down, but has an endpoint with {}", rrset.rtype);
-                self.refuse(
-                    rule::ALL_ADDRESSES,
-                    sentence,
-                    "give every endpoint addresses, or write `when_all_down = \"keep\"`",
-                );
-                return None;
-            }
-            let known = addresses.entry(rrset.rtype).or_default();
-            for rdata in rrset.rdatas {
-                if !known.contains(&rdata) {
-                    known.push(rdata);
-                }
-            }
+    /// The addresses of every endpoint of a hub, for [`WhenAllDown::All`].
+    fn all_addresses(&mut self, hub: &Hub) -> Option<Vec<policy::Rrset>> {
+        if let Some(other) = other_than_addresses(hub) {
+            let sentence = format!("answers everything when all is down, but has an endpoint with {other}");
+            let hint = "give every endpoint addresses, or write `when_all_down = \"keep\"`";
+            self.refuse(rule::ALL_ADDRESSES, sentence, hint);
+            return None;
         }
-        Some(addresses.into_iter().map(|(rtype, rdatas)| policy::Rrset { rtype, rdatas }).collect())
+        Some(merged(hub.endpoints.iter().map(|endpoint| endpoint.answer.rrsets())))
     }
 
     /// What must never be answered, whatever the TTL is.
@@ -166,16 +167,7 @@ impl Check<'_> {
 
     /// The RRsets of the name for one choice: the hub's, and the zone file's beside them.
     fn prepare(&mut self, answer: &[policy::Rrset], ttl: Duration) -> Box<[u8]> {
-        let (owner, apex) = (self.hub.name.wire(), self.apex.wire());
-        let mut rrsets: Vec<(Rtype, Vec<u8>)> = Vec::new();
-        for rrset in self.fixed.iter() {
-            let mut encoded = Vec::new();
-            let rdatas = rrset.rdatas(&self.hub.name, self.apex);
-            let rdatas = rdatas.iter().map(|rdata| &**rdata);
-            // It was encoded before.
-            let _ = self.encoder.encode(rrset.rtype(), rrset.ttl(), rdatas, owner, apex, &mut encoded);
-            rrsets.push((rrset.rtype(), encoded));
-        }
+        let mut rrsets = beside(self.encoder, &self.hub.name, self.apex, self.fixed);
         for rrset in answer {
             let mut encoded = Vec::new();
             // One that cannot be is refused by `judge`, and nothing of the hub is answered.
@@ -183,11 +175,7 @@ impl Check<'_> {
                 rrsets.push((rrset.rtype, encoded));
             }
         }
-        rrsets.sort_by_key(|(rtype, _)| *rtype);
-        let mut prepared = Vec::new();
-        put_number(rrsets.len(), &mut prepared);
-        rrsets.iter().for_each(|(_, encoded)| prepared.extend_from_slice(encoded));
-        prepared.into_boxed_slice()
+        joined(rrsets)
     }
 
     /// What may stand at the name together.
@@ -234,6 +222,54 @@ impl Check<'_> {
             self.refuse(rule::FITS_512, sentence, "name fewer addresses or shorter records");
         }
     }
+}
+
+/// The type of an endpoint's RRset that is no address, or what else the endpoint is.
+fn other_than_addresses(hub: &Hub) -> Option<String> {
+    hub.endpoints.iter().find_map(|endpoint| match &endpoint.answer {
+        Answer::Hub(inside) => Some(format!("the hub {inside}")),
+        answer => {
+            let rrsets = answer.rrsets();
+            let other = rrsets.iter().find(|rrset| !matches!(rrset.rtype, Rtype::A | Rtype::AAAA));
+            other.map(|rrset| rrset.rtype.to_string())
+        }
+    })
+}
+
+/// The RRsets of several answers as one: each record once, in their order.
+fn merged(answers: impl IntoIterator<Item = Vec<policy::Rrset>>) -> Vec<policy::Rrset> {
+    let mut all: BTreeMap<Rtype, Vec<Box<[u8]>>> = BTreeMap::new();
+    for rrset in answers.into_iter().flatten() {
+        let known = all.entry(rrset.rtype).or_default();
+        for rdata in rrset.rdatas {
+            if !known.contains(&rdata) {
+                known.push(rdata);
+            }
+        }
+    }
+    all.into_iter().map(|(rtype, rdatas)| policy::Rrset { rtype, rdatas }).collect()
+}
+
+/// What the zone file says at a hub's name, as it stands beside the hub's answer.
+fn beside(encoder: &mut Encoder, name: &Name, apex: &Name, fixed: Rrsets<'_>) -> Vec<(Rtype, Vec<u8>)> {
+    let one = |rrset: Rrset<'_>| {
+        let mut encoded = Vec::new();
+        let rdatas = rrset.rdatas(name, apex);
+        let rdatas = rdatas.iter().map(|rdata| &**rdata);
+        // It was encoded before.
+        let _ = encoder.encode(rrset.rtype(), rrset.ttl(), rdatas, name.wire(), apex.wire(), &mut encoded);
+        (rrset.rtype(), encoded)
+    };
+    fixed.iter().map(one).collect()
+}
+
+/// RRsets as they stand at a name.
+fn joined(mut rrsets: Vec<(Rtype, Vec<u8>)>) -> Box<[u8]> {
+    rrsets.sort_by_key(|(rtype, _)| *rtype);
+    let mut prepared = Vec::new();
+    put_number(rrsets.len(), &mut prepared);
+    rrsets.iter().for_each(|(_, encoded)| prepared.extend_from_slice(encoded));
+    prepared.into_boxed_slice()
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::client::Origin;
 use super::cursor::Cursor;
+use super::select::Level;
 use super::snapshot::{Choice, Content, Snapshot};
 use super::text;
 use super::walk::{Ended, Found, Located, Verdict, Visitor, walk};
@@ -33,6 +35,8 @@ pub struct Step {
     pub matched: Matched,
     /// The hub, by position, and its choice, where the name is one.
     pub hub: Option<(usize, Choice)>,
+    /// How the hub selects for the client, and the hubs inside that it comes to; empty for one that answers everybody alike.
+    pub levels: Vec<Level>,
     /// The hub, by position, that the name tells of, where it is one of `_concierge.HUB`.
     pub text: Option<usize>,
     /// What follows for the type.
@@ -118,13 +122,13 @@ pub enum End {
 }
 
 impl Content {
-    /// What a query for this name and type comes to under the snapshot's choices.
+    /// What a query for this name and type comes to under the snapshot's choices, for a client.
     ///
     /// The content is the snapshot's own: the walk is the one that answers queries.
-    pub fn lookup(snapshot: &Snapshot, name: &Name, rtype: Rtype) -> Resolution {
-        let mut telling = Telling { snapshot, steps: Vec::new() };
+    pub fn lookup(snapshot: &Snapshot, name: &Name, rtype: Rtype, origin: Origin) -> Resolution {
+        let mut telling = Telling { snapshot, origin, steps: Vec::new() };
         let ended = match Cursor::read(name.wire()) {
-            Some(mut cursor) => walk(snapshot, &mut cursor, rtype, &mut telling),
+            Some(mut cursor) => walk(snapshot, &mut cursor, rtype, origin, &mut telling),
             None => Ended::Unserved,
         };
         let steps = telling.steps;
@@ -153,6 +157,7 @@ impl Content {
 
 struct Telling<'a> {
     snapshot: &'a Snapshot,
+    origin: Origin,
     steps: Vec<Step>,
 }
 
@@ -188,10 +193,11 @@ impl Visitor for Telling<'_> {
             }
             _ => None,
         };
+        let levels = hub.map_or(Vec::new(), |(position, _)| self.snapshot.explain(position, self.origin));
         let exists = matches!(found.located, Located::Exact(_));
         let told = node.hub().filter(|_| exists).and_then(|number| text::about(&self.snapshot.content, number));
         let text = told.map(|about| about.hub as usize);
-        self.steps.push(Step { name: name_of(name), zone: apex.clone(), matched, hub, text, result });
+        self.steps.push(Step { name: name_of(name), zone: apex.clone(), matched, hub, levels, text, result });
         ControlFlow::Continue(())
     }
 
@@ -209,7 +215,7 @@ fn name_of(cursor: &Cursor) -> Name {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{hub, name, snapshot, zone};
+    use super::super::testing::{CLIENT, hub, name, snapshot, zone};
     use super::*;
 
     #[test]
@@ -219,13 +225,14 @@ mod tests {
             "*.w CNAME x.old\nold DNAME new\nx.new CNAME hub\nlong DNAME www.example.org.\nloop CNAME loop",
         );
         let snapshot = snapshot(&[example], vec![hub("hub.example.", "weu 192.0.2.9\nneu 192.0.2.8")]);
-        let told = Content::lookup(&snapshot, &name("A.w.example."), Rtype::A);
+        let told = Content::lookup(&snapshot, &name("A.w.example."), Rtype::A, CLIENT.origin());
         let zone = name("example.");
         let step = |of: &str, matched, hub, result| Step {
             name: name(of),
             zone: zone.clone(),
             matched,
             hub,
+            levels: Vec::new(),
             text: None,
             result,
         };
@@ -261,7 +268,7 @@ mod tests {
             }
         );
         let end = |of: &str| {
-            let told = Content::lookup(&snapshot, &name(of), Rtype::A);
+            let told = Content::lookup(&snapshot, &name(of), Rtype::A, CLIENT.origin());
             (told.steps.len(), told.end, told.rcode)
         };
         assert_eq!(end("loop.example."), (1, End::Loop, Rcode::NOERROR));

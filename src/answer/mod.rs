@@ -4,7 +4,7 @@
 //! load by [`compile`], and beside it the small table of choices that a switch replaces. [`publish`] holds the one swap
 //! of the program. [`respond`] turns a query's octets into a response's; [`lookup`] takes the same walk for one name and
 //! says what happened at every step. [`client`] is who asks, as far as that is any matter of the answer: a hub may give
-//! each resolver a TTL of its own. `text` is what a hub says of itself at `_concierge.HUB`.
+//! each resolver a TTL of its own. [`select`] is how a hub comes to an endpoint where that depends on who asks. `text` is what a hub says of itself at `_concierge.HUB`.
 //!
 //! Own code over wire octets, and not a library's: an answer is one look-up by hash and a copy of octets that were made
 //! when the zone was read, and a hub is a name like any other until its RRsets are taken. `quick` answers what nearly
@@ -26,6 +26,7 @@ mod quick;
 mod refusal;
 mod render;
 pub mod respond;
+pub mod select;
 pub mod snapshot;
 #[cfg(test)]
 mod testing;

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use hickory_proto::op::Message;
 use proptest::prelude::*;
 
-use super::client::Client;
+use super::client::{Client, Lots};
 use super::lookup::{End, StepResult};
 use super::respond::{HubAnswer, Outcome, ResponseLimits, Transport, respond, respond_in_full};
-use super::snapshot::{Content, Snapshot};
-use super::testing::{Ask, CLIENT, hub, name, snapshot, zone};
+use super::snapshot::{Content, Snapshot, What};
+use super::testing::{Ask, CLIENT, hub, map, name, selecting, snapshot, zone};
 use crate::dns::{Rcode, Rtype};
+use crate::policy::{Prefixes, Selection};
 
 /// Small label and type alphabets, so that generated names meet each other: wildcards, cuts, DNAME, chains and loops.
 static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
@@ -32,6 +33,28 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
         }
         hubs
     };
+    // At the names of the hubs of other worlds, so that the same questions meet them.
+    let stateless = || {
+        let where_from = map("0.0.0.0/2 neu\n32.0.0.0/3 weu\n64.0.0.0/2 eus\n2001:db8::/32 neu\ndefault eus weu");
+        let endpoints = "weu 192.0.2.9 2001:db8::9\nneu cname a.s.\neus cname out.of.";
+        let addresses = "weu 192.0.2.8 192.0.2.7 2001:db8::8\nneu 192.0.2.6\neus 192.0.2.5 2001:db8::5";
+        let mut hubs = vec![
+            selecting(Selection::Weighted, "m.s.", endpoints),
+            selecting(Selection::Geo(where_from.clone()), "m.n.o.s.", endpoints),
+            selecting(Selection::All { most: 2 }, "b.e.k.s.", addresses),
+            selecting(Selection::Sticky(Prefixes { ipv4: 8, ipv6: 32 }), "a.m.s.", endpoints),
+            selecting(
+                Selection::Nearest(where_from.clone()),
+                "x.s.",
+                "weu hub m.s.\nneu hub b.e.k.s.\neus hub m.n.o.s.",
+            ),
+            hub("a.y.s.", "weu hub x.s.\nneu 192.0.2.9"),
+        ];
+        for (at, hub) in (1..).zip(&mut hubs) {
+            (hub.ttl, hub.ttl_spread) = (std::time::Duration::from_secs(60 * at), if at % 2 == 0 { 50 } else { 0 });
+        }
+        hubs
+    };
     let beside = format!("{lines}\nb.e.k TXT beside\n*.y CNAME a.m\nu NS b.e.k\nv NS m.n.o\nt CNAME _concierge.m");
     vec![
         snapshot(&[], vec![]),
@@ -39,6 +62,7 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
         snapshot(&[zone("s.", lines), zone("g.s.", child), zone("a.f.s.", child)], hubs()),
         snapshot(&[zone(".", &lines.replace(".s\n", "\n")), zone("s.", child)], vec![]),
         snapshot(&[zone("s.", &beside), zone("g.s.", child)], spread()),
+        snapshot(&[zone("s.", &beside), zone("g.s.", child)], stateless()),
     ]
 });
 
@@ -166,6 +190,9 @@ fn plain() -> impl Strategy<Value = Ask> {
     let rtype = prop::sample::select(vec!["A", "AAAA", "TXT", "MX", "CNAME", "NS", "SOA", "DS", "ANY", "TYPE65400"]);
     let option = prop::sample::select(vec![
         vec![],
+        vec![0, 8, 0, 7, 0, 1, 24, 0, 40, 1, 2],
+        vec![0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 8, 0, 8, 0, 2, 32, 0, 0x20, 1, 0x0d, 0xb8],
+        vec![0, 8, 0, 7, 0, 1, 24, 7, 40, 1, 2],
         vec![0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8],
         vec![0, 3, 0, 0, 0, 10, 0, 1, 9],
         vec![0, 10, 0, 8, 1],
@@ -182,8 +209,9 @@ fn plain() -> impl Strategy<Value = Ask> {
 }
 
 /// One pass answers octet for octet what the general way answers, and what it leaves to that leaves no trace.
-fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: u32) -> Result<(), TestCaseError> {
-    let client = Client::at(std::net::IpAddr::V4(from.into()));
+fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: From) -> Result<(), TestCaseError> {
+    let (address, lot, trusted) = from;
+    let client = Client::at(std::net::IpAddr::V4(address.into())).with_lot(lot).trusted(trusted);
     let limits = ResponseLimits { max_udp_bytes: 1232 };
     let mut in_full = Vec::new();
     let expected = respond_in_full(snapshot, query, client, transport, &limits, &mut in_full);
@@ -196,6 +224,9 @@ fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: u32
     }
     Ok(())
 }
+
+/// Address, lot, and whether a client subnet is taken.
+type From = (u32, u32, bool);
 
 /// Whether one pass answers it, so that the property above is about something.
 fn is_quick(snapshot: &Snapshot, question: &str) -> bool {
@@ -218,6 +249,32 @@ fn what_nearly_every_query_asks_is_answered_in_one_pass() {
     assert!(is_quick(&leaving, "m.s. A") && is_quick(&leaving, "m.s. CNAME"));
     // Neither a TTL that spreads nor what a hub says of itself is a reason for the long way.
     assert!(is_quick(&WORLDS[4], "a.m.s. A") && is_quick(&WORLDS[4], "_concierge.a.m.s. TXT"));
+    // Nor is an answer that depends on who asks, or on a draw.
+    let answers = |question: &str| {
+        let mut lots = Lots::from(1);
+        let mut quick = 0;
+        for from in 0..100_u32 {
+            let client = Client::at(std::net::IpAddr::V4((from << 25).into())).with_lot(lots.draw());
+            let query = Ask::new(question).octets();
+            quick += u32::from(
+                super::quick::respond(
+                    &WORLDS[5],
+                    &query,
+                    client,
+                    Transport::Udp,
+                    &super::testing::LIMITS,
+                    &mut Vec::new(),
+                )
+                .is_some(),
+            );
+        }
+        quick
+    };
+    assert_eq!(answers("b.e.k.s. A"), 100);
+    for question in ["m.s. A", "m.n.o.s. A", "a.m.s. A", "x.s. A", "a.y.s. A"] {
+        // Where it leads to a name that is served, the chain is followed the long way.
+        assert!((20..100).contains(&answers(question)), "{question}: {}", answers(question));
+    }
 }
 
 proptest! {
@@ -228,7 +285,7 @@ proptest! {
         ask in prop_oneof![4 => plain(), 1 => query()],
         transport in transport(),
         world in 0..WORLDS.len(),
-        from in any::<u32>(),
+        from in any::<From>(),
     ) {
         hold_alike(&WORLDS[world], &ask.octets(), transport, from)?;
     }
@@ -238,7 +295,7 @@ proptest! {
         query in mutated(),
         transport in transport(),
         world in 0..WORLDS.len(),
-        from in any::<u32>(),
+        from in any::<From>(),
     ) {
         hold_alike(&WORLDS[world], &query, transport, from)?;
     }
@@ -292,7 +349,7 @@ proptest! {
         if rtype == Rtype::AXFR {
             return Ok(());
         }
-        let told = Content::lookup(&WORLDS[world], &name(owner), rtype);
+        let told = Content::lookup(&WORLDS[world], &name(owner), rtype, CLIENT.origin());
         let mut response = Vec::new();
         let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), *CLIENT, Transport::Tcp, &super::testing::LIMITS, &mut response);
         let Outcome::Reply { rcode, truncated, hub } = outcome else { panic!("silence") };
@@ -300,7 +357,9 @@ proptest! {
         let own = told.steps.iter().find(|step| {
             step.hub.is_some() && matches!(step.result, StepResult::Answer(_) | StepResult::Cname { .. })
         });
-        prop_assert_eq!(hub.map(HubAnswer::position), own.and_then(|step| step.hub).map(|(hub, _)| hub));
+        // A hub without an active region tells nobody of one.
+        let told_of = own.and_then(|step| step.hub).filter(|(_, choice)| !matches!(choice.what, What::Among(_)));
+        prop_assert_eq!(hub.map(HubAnswer::position), told_of.map(|(hub, _)| hub));
         prop_assert_eq!(response[2] & 0x04 != 0, told.authoritative);
         let message = Message::from_vec(&response).unwrap();
         let mut dnames = std::collections::BTreeSet::new();

@@ -1,7 +1,7 @@
 //! A query's octets, read strictly: header, question, and the OPT record among whatever else follows.
 
 use super::cursor::Cursor;
-use super::edns::{self, Opt};
+use super::edns::Opt;
 use crate::dns::{Class, HEADER, Opcode, Rtype};
 
 /// What was read of a message that deserves a response.
@@ -31,7 +31,9 @@ pub(super) struct Question {
 impl<'a> Query<'a> {
     /// Reads a message, and puts the name of its question into `name`; `None` for one that must not be answered.
     #[inline]
-    pub(super) fn read(octets: &'a [u8], name: &mut Cursor) -> Option<Self> {
+    ///
+    /// `trusted`: whether a client subnet is taken from this client.
+    pub(super) fn read(octets: &'a [u8], name: &mut Cursor, trusted: bool) -> Option<Self> {
         let header: &[u8; HEADER] = octets.first_chunk()?;
         // QR: a response. Answering it would let two servers talk for ever.
         if header[2] & 0x80 != 0 {
@@ -58,7 +60,7 @@ impl<'a> Query<'a> {
             _ => None,
         };
         if let Some(rest) = rest {
-            (query.well_formed, query.opt) = read_records(rest, counts[1], counts[2], counts[3]);
+            (query.well_formed, query.opt) = read_records(rest, [counts[1], counts[2], counts[3]], trusted);
         }
         Some(query)
     }
@@ -88,7 +90,8 @@ impl Question {
 
 /// Passes over the sections behind the question: whether they are what the header says and nothing else, and the OPT
 /// record. Records of other types are of no consequence, TSIG (RFC 8945) included, whose sender will miss the signature.
-fn read_records(octets: &[u8], answers: u16, authorities: u16, additionals: u16) -> (bool, Option<Opt>) {
+fn read_records(octets: &[u8], counts: [u16; 3], trusted: bool) -> (bool, Option<Opt>) {
+    let [answers, authorities, additionals] = counts;
     let mut rest = octets;
     let mut opt = None;
     let before = usize::from(answers) + usize::from(authorities);
@@ -102,7 +105,7 @@ fn read_records(octets: &[u8], answers: u16, authorities: u16, additionals: u16)
         if opt.is_some() || position < before || !record.owned_by_root {
             return (false, opt);
         }
-        let (read, well_formed) = Opt::read(record.class.0, record.ttl, record.rdata);
+        let (read, well_formed) = Opt::read(record.class.0, record.ttl, record.rdata, trusted);
         opt = Some(read);
         // RFC 6891 7: the FORMERR for the record has one, which tells the client that EDNS is spoken here.
         if !well_formed {
@@ -152,11 +155,6 @@ fn name_length(octets: &[u8]) -> Option<usize> {
             return None;
         }
     }
-}
-
-/// Octets that the OPT record of the response takes, where there will be one.
-pub(super) fn reserved(opt: Option<&Opt>) -> usize {
-    if opt.is_some() { edns::OCTETS } else { 0 }
 }
 
 #[cfg(test)]

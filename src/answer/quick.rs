@@ -2,14 +2,14 @@
 //!
 //! Plain is what nearly every query is: opcode QUERY, one question of class IN for a type of data, nothing behind it but an
 //! OPT record of version 0 with any options, and a name that exists, or whose parent does, without a cut or a DNAME in its
-//! way and with no alias to follow. What is answered here is answered by [`respond`](super::respond::respond) octet for
+//! way and with no alias to follow. A client subnet is read by the general way, where the client is trusted with one. What is answered here is answered by [`respond`](super::respond::respond) octet for
 //! octet; a property test holds the two against each other. Here nothing is kept that only other queries need: names have
 //! at most 64 octets, and no step but the one.
 
 use super::client::Client;
 use super::edns;
-use super::respond::{HubAnswer, Outcome, ResponseLimits, Transport};
-use super::snapshot::{Content, ServedZone, Snapshot};
+use super::respond::{Outcome, ResponseLimits, Transport};
+use super::snapshot::{Served, ServedZone, Snapshot};
 use crate::dns::hash::hash;
 use crate::dns::{Class, HEADER, MAX_MESSAGE, Rcode, Rtype};
 use crate::zone::rrset::{POINTER, QUESTION, Rrset, set_ttl};
@@ -96,7 +96,7 @@ pub(super) fn respond(
     let (opt, theirs) = if opts == 0 {
         (None, if query.len() == end { 512 } else { return None })
     } else {
-        let opt = edns::read_last(query.get(end..)?)?;
+        let opt = edns::read_last(query.get(end..)?, client.is_trusted())?;
         (Some(opt), opt.max_udp_bytes.min(ours))
     };
     let limit = match transport {
@@ -104,10 +104,9 @@ pub(super) fn respond(
         Transport::Udp => usize::from(theirs),
     };
 
-    let content = &*snapshot.content;
-    let (zone, skipped) = zone_of(content, &name)?;
+    let (zone, skipped) = zone_of(&snapshot.served, &name)?;
     let found = find(zone, &name)?;
-    let (rrsets, hub) = snapshot.rrsets_and_hub(found.node)?;
+    let (rrsets, hub) = snapshot.rrsets_and_hub(found.node, client.origin(), &mut ())?;
     let mut rcode = Rcode::NOERROR;
     let mut positive = true;
     let rrset = if !found.exists {
@@ -142,12 +141,12 @@ pub(super) fn respond(
     }
     let mut answer = None;
     if rrset.own
-        && let Some((position, hub)) = hub
+        && let Some((told, hub)) = hub
     {
         if hub.spread > 0 {
             spread(records, hub.ttl(rrset, client));
         }
-        answer = HubAnswer::of(position);
+        answer = told;
     }
     if let (Some(opt), Some(place)) = (opt, last.first_chunk_mut()) {
         *place = edns::record(opt, rcode, ours);
@@ -176,7 +175,7 @@ fn is_plain(rtype: Rtype) -> bool {
 
 /// The most specific zone that the name is in, and how many labels are in front of its apex.
 #[inline(always)]
-fn zone_of<'a>(content: &'a Content, name: &Name) -> Option<(&'a ServedZone, usize)> {
+fn zone_of<'a>(content: &'a Served, name: &Name) -> Option<(&'a ServedZone, usize)> {
     for depth in &content.depths {
         let Some(skipped) = name.labels.checked_sub(usize::from(*depth)) else { continue };
         let suffix = name.suffix(skipped)?;

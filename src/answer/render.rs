@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use super::client::Client;
 use super::cursor::Cursor;
 use super::respond::HubAnswer;
+use super::select::Scope;
 use super::snapshot::{ServedZone, Snapshot};
 use super::walk::{Ended, Found, MAX_STEPS, Verdict, Visitor};
 use crate::dns::{Class, HEADER, Rcode, Rtype};
@@ -35,6 +36,11 @@ pub(super) struct Render<'a> {
     pub(super) rcode: Rcode,
     pub(super) authoritative: bool,
     pub(super) truncated: bool,
+    /// For how many leading bits of the address of the origin the answer is that of everybody.
+    pub(super) scope: Scope,
+    /// Whether an alias is where the answer ends: its scope is that of one RRset, and so cached for nobody whom another one
+    /// is meant for (RFC 7871 7.2.1).
+    pub(super) ends_at_alias: bool,
     /// Records in the answer, authority and additional section.
     pub(super) counts: [u16; 3],
     /// Names visited.
@@ -114,6 +120,8 @@ impl<'a> Render<'a> {
             rcode: Rcode::NOERROR,
             authoritative: true,
             truncated: false,
+            scope: Scope::default(),
+            ends_at_alias: false,
             counts: [0; 3],
             steps: 0,
             dnames: None,
@@ -195,12 +203,12 @@ impl<'a> Render<'a> {
     /// Gives one of a hub's own RRsets, written from `start` on, the TTL that the client is to have.
     fn say_ttl(&mut self, section: Section, rrset: Rrset<'_>, start: usize, owner: usize) {
         let Some(position) = self.hub_here else { return };
-        let Some(hub) = self.snapshot.content.hubs.get(position as usize) else { return };
+        let Some(hub) = self.snapshot.served.hubs.get(position as usize) else { return };
         if hub.spread > 0 {
             set_ttl(&mut self.message[start..], owner, hub.ttl(rrset, self.client));
         }
         if matches!(section, Section::Answer) {
-            self.hub = self.hub.or(HubAnswer::of(position));
+            self.hub = self.hub.or(self.snapshot.told(position));
         }
     }
 
@@ -281,9 +289,13 @@ impl<'a> Render<'a> {
 
     /// Appends the addresses of a name server that the zone knows; its name stands at `at`, where it can be pointed at.
     fn glue(&mut self, server: &Cursor, at: Option<usize>, in_domain: bool, zone: Zone<'_>) -> ControlFlow<()> {
-        let content = &*self.snapshot.content;
-        let Some(node) = content.address_node(zone.zone, server) else { return ControlFlow::Continue(()) };
-        let Some(rrsets) = self.snapshot.rrsets(node) else { return ControlFlow::Continue(()) };
+        let Some(node) = self.snapshot.served.address_node(zone.zone, server) else {
+            return ControlFlow::Continue(());
+        };
+        // RFC 7871 7.4: whom the client asks for does not count here.
+        let Some(rrsets) = self.snapshot.rrsets(node, self.client.origin(), &mut ()) else {
+            return ControlFlow::Continue(());
+        };
         self.hub_here = node.hub();
         for rrset in [Rtype::A, Rtype::AAAA].into_iter().filter_map(|rtype| rrsets.of_type(rtype)) {
             if self.push(Section::Additional, rrset, at, server.wire(), zone).is_none() {
@@ -293,6 +305,15 @@ impl<'a> Render<'a> {
             }
         }
         ControlFlow::Continue(())
+    }
+
+    /// Notes the scope of an RRset in the answer: only a hub's own depend on the origin, and what is missing is missing for
+    /// everybody (RFC 7871 7.4).
+    #[inline]
+    fn widen(&mut self, rrset: Rrset<'_>, scope: Scope) {
+        if rrset.own {
+            self.scope = self.scope.max(scope);
+        }
     }
 
     /// The name that an RRset written at `rdata` leads to is where the next step's records will point.
@@ -323,9 +344,17 @@ impl Visitor for Render<'_> {
             Verdict::Answer(rrset) if rrset.rtype() == Rtype::DNAME && self.has_dname(rrset) => {
                 ControlFlow::Continue(())
             }
-            Verdict::Answer(rrset) => self.need(Section::Answer, rrset, owner, zone).map_continue(drop),
+            Verdict::Answer(rrset) => {
+                self.need(Section::Answer, rrset, owner, zone)?;
+                self.widen(rrset, found.scope);
+                ControlFlow::Continue(())
+            }
             Verdict::Cname(rrset) => {
                 let written = self.need(Section::Answer, rrset, owner, zone)?;
+                self.widen(rrset, found.scope);
+                if self.ends_at_alias {
+                    return ControlFlow::Break(());
+                }
                 self.follow(rrset, written, zone);
                 ControlFlow::Continue(())
             }

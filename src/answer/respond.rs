@@ -3,6 +3,9 @@
 //! Pure and without allocation once the response's buffer has grown to its working size. No octets make it panic, the
 //! limit on the size always holds, and equal snapshots, queries and clients give equal responses on every transport, but for TC.
 //!
+//! A hub may answer each client, or each query, with something else: by the client's address, by the subnet that a trusted
+//! client asks for (RFC 7871), and by the lot that came with the query.
+//!
 //! Responses are minimal: the answer; SOA with a negative one; NS, glue and DS with a referral. Nothing else is ever
 //! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
@@ -12,9 +15,10 @@ use std::num::NonZeroU32;
 use super::client::Client;
 use super::cursor::Cursor;
 use super::edns;
-use super::query::{Query, reserved};
+use super::query::Query;
 use super::quick;
 use super::render::Render;
+use super::select::Scope;
 use super::snapshot::Snapshot;
 use super::walk::walk;
 use crate::dns::{Class, HEADER, MAX_MESSAGE, Opcode, Rcode, Rtype};
@@ -101,7 +105,7 @@ pub(super) fn respond_in_full(
 ) -> Outcome {
     response.clear();
     let mut name = Cursor::EMPTY;
-    let Some(query) = Query::read(query, &mut name) else { return Outcome::Silence };
+    let Some(query) = Query::read(query, &mut name, client.is_trusted()) else { return Outcome::Silence };
     let ours = limits.max_udp_bytes.max(512);
     // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
     let limit = match transport {
@@ -109,13 +113,18 @@ pub(super) fn respond_in_full(
         Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
     };
     response.extend_from_slice(query.head());
+    let mut scope = Scope::default();
     let header = match (verdict(&query), &query.question) {
         (Ok(()), Some(question)) => {
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
-            let limit = limit - reserved(query.opt.as_ref());
+            let limit = limit - query.opt.map_or(0, |opt| opt.reserved());
+            let subnet = query.opt.and_then(|opt| opt.subnet);
+            let origin = subnet.map_or(client.origin(), |subnet| subnet.origin(client));
             let mut render = Render::new(response, limit, dnssec_ok, snapshot, client, &name);
-            let ended = walk(snapshot, &mut name, question.rtype, &mut render);
+            render.ends_at_alias = subnet.is_some();
+            let ended = walk(snapshot, &mut name, question.rtype, origin, &mut render);
             render.finish(ended);
+            scope = render.scope;
             Header {
                 rcode: render.rcode,
                 authoritative: render.authoritative,
@@ -131,7 +140,7 @@ pub(super) fn respond_in_full(
     };
     // RFC 6891 6.1.1: a response has an OPT record exactly if the query has one.
     if let Some(opt) = query.opt {
-        edns::append(opt, header.rcode, ours, response);
+        edns::append(opt, header.rcode, ours, scope, response);
     }
     header.write(&query, response);
     Outcome::Reply { rcode: header.rcode, truncated: header.truncated, hub: header.hub }

@@ -3,16 +3,19 @@
 //! [`Content`] is large and compiled once from zones and policy. It holds the zones as they were read, with a node for
 //! every existing name, empty non-terminals included, and for every hub the RRsets of its name for each [`Choice`]. A
 //! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
-//! other code.
+//! other code. A hub whose answer depends on who asks has a [`Plan`] instead, and in every snapshot a [`Selector`].
 
 use std::sync::Arc;
 
-use super::client::Client;
+use super::client::{Client, Origin};
 use super::cursor::Cursor;
 use super::refusal::Refused;
+use super::respond::HubAnswer;
+use super::select::{Level, Plan, Selector, Watch};
 use super::text::{About, Texts};
 use crate::dns::Name;
 use crate::dns::hash::{Index, hash, same};
+use crate::geo::{ClassMap, Databases, Spec};
 use crate::policy::Hub;
 use crate::time::Timestamp;
 use crate::zone::rrset::{Rrset, Rrsets};
@@ -29,6 +32,10 @@ pub struct Snapshot {
     pub choices: Box<[Choice]>,
     /// What is told of the choices.
     texts: Texts,
+    /// How the hubs with a plan select, by the numbers of the plans.
+    selectors: Box<[Arc<Selector>]>,
+    /// What the content holds, without a step between.
+    pub(super) served: Arc<Served>,
 }
 
 impl Snapshot {
@@ -46,28 +53,46 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::new`].
     pub fn next(&self, content: Arc<Content>, choices: Box<[Choice]>) -> Result<Self, Vec<Refused>> {
-        let known = Arc::ptr_eq(&content, &self.content).then_some((&self.texts, &*self.choices));
+        let known = content.is_of(&self.content).then_some(self);
         Self::make(self.generation + 1, content, choices, known)
     }
 
+    /// `known` is a snapshot of the same zones and policy.
     fn make(
         generation: u64,
         content: Arc<Content>,
         choices: Box<[Choice]>,
-        known: Option<(&Texts, &[Choice])>,
+        known: Option<&Self>,
     ) -> Result<Self, Vec<Refused>> {
-        let refused: Vec<Refused> = content
-            .hubs
-            .iter()
-            .enumerate()
-            .filter(|(position, hub)| choices.get(*position).is_none_or(|choice| hub.rrsets(choice).is_none()))
-            .map(|(position, hub)| Refused::unprepared(&hub.name, choices.get(position).copied()))
-            .collect();
+        let mut refused = Vec::new();
+        let mut selectors = Vec::new();
+        // Classes of before are of no use under other maps.
+        let selected = known.filter(|known| known.content.maps == content.maps);
+        for (position, hub) in content.hubs.iter().enumerate() {
+            let choice = choices.get(position);
+            let prepared = match &hub.plan {
+                None => choice.is_some_and(|choice| hub.rrsets(choice).is_some()),
+                Some(plan) => {
+                    let known = selected.and_then(|known| {
+                        let kept = plan.hubs().all(|hub| known.choices.get(hub) == choices.get(hub));
+                        known.selectors.get(plan.number()).filter(|_| kept).cloned()
+                    });
+                    let selector = known.or_else(|| Selector::make(plan, &content, &choices).map(Arc::new));
+                    let made = selector.is_some();
+                    selectors.extend(selector);
+                    made
+                }
+            };
+            if !prepared {
+                refused.push(Refused::unprepared(&hub.name, choice.copied()));
+            }
+        }
         if !refused.is_empty() {
             return Err(refused);
         }
-        let texts = Texts::of(&content, &choices, known);
-        Ok(Self { generation, content, choices, texts })
+        let texts = Texts::of(&content, &choices, known.map(|known| (&known.texts, &*known.choices)));
+        let served = content.served.clone();
+        Ok(Self { generation, content, choices, texts, selectors: selectors.into(), served })
     }
 
     /// The same content with other choices: a switch.
@@ -78,33 +103,77 @@ impl Snapshot {
         self.next(self.content.clone(), choices)
     }
 
+    /// The selectors, by the numbers of their plans.
+    #[cfg(test)]
+    pub(super) fn selectors(&self) -> &[Arc<Selector>] {
+        &self.selectors
+    }
+
     /// The texts, by their numbers.
     #[cfg(test)]
     pub(super) fn texts(&self) -> &[Arc<[u8]>] {
         self.texts.octets()
     }
 
-    /// The RRsets of a node; `None` for a hub that has no answer for its choice, which [`Snapshot::new`] keeps from being
-    /// published.
+    /// The RRsets of a node for an origin, told to `watch` where they depend on it; `None` for a hub that has no answer for
+    /// its choice, which [`Snapshot::new`] keeps from being published.
     #[inline(always)]
-    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>) -> Option<Rrsets<'a>> {
-        self.rrsets_and_hub(node).map(|(rrsets, _)| rrsets)
+    pub(super) fn rrsets<'a>(&'a self, node: Node<'a>, origin: Origin, watch: &mut impl Watch) -> Option<Rrsets<'a>> {
+        self.rrsets_and_hub(node, origin, watch).map(|(rrsets, _)| rrsets)
     }
 
-    /// [`Snapshot::rrsets`] with the hub that they are of, and its position.
+    /// [`Snapshot::rrsets`] with the hub that they are of, and as what it is told of.
     #[inline(always)]
-    pub(super) fn rrsets_and_hub<'a>(&'a self, node: Node<'a>) -> Option<(Rrsets<'a>, Option<(u32, &'a HubAnswers)>)> {
+    pub(super) fn rrsets_and_hub<'a>(
+        &'a self,
+        node: Node<'a>,
+        origin: Origin,
+        watch: &mut impl Watch,
+    ) -> Option<(Rrsets<'a>, Option<(Option<HubAnswer>, &'a HubAnswers)>)> {
         let Some(position) = node.hub() else { return Some((node.rrsets(), None)) };
-        match self.content.hubs.get(position as usize) {
-            Some(hub) => Some((hub.rrsets(self.choices.get(position as usize)?)?, Some((position, hub)))),
+        match self.served.hubs.get(position as usize) {
+            Some(hub) => match hub.rrsets(self.choices.get(position as usize)?) {
+                Some(rrsets) => Some((rrsets, Some((HubAnswer::of(position), hub)))),
+                None => Some((self.select(hub, origin, watch)?, Some((self.told(position), hub)))),
+            },
             None => Some((self.texts.rrsets(position)?, None)),
+        }
+    }
+
+    /// What a hub with a plan answers.
+    #[inline(never)]
+    fn select<'a>(&'a self, hub: &'a HubAnswers, origin: Origin, watch: &mut impl Watch) -> Option<Rrsets<'a>> {
+        let plan = hub.plan.as_deref()?;
+        self.selectors.get(plan.number())?.select(plan, origin, watch).map(Rrsets::read)
+    }
+
+    /// How the hub at a position selects for an origin: a level for it, and one for each hub inside that it comes to. Empty
+    /// for a hub that answers everybody alike.
+    pub fn explain(&self, position: usize, origin: Origin) -> Vec<Level> {
+        let mut levels = Vec::new();
+        if let Some(hub) = self.served.hubs.get(position) {
+            let _ = self.select(hub, origin, &mut levels);
+        }
+        levels
+    }
+
+    /// The hub at a position as one that a client has been told of; `None` where there is no active region to tell.
+    #[inline]
+    pub(super) fn told(&self, position: u32) -> Option<HubAnswer> {
+        match self.choices.get(position as usize)?.what {
+            What::Endpoint(_) | What::All => HubAnswer::of(position),
+            What::Among(_) => None,
         }
     }
 
     /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
     pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
-        let hub = self.content.hubs.get(position)?;
-        let own = hub.rrsets(self.choices.get(position)?)?.iter().find(|rrset| rrset.own)?;
+        let hub = self.served.hubs.get(position)?;
+        let rrsets = match hub.rrsets(self.choices.get(position)?) {
+            Some(rrsets) => rrsets,
+            None => self.select(hub, client.origin(), &mut ())?,
+        };
+        let own = rrsets.iter().find(|rrset| rrset.own)?;
         Some(hub.ttl(own, client))
     }
 }
@@ -150,9 +219,17 @@ impl Choice {
 
 const _: () = assert!(size_of::<Choice>() == 40);
 
-/// Zones and the answers of every hub for every choice.
+/// Zones and the answers of every hub for every choice, and where clients are.
 #[derive(Debug, Default)]
 pub struct Content {
+    served: Arc<Served>,
+    /// The maps by which hubs select, in the order of [`Served::specs`].
+    maps: Vec<Arc<ClassMap>>,
+}
+
+/// Zones and the answers of every hub for every choice.
+#[derive(Debug, Default)]
+pub struct Served {
     /// In canonical order of their apexes.
     pub(super) zones: Vec<ServedZone>,
     /// The positions of the zones, plus one, by the hash of their apex.
@@ -165,6 +242,10 @@ pub struct Content {
     pub(super) policy: Vec<Arc<Hub>>,
     /// The hubs that are told of at a name of their own, by the number of that text.
     pub(super) texts: Vec<About>,
+    /// What the maps of hubs are made from, each once.
+    pub(super) specs: Vec<Spec>,
+    /// How many hubs have a plan.
+    pub(super) planned: u32,
     pub(super) counts: Counts,
 }
 
@@ -207,10 +288,13 @@ pub(super) struct HubAnswers {
     pub(super) full: Variants,
     /// With its `ttl_min`, where that is lower.
     pub(super) low: Option<Box<Variants>>,
+    /// What it can come to, where that is not one of its own endpoints that everybody is answered with: the variants are
+    /// then empty.
+    pub(super) plan: Option<Box<Plan>>,
 }
 
 /// What a hub answers for everything that may be chosen, with one TTL.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Variants {
     /// By endpoint: the hub's RRsets and the static ones beside them, in order of their types.
     pub(super) endpoints: Box<[Box<[u8]>]>,
@@ -258,11 +342,53 @@ impl HubAnswers {
 
     /// What may stand at the name, whatever the TTL is.
     pub(super) fn variants(&self) -> impl Iterator<Item = Rrsets<'_>> {
-        self.full.endpoints.iter().chain(&self.full.all).map(|octets| Rrsets::read(octets))
+        let leaves = self.plan.iter().flat_map(|plan| plan.leaves());
+        self.full.endpoints.iter().chain(&self.full.all).chain(leaves).map(|octets| Rrsets::read(octets))
     }
 }
 
 impl Content {
+    /// Of what was compiled, without a database: clients are known by the subnets of maps alone.
+    pub(super) fn of(served: Served) -> Self {
+        Self::classed(Arc::new(served), &Databases::default())
+    }
+
+    /// The same zones and hubs, with clients classed by these databases. Takes as long as it takes to walk them.
+    #[must_use]
+    pub fn classed_by(&self, databases: &Databases) -> Self {
+        Self::classed(self.served.clone(), databases)
+    }
+
+    fn classed(served: Arc<Served>, databases: &Databases) -> Self {
+        let maps = served.specs.iter().map(|spec| Arc::new(ClassMap::compile(spec, databases))).collect();
+        Self { served, maps }
+    }
+
+    /// Whether the zones and hubs are those of `other`, however clients are classed.
+    pub fn is_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.served, &other.served)
+    }
+
+    /// Whether a hub selects by where its clients are, so that databases change answers.
+    pub fn has_maps(&self) -> bool {
+        !self.maps.is_empty()
+    }
+
+    /// The map with a number.
+    pub(super) fn map(&self, number: usize) -> Option<&Arc<ClassMap>> {
+        self.maps.get(number)
+    }
+}
+
+impl std::ops::Deref for Content {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
+    }
+}
+
+impl Served {
     /// The position of a hub: where its choice stands in [`Snapshot::choices`].
     pub fn hub(&self, name: &Name) -> Option<usize> {
         self.hubs.binary_search_by(|hub| hub.name.cmp(name)).ok()

@@ -8,10 +8,10 @@ use hickory_proto::rr::{RData, Record};
 use super::client::Client;
 use super::compile::compile;
 use super::respond::{Outcome, ResponseLimits, Transport, respond};
-use super::snapshot::{Choice, Snapshot};
+use super::snapshot::{Choice, Snapshot, What};
 use crate::diagnostic::Source;
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName};
+use crate::policy::{Answer, Endpoint, GeoEntry, GeoMap, Hub, Origin, Policy, RegionName, Selection, usable};
 use crate::zone::store::{Tree, tree_of};
 
 pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
@@ -67,7 +67,7 @@ pub(super) fn rdata(rtype: Rtype, words: &[&str], apex: &Name) -> Box<[u8]> {
     octets.into_boxed_slice()
 }
 
-/// A hub with a TTL of 30 s and one region a line: `region address...` or `region cname target`.
+/// A hub with a TTL of 30 s and one region a line: `region address...`, `region cname target` or `region hub name`.
 pub(super) fn hub(owner: &str, lines: &str) -> Hub {
     let endpoints = lines
         .lines()
@@ -78,6 +78,7 @@ pub(super) fn hub(owner: &str, lines: &str) -> Hub {
             let words: Vec<&str> = words.collect();
             let answer = match &*words {
                 ["cname", target] => Answer::Cname(name(target)),
+                ["hub", inside] => Answer::Hub(name(inside)),
                 addresses => Answer::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect()),
             };
             Endpoint::new(region, answer)
@@ -90,11 +91,50 @@ pub(super) fn policy(hubs: Vec<Hub>) -> Policy {
     Policy { hubs: hubs.into_iter().map(|hub| (hub.name.clone(), Arc::new(hub))).collect(), ..Policy::default() }
 }
 
-/// Compiled, with the first endpoint of every hub chosen.
+/// The same hub with another policy.
+pub(super) fn selecting(selection: Selection, owner: &str, lines: &str) -> Hub {
+    Hub { selection, ..hub(owner, lines) }
+}
+
+/// A map of `subnet region...` or `code region...` a line; a code of two letters is that of a country, in lower case that of
+/// a continent.
+pub(super) fn map(lines: &str) -> Arc<GeoMap> {
+    let mut map = GeoMap::default();
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        let mut words = line.split_whitespace();
+        let from = words.next().unwrap();
+        let to = words.map(RegionName::new).collect();
+        let code = |from: &str| from.to_ascii_uppercase().as_bytes().try_into().unwrap();
+        let origin = match from {
+            "default" => {
+                map.default = to;
+                continue;
+            }
+            from if from.len() == 2 && from == from.to_ascii_uppercase() => Origin::Country(code(from)),
+            from if from.len() == 2 => Origin::Continent(code(from)),
+            from => Origin::Subnet(from.parse().unwrap()),
+        };
+        map.entries.push(GeoEntry { origin, to });
+    }
+    Arc::new(map)
+}
+
+/// Compiled, with the first endpoint of every hub chosen; of a hub without an active region all of them.
 pub(super) fn snapshot(zones: &[Tree], hubs: Vec<Hub>) -> Snapshot {
     let policy = policy(hubs);
     let content = compile(zones.to_vec(), &policy).unwrap_or_else(|refused| panic!("{refused:#?}"));
-    Snapshot::new(1, Arc::new(content), vec![Choice::endpoint(0); policy.hubs.len()].into()).unwrap()
+    let choice = |hub: &Arc<Hub>| match hub.selection.is_stateless() {
+        true => Choice::of(What::Among(usable::every(hub.endpoints.len()))),
+        false => Choice::endpoint(0),
+    };
+    Snapshot::new(1, Arc::new(content), policy.hubs.values().map(choice).collect()).unwrap()
+}
+
+/// The same snapshot with another choice for one hub.
+pub(super) fn with(snapshot: &Snapshot, hub: &str, what: What) -> Snapshot {
+    let mut choices = snapshot.choices.clone();
+    choices[snapshot.content.hub(&name(hub)).unwrap()].what = what;
+    snapshot.switch(choices).unwrap()
 }
 
 /// A query that is built field by field.

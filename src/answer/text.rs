@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::compile::Compiler;
 use super::refusal::{Refused, rule};
-use super::snapshot::{Choice, Content, What};
+use super::snapshot::{Choice, Served, What};
 use crate::dns::Rtype;
 use crate::policy::{Hub, Policy, RegionName, text_name};
 use crate::zone::rrset::{Encoder, Rrsets, put_number};
@@ -47,7 +47,7 @@ impl Texts {
     }
 
     /// The texts under these choices. Those of `known` are taken over where the choice, of the same content, is the same.
-    pub(super) fn of(content: &Content, choices: &[Choice], known: Option<(&Self, &[Choice])>) -> Self {
+    pub(super) fn of(content: &Served, choices: &[Choice], known: Option<(&Self, &[Choice])>) -> Self {
         let choice = |choices: &[Choice], about: &About| choices.get(about.hub as usize).copied();
         let mut encoder = Encoder::default();
         let texts = content.texts.iter().enumerate().map(|(number, about)| {
@@ -63,7 +63,7 @@ impl Texts {
 }
 
 /// The hub that the node with this number tells of.
-pub(super) fn about(content: &Content, number: u32) -> Option<&About> {
+pub(super) fn about(content: &Served, number: u32) -> Option<&About> {
     content.texts.get((number ^ TEXT) as usize)
 }
 

@@ -5,8 +5,10 @@
 
 use std::ops::ControlFlow;
 
+use super::client::Origin;
 use super::cursor::Cursor;
-use super::snapshot::{Content, ServedZone, Snapshot};
+use super::select::Scope;
+use super::snapshot::{Served, ServedZone, Snapshot};
 use crate::dns::Rtype;
 use crate::zone::rrset::{Base, FIXED, Rrset, Rrsets};
 use crate::zone::store::Node;
@@ -46,6 +48,8 @@ pub(super) struct Found<'a> {
     pub(super) zone: &'a ServedZone,
     pub(super) located: Located<'a>,
     pub(super) verdict: Verdict<'a>,
+    /// For how many leading bits of the address of the origin it is that of everybody.
+    pub(super) scope: Scope,
 }
 
 /// What is said of the type.
@@ -93,16 +97,23 @@ pub(super) trait Visitor {
     fn substituted(&mut self, name: &Cursor, dname: Rrset<'_>, next: Option<&Cursor>) -> ControlFlow<()>;
 }
 
-/// Visits the name, and the names that it leads to as far as they are served here; `name` is then the last of them.
+/// Visits the name, and the names that it leads to as far as they are served here, as they are for an origin; `name` is then
+/// the last of them.
 #[inline(always)]
-pub(super) fn walk(snapshot: &Snapshot, name: &mut Cursor, rtype: Rtype, visitor: &mut impl Visitor) -> Ended {
-    let Some(found) = snapshot.find(name, rtype) else { return Ended::Unserved };
+pub(super) fn walk(
+    snapshot: &Snapshot,
+    name: &mut Cursor,
+    rtype: Rtype,
+    origin: Origin,
+    visitor: &mut impl Visitor,
+) -> Ended {
+    let Some(found) = snapshot.find(name, rtype, origin) else { return Ended::Unserved };
     if visitor.visit(name, &found).is_break() {
         return Ended::Stopped;
     }
     match found.verdict {
         Verdict::Cname(rrset) if rrset.leaves => Ended::Unserved,
-        Verdict::Cname(_) | Verdict::Dname(_) => walk_on(snapshot, name, rtype, visitor, found),
+        Verdict::Cname(_) | Verdict::Dname(_) => walk_on(snapshot, name, rtype, origin, visitor, found),
         _ => Ended::Found,
     }
 }
@@ -112,6 +123,7 @@ fn walk_on<'a>(
     snapshot: &'a Snapshot,
     name: &mut Cursor,
     rtype: Rtype,
+    origin: Origin,
     visitor: &mut impl Visitor,
     mut found: Found<'a>,
 ) -> Ended {
@@ -146,7 +158,7 @@ fn walk_on<'a>(
         if step + 1 == MAX_STEPS {
             break;
         }
-        match snapshot.find(name, rtype) {
+        match snapshot.find(name, rtype, origin) {
             Some(next) => found = next,
             None => return Ended::Unserved,
         }
@@ -170,17 +182,18 @@ fn follow(name: &mut Cursor, cname: Rrset<'_>, zone: &ServedZone) -> bool {
 impl Snapshot {
     /// One pass of RFC 1034 4.3.2; `None` when no zone holds the name.
     #[inline(always)]
-    pub(super) fn find(&self, name: &Cursor, rtype: Rtype) -> Option<Found<'_>> {
-        let (zone, located) = self.content.locate(name, rtype)?;
-        let verdict = match self.rrsets(located.node()) {
+    pub(super) fn find(&self, name: &Cursor, rtype: Rtype, origin: Origin) -> Option<Found<'_>> {
+        let (zone, located) = self.served.locate(name, rtype)?;
+        let mut scope = Scope::default();
+        let verdict = match self.rrsets(located.node(), origin, &mut scope) {
             None => Verdict::Unprepared,
             Some(rrsets) => judge(located, rrsets, rtype, zone.signed),
         };
-        Some(Found { zone, located, verdict })
+        Some(Found { zone, located, verdict, scope })
     }
 }
 
-impl Content {
+impl Served {
     /// Where the name is, whatever the hubs have chosen: a hub exists like any other name.
     #[inline(always)]
     pub(super) fn locate<'a>(&'a self, name: &Cursor, rtype: Rtype) -> Option<(&'a ServedZone, Located<'a>)> {

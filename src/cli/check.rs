@@ -1,15 +1,17 @@
 //! `concierge check`.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
 
 use super::{Common, Failed, Output, config_path, print, print_json, render};
+use crate::config::Config;
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{read_config, zones_of_refused};
-use crate::diagnostic::{Diagnostic, has_errors};
+use crate::daemon::{check_public_key, read_config, zones_of_refused};
+use crate::diagnostic::{Diagnostic, Severity, has_errors};
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
 #[derive(Debug, Args)]
@@ -33,6 +35,7 @@ impl Check {
                 };
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
+                diagnostics.extend(config.as_ref().and_then(key));
                 config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
         };
@@ -44,10 +47,16 @@ impl Check {
         }
         let rejected = has_errors(&diagnostics);
         match common.output {
-            Output::Json => print_json(&json!({
-                "ok": !rejected,
-                "problems": diagnostics.iter().map(problem).collect::<Vec<_>>(),
-            }))?,
+            Output::Json => {
+                let found = json!({
+                    "ok": !rejected,
+                    "problems": diagnostics.iter().map(problem).collect::<Vec<_>>(),
+                });
+                return match rejected {
+                    true => Err(Failed::rejected(&diagnostics).with(&found)),
+                    false => print_json(&found),
+                };
+            }
             Output::Text => {
                 if !diagnostics.is_empty() {
                     print::complain(render::render(&diagnostics, print::colors()));
@@ -65,8 +74,21 @@ impl Check {
                 }
             }
         }
-        if rejected { Err(Failed::Rejected) } else { Ok(()) }
+        if rejected { Err(Failed::rejected(&diagnostics)) } else { Ok(()) }
     }
+}
+
+/// What is wrong with the key that the daemon will sign with. That of another account cannot be looked at.
+fn key(config: &Config) -> Option<Diagnostic> {
+    let (kind, problem) = check_public_key(config)?;
+    Some(match kind {
+        ErrorKind::PermissionDenied => Diagnostic {
+            severity: Severity::Warning,
+            hint: Some("it was not checked: `concierge check` by the account that runs the daemon does".into()),
+            ..problem
+        },
+        _ => problem,
+    })
 }
 
 fn problem(diagnostic: &Diagnostic) -> serde_json::Value {

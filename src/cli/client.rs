@@ -60,6 +60,8 @@ pub(super) enum ClientError {
     /// The daemon said no.
     #[error("{message}{}", .problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>())]
     Refused {
+        /// The word for why.
+        code: String,
         /// Its sentence.
         message: String,
         /// One sentence for each problem of a file.
@@ -80,6 +82,18 @@ impl ClientError {
     pub(super) fn is_lost(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Silent { .. })
     }
+
+    /// The word for it.
+    pub(super) fn code(&self) -> &str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Denied { .. } => "denied",
+            Self::Silent { .. } => "silent",
+            Self::Refused { code, .. } => code,
+            Self::CutOff(_) => "cut-off",
+            Self::Garbled(_) => "garbled",
+        }
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -89,6 +103,7 @@ struct Problem {
 
 #[derive(serde::Deserialize)]
 struct ProblemBody {
+    code: String,
     message: String,
     #[serde(default)]
     problems: Vec<String>,
@@ -197,9 +212,9 @@ impl Client {
 /// What the daemon said instead of doing what was asked.
 fn refusal(status: StatusCode, body: &[u8]) -> ClientError {
     match serde_json::from_slice::<Problem>(body) {
-        Ok(Problem { error: ProblemBody { message, problems } }) => {
+        Ok(Problem { error: ProblemBody { code, message, problems } }) => {
             let rejected = status == StatusCode::UNPROCESSABLE_ENTITY;
-            ClientError::Refused { message, problems, rejected }
+            ClientError::Refused { code, message, problems, rejected }
         }
         Err(_) => ClientError::Garbled(format!("{status} {}", String::from_utf8_lossy(body))),
     }

@@ -90,17 +90,17 @@ impl Drill {
             return super::asked(common, async |client| drill_live::run(&live, client, common).await);
         }
         let Some(dark) = &self.dark else {
-            return Err(Failed::Sentence("--simulate asks for a region: --dark REGION".into()));
+            return Err(Failed::Usage("--simulate asks for a region: --dark REGION".into()));
         };
         let now = jiff::Zoned::now();
         let at = match &self.at {
-            Some(text) => when::parse(text, &now).map_err(Failed::Sentence)?,
+            Some(text) => when::parse(text, &now).map_err(Failed::Usage)?,
             None => Timestamp(u64::try_from(now.timestamp().as_millisecond()).unwrap_or_default()),
         };
         let (loaded, problems) = load::load(&self.folder(common)?);
         let Some(loaded) = loaded else {
             print::complain(render::render(&problems, print::colors()));
-            return Err(Failed::Rejected);
+            return Err(Failed::rejected(&problems));
         };
         let question = Question {
             hub: self.hub.clone(),
@@ -110,13 +110,14 @@ impl Drill {
             gates_shut: self.gates == Gates::Shut,
         };
         let report = drill(&loaded, &question).map_err(|error| Failed::Sentence(error.to_string()))?;
-        match common.output {
-            Output::Json => print_json(&report)?,
-            Output::Text => print::line(page(&report, print::width()))?,
-        }
-        match report.met {
-            Some(false) => Err(Failed::Sentence(missed(&report))),
-            _ => Ok(()),
+        let failed = (report.met == Some(false)).then(|| Failed::Sentence(missed(&report)));
+        match (common.output, failed) {
+            (Output::Json, None) => print_json(&report),
+            (Output::Json, Some(failed)) => Err(failed.with(&report)),
+            (Output::Text, failed) => {
+                print::line(page(&report, print::width()))?;
+                failed.map_or(Ok(()), Err)
+            }
         }
     }
 
@@ -134,7 +135,7 @@ impl Drill {
             (Some(config), _) => Ok(config.zones),
             (None, problems) => {
                 print::complain(render::render(&problems, print::colors()));
-                Err(Failed::Rejected)
+                Err(Failed::rejected(&problems))
             }
         }
     }

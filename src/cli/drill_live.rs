@@ -93,8 +93,9 @@ pub(super) async fn run(live: &Live<'_>, client: &Client, common: &Common) -> Re
             end(client, live, "Ctrl-C").await?;
             let now: Progress = client.get(&operators::path(live.hub, "move")).await?;
             let active = now.hub.active;
-            print::complain(format_args!("the drill is ended; {} answers {active}\n", live.hub));
-            return Err(Failed::Said);
+            let sentence = format!("the drill is ended; {} answers {active}", live.hub);
+            print::complain(format_args!("{sentence}\n"));
+            return Err(Failed::Said(sentence));
         }
     }
     let ended = Instant::now();
@@ -109,11 +110,14 @@ pub(super) async fn run(live: &Live<'_>, client: &Client, common: &Common) -> Re
         }
     };
     let report = watched.report(live, &before, server, back);
-    match common.output {
-        Output::Json => print_json(&report)?,
-        Output::Text => print::line(report.page(print::width()))?,
+    match (common.output, report.failure().map(Failed::Sentence)) {
+        (Output::Json, None) => print_json(&report),
+        (Output::Json, Some(failed)) => Err(failed.with(&report)),
+        (Output::Text, failed) => {
+            print::line(report.page(print::width()))?;
+            failed.map_or(Ok(()), Err)
+        }
     }
-    report.failure().map_or(Ok(()), |sentence| Err(Failed::Sentence(sentence)))
 }
 
 /// Has the daemon end the drill.

@@ -55,10 +55,8 @@ impl Explain {
         }
         let width = print::width();
         let steps = explanation.steps.iter().enumerate();
-        let mut page: Vec<_> = steps.map(|(at, step)| fold(&format!("{:>3}. ", at + 1), step, width)).collect();
-        if !explanation.records.is_empty() {
-            page.push(format!("\n{}", history::render(&explanation.records, width)));
-        }
+        // Each step names its record, and says what that says: JSON has the records themselves.
+        let page: Vec<_> = steps.map(|(at, step)| fold(&format!("{:>3}. ", at + 1), step, width)).collect();
         print::line(page.join("\n"))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! What is on standard output is a line a stage, or with `--output json` an object a stage; the bar is on standard error,
 //! and only on a terminal. Whoever follows is not needed: everything here may be killed at any moment. The one thing
-//! that it does to the move is to have it cancelled at the first Ctrl-C, while it has not switched.
+//! that it does to the move is to have it cancelled at the first Ctrl-C, while it has not switched; and that only where
+//! this command has begun it. Whoever repeats a move that is under way looks on, and Ctrl-C leaves.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: waits, and looks at the machine's clock while it does")]
 
 use std::time::{Duration, Instant};
@@ -42,6 +43,8 @@ pub(super) struct Follow<'a> {
     said: Option<(Stage, String)>,
     /// When the move that is followed was asked for.
     asked: Option<Timestamp>,
+    /// Whether this command has begun it; `None` while no answer says so.
+    begun: Option<bool>,
     /// Since when the daemon gives no answer.
     lost: Option<Instant>,
 }
@@ -80,14 +83,20 @@ impl<'a> Follow<'a> {
         // Where standard error is no terminal, nothing is drawn.
         let bar = if json { ProgressBar::hidden() } else { ProgressBar::new(0) };
         let interrupts = signal(SignalKind::interrupt())?;
-        Ok(Self { client, json, plan, author, interrupts, bar, said: None, asked: None, lost: None })
+        Ok(Self { client, json, plan, author, interrupts, bar, said: None, asked: None, begun: None, lost: None })
     }
 
     /// Has the daemon begin, and follows the move to its end.
     pub(super) async fn run(mut self, path: &str, request: &MoveRequest) -> Result<(), Failed> {
         let moved = match self.begin(path, request).await? {
-            Begun::Answered(moved) => Some(moved),
-            Begun::There => None,
+            Begun::Answered(moved) => {
+                self.begun = Some(moved.changed);
+                Some(moved)
+            }
+            Begun::There => {
+                self.begun = Some(true);
+                None
+            }
             Begun::Left => return Ok(()),
         };
         if let Some(moved) = moved.as_ref().filter(|moved| moved.changed && !self.json) {
@@ -138,14 +147,8 @@ impl<'a> Follow<'a> {
             }
             // It may have been taken in, and another operator may have cancelled it since: then it is not asked for again.
             let progress: Result<Progress, _> = self.client.get(&operators::path(&self.plan.hub, "move")).await;
-            let ours = |planned: &Move| {
-                planned.epoch == self.plan.epoch
-                    && planned.to == self.plan.to
-                    && planned.author == self.author
-                    && planned.asked >= self.plan.now
-            };
             if let Ok(progress) = progress
-                && progress.hub.planned.is_some_and(|planned| ours(&planned.planned))
+                && progress.hub.planned.is_some_and(|planned| is_ours(&planned.planned, self.plan, &self.author))
             {
                 return Ok(Begun::There);
             }
@@ -305,22 +308,30 @@ impl<'a> Follow<'a> {
         if let Some((Stage::Drain { .. }, _)) = &self.said {
             return left(format!("left: {hub} has switched to {to}, and the drain goes on without this command"));
         }
+        // Not done, and not stopped either: for a script that is a failure.
+        let failed = |sentence: String| {
+            print::complain(format_args!("{sentence}\n"));
+            Err(Failed::Said(sentence))
+        };
+        let (epoch, begun) = (self.plan.epoch, self.begun);
+        if begun == Some(false) {
+            return failed(format!(
+                "left: this command has not begun the move of {hub}, which goes on; `concierge cancel {hub} --epoch {epoch}` \
+                 cancels it"
+            ));
+        }
         print::complain("cancelling the move; Ctrl-C again leaves without waiting for it\n");
         let cancelled = tokio::select! {
-            cancelled = operators::cancel(self.client, hub, &self.author, "Ctrl-C") => cancelled,
+            cancelled = cancel(self.client, self.plan, &self.author, begun) => cancelled,
             _ = self.interrupts.recv() => {
-                print::complain(format_args!(
-                    "left: whether the move is cancelled is not known; `concierge status {hub}` shows it\n"
+                return failed(format!(
+                    "left: whether the move is cancelled is not known; `concierge status {hub}` shows it"
                 ));
-                return Err(Failed::Said);
             }
         };
         match cancelled {
             Ok(moved) if moved.changed => {
-                print::complain(format_args!(
-                    "cancelled: nothing was switched, {hub} stays on {from}, and the TTL goes back\n"
-                ));
-                Err(Failed::Said)
+                failed(format!("cancelled: nothing was switched, {hub} stays on {from}, and the TTL goes back"))
             }
             // It has switched and drained meanwhile, or was stopped by something else.
             Ok(_) => {
@@ -330,22 +341,37 @@ impl<'a> Follow<'a> {
                     return left(format!("too late to cancel: {hub} has switched to {to} meanwhile, epoch {epoch}"));
                 }
                 let sentence = progress.hub.planned.map(|planned| planned.sentence);
-                let sentence = sentence.unwrap_or_else(|| "there is no move to cancel".into());
-                print::complain(format_args!("{sentence}\n"));
-                Err(Failed::Said)
+                failed(sentence.unwrap_or_else(|| "there is no move to cancel".into()))
             }
             Err(ClientError::Refused { message, .. }) => {
                 left(format!("too late to cancel: {message}\nthe drain goes on without this command"))
             }
-            Err(error) => {
-                print::complain(format_args!(
-                    "note: {error}\nleft: the daemon could not be told to cancel the move, and carries on with it; \
-                     `concierge cancel {hub}` when it answers again\n"
-                ));
-                Err(Failed::Said)
-            }
+            Err(error) => failed(format!(
+                "note: {error}\nleft: the daemon could not be told to cancel the move, and carries on with it; \
+                 `concierge cancel {hub}` when it answers again"
+            )),
         }
     }
+}
+
+/// Whether a move must be the one that this command has asked for.
+fn is_ours(planned: &Move, plan: &Plan, author: &str) -> bool {
+    let same = (planned.epoch, &planned.to, planned.author.as_str()) == (plan.epoch, &plan.to, author);
+    same && planned.asked >= plan.now
+}
+
+/// Has the move cancelled that this command has begun. Where it is not known whether it has, another operator's may be under
+/// way: then that stays.
+async fn cancel(client: &Client, plan: &Plan, author: &str, begun: Option<bool>) -> Result<Moved, ClientError> {
+    let Plan { hub, epoch, .. } = plan;
+    if begun.is_none() {
+        let progress: Progress = client.get(&operators::path(hub, "move")).await?;
+        if !progress.hub.planned.is_some_and(|planned| is_ours(&planned.planned, plan, author)) {
+            let summary = format!("{hub} has no move that this command has begun");
+            return Ok(Moved { summary, ..Moved::default() });
+        }
+    }
+    operators::cancel(client, hub, Some(*epoch), author, "Ctrl-C").await
 }
 
 fn millis(length: Duration) -> u64 {

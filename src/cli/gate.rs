@@ -76,7 +76,7 @@ impl Ack {
         let until = self.until.as_deref().map(|text| when::parse(text, &jiff::Zoned::now())).transpose();
         let request = AckRequest {
             reason: self.reason.clone(),
-            until: until.map_err(Failed::Sentence)?,
+            until: until.map_err(Failed::Usage)?,
             author: Some(author(self.author.as_ref())),
         };
         let path = format!("{}/{}", operators::path(&self.hub, "gates"), escape(&self.gate));

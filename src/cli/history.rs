@@ -48,7 +48,7 @@ pub(super) struct History {
 
 /// Reads a past time by this machine's clock.
 pub(super) fn past(text: &str) -> Result<Timestamp, Failed> {
-    when::parse_past(text, &jiff::Zoned::now()).map_err(Failed::Sentence)
+    when::parse_past(text, &jiff::Zoned::now()).map_err(Failed::Usage)
 }
 
 impl History {
@@ -127,14 +127,12 @@ impl History {
 /// Shows what was found. What is not whole, or does not have the hash that was asked for, is a failure.
 fn show(verification: &Verification, what: &str, common: &Common) -> Result<(), Failed> {
     let sentences = verification.sentences(what);
-    match common.output {
-        Output::Json => print_json(verification)?,
-        Output::Text if verification.is_good() => return print::line(sentences.join("\n")),
-        Output::Text => {}
-    }
-    match verification.is_good() {
-        true => Ok(()),
-        false => Err(Failed::Sentence(sentences.join("\n"))),
+    let failed = Failed::Sentence(sentences.join("\n"));
+    match (common.output, verification.is_good()) {
+        (Output::Json, true) => print_json(verification),
+        (Output::Text, true) => print::line(sentences.join("\n")),
+        (Output::Json, false) => Err(failed.with(verification)),
+        (Output::Text, false) => Err(failed),
     }
 }
 

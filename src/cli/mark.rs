@@ -8,8 +8,9 @@ use super::client::{Client, author, escape};
 use super::table::fold;
 use super::{Common, Failed, Output, moves, print, print_json, when};
 use crate::admin::request::MarkRequest;
-use crate::control::foresee::{Foreseen, Moves};
+use crate::control::foresee::{Foreseen, Later, Moves};
 use crate::control::mark::MarkTarget;
+use crate::control::reason::many;
 use crate::control::report::Moved;
 use crate::policy::MarkKind;
 
@@ -96,7 +97,7 @@ impl MarkArgs {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
         let now = jiff::Zoned::now();
         let time = |text: &Option<String>| text.as_deref().map(|text| when::parse(text, &now)).transpose();
-        let (from, until) = (time(&self.at).map_err(Failed::Sentence)?, time(&self.until).map_err(Failed::Sentence)?);
+        let (from, until) = (time(&self.at).map_err(Failed::Usage)?, time(&self.until).map_err(Failed::Usage)?);
         if self.dry_run || from.is_some() {
             let kind = MarkKind::from(self.kind).word();
             let foreseen: Foreseen = client.get(&format!("/v1/foresee/{}?kind={kind}", path(&self.target))).await?;
@@ -128,18 +129,36 @@ fn foresight(foreseen: &Foreseen, ends: bool, width: Option<usize>) -> String {
     const PRINTED: usize = 20;
     let mut page = Vec::new();
     let mut part = |when: &str, moves: &Moves| {
-        let what = match moves.moved {
-            0 => "no hub would move".to_owned(),
-            1 => "1 hub would move".to_owned(),
-            more => format!("{more} hubs would move"),
+        let hubs = |count: u64| many(count, "hub");
+        let what = match (moves.moved, moves.later) {
+            (0, 0) => "no hub would move".to_owned(),
+            (now, 0) => format!("{} would move", hubs(now)),
+            (0, later) => format!("no hub would move at once, and {} after a wait", hubs(later)),
+            (now, later) => format!("{} would move, and {later} more after a wait", hubs(now)),
         };
-        page.push(format!("as things are now, {when} {what}"));
+        let sets = match moves.usable_changed {
+            0 => String::new(),
+            1 => ", and 1 hub would answer out of other endpoints".to_owned(),
+            more => format!(", and {more} hubs would answer out of other endpoints"),
+        };
+        page.push(format!("as things are now, {when} {what}{sets}"));
         for switched in moves.switched.iter().take(PRINTED) {
             let from = switched.from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
             page.push(format!("  {}  {from}{}", switched.hub, switched.to));
         }
         if moves.moved > PRINTED as u64 {
             page.push(format!("  and {} more", moves.moved - PRINTED as u64));
+        }
+        for Later { hub, from, to, sentence, .. } in moves.waiting.iter().take(PRINTED) {
+            let from = from.as_ref().map(|from| format!("{from} -> ")).unwrap_or_default();
+            page.push(fold("  ", &format!("{hub}  {from}{to}  would move after a wait: {sentence}"), width));
+        }
+        if moves.later > PRINTED as u64 {
+            page.push(format!("  and {} more that wait", moves.later - PRINTED as u64));
+        }
+        page.extend(moves.usable.iter().take(PRINTED).map(|change| format!("  {change}")));
+        if moves.usable_changed > PRINTED as u64 {
+            page.push(format!("  and {} more", moves.usable_changed - PRINTED as u64));
         }
         page.extend(moves.notes.iter().take(PRINTED).map(|note| fold("  ", note, width)));
     };

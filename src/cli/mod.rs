@@ -2,7 +2,7 @@
 //!
 //! Every subcommand but `serve`, `check`, `import`, `schema`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
 //! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
-//! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits).
+//! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits). What failed is said as [`failed`] says.
 
 mod check;
 mod client;
@@ -11,6 +11,7 @@ mod drill;
 mod drill_live;
 mod drill_report;
 mod explain;
+mod failed;
 mod follow;
 mod gate;
 mod history;
@@ -34,16 +35,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use self::client::{Client, ClientError};
-
-/// Configuration, zone or policy rejected.
-const EX_CONFIG: u8 = 78;
+use self::client::Client;
+use self::failed::Failed;
 
 /// An authoritative DNS server that answers a fleet's hub with the region that is active now.
 #[derive(Debug, Parser)]
 #[command(name = "concierge", version, max_term_width = 110, disable_help_subcommand = true)]
 #[command(after_help = "\
-Exit codes: 0 done; 1 failed or refused; 2 wrong usage; 78 configuration, zone or policy rejected.
+Exit codes: 0 done; 1 failed or refused; 2 wrong usage; 78 configuration, zone or policy rejected. With --output json \
+what failed is {\"error\": {\"code\", \"message\", \"problems\", \"hint\"}} on standard output.
 
 Try it:  concierge demo                      two regions on this machine, and a failover to look at
          concierge serve --config FILE       the daemon
@@ -112,7 +112,7 @@ enum Subcommands {
     Cancel(operators::Cancel),
     /// Show gates, or give the acknowledgement that one asks for
     Gate(gate::GateArgs),
-    /// Let a pinned hub move by itself again, and confirm that overrides were seen
+    /// Let a pinned hub move by itself again, and confirm that overrides and notices were seen
     Acknowledge(operators::Acknowledge),
     /// Show how a hub's resolvers came back after a switch, and who still asks late
     Resolvers(resolvers::ResolversArgs),
@@ -124,38 +124,13 @@ enum Subcommands {
     Reload(reload::Reload),
 }
 
-/// How a subcommand ends when it does not succeed.
-#[derive(Debug)]
-enum Failed {
-    /// One sentence.
-    Sentence(String),
-    /// What is to be said has been said.
-    Said,
-    /// Files were rejected; what is wrong has been printed.
-    Rejected,
-}
-
-impl From<ClientError> for Failed {
-    fn from(error: ClientError) -> Self {
-        Self::Sentence(error.to_string())
-    }
-}
-
-impl From<crate::daemon::Failure> for Failed {
-    fn from(error: crate::daemon::Failure) -> Self {
-        Self::Sentence(error.to_string())
-    }
-}
-
-impl From<std::io::Error> for Failed {
-    fn from(error: std::io::Error) -> Self {
-        Self::Sentence(error.to_string())
-    }
-}
-
 /// Parses the arguments, runs the subcommand, and says how it ended.
 pub fn run() -> ExitCode {
-    let Arguments { common, command } = Arguments::parse();
+    let arguments = || std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let Arguments { common, command } = match Arguments::try_parse() {
+        Ok(read) => read,
+        Err(error) => return failed::unread(&error, arguments()),
+    };
     let outcome = match command {
         Subcommands::Serve(serve) => serve.run(&common),
         Subcommands::Demo(demo) => demo.run(&common),
@@ -182,12 +157,7 @@ pub fn run() -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failed::Sentence(sentence)) => {
-            print::complain(format_args!("error: {sentence}\n"));
-            ExitCode::FAILURE
-        }
-        Err(Failed::Said) => ExitCode::FAILURE,
-        Err(Failed::Rejected) => ExitCode::from(EX_CONFIG),
+        Err(failed) => failed.end(common.output),
     }
 }
 
@@ -214,7 +184,7 @@ fn socket(common: &Common) -> Result<PathBuf, Failed> {
         (None, diagnostics) => {
             print::complain(render::render(&diagnostics, print::colors()));
             print::complain("hint: a daemon that runs can be asked all the same: name its socket with --socket\n");
-            Err(Failed::Rejected)
+            Err(Failed::rejected(&diagnostics))
         }
     }
 }

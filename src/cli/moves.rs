@@ -69,9 +69,9 @@ struct Planned {
     /// Return when the daemon has begun, and do not follow it
     #[arg(long)]
     detach: bool,
-    /// Why, for everybody who sees it
-    #[arg(long, short, default_value = "no reason given")]
-    reason: String,
+    /// Why, for everybody who sees it [default: what --break-glass says, else `no reason given`]
+    #[arg(long, short)]
+    reason: Option<String>,
     /// Who moves it [default: the account]
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
@@ -113,7 +113,7 @@ impl Planned {
             }
         }
         if plan.outcome == Outcome::Refused {
-            return Err(Failed::Sentence(plan.verdict));
+            return Err(Failed::Refused(plan.verdict));
         }
         let text = common.output == Output::Text;
         if text && !self.detach {
@@ -132,6 +132,7 @@ impl Planned {
         }
         let MoveOptions { epoch, at, until, now, force, break_glass } = options;
         let author = author(self.author.as_ref());
+        let reason = self.reason.clone().or_else(|| break_glass.clone()).unwrap_or_else(|| "no reason given".into());
         let request = MoveRequest {
             to: to.cloned(),
             epoch: epoch.or(Some(plan.epoch)),
@@ -140,7 +141,7 @@ impl Planned {
             now,
             force,
             break_glass,
-            reason: self.reason.clone(),
+            reason,
             author: Some(author.clone()),
         };
         let path = operators::path(hub, verb);
@@ -184,6 +185,10 @@ fn page(moved: &Moved) -> Vec<String> {
     }
     if moved.moved > PRINTED as u64 {
         page.push(format!("  and {} more; `concierge history` has them all", moved.moved - PRINTED as u64));
+    }
+    page.extend(moved.usable.iter().take(PRINTED).map(|change| format!("  {change}")));
+    if moved.usable_changed > PRINTED as u64 {
+        page.push(format!("  and {} more; `concierge history` has them all", moved.usable_changed - PRINTED as u64));
     }
     page.extend(moved.notes.iter().map(|note| format!("note: {note}")));
     page

@@ -41,13 +41,16 @@ impl Approve {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Nothing was switched then, and the TTL goes back. A move that has switched cannot be cancelled: it is refused with 1, \
-and the way back is another move.
+and the way back is another move. With --epoch a move that was planned at another epoch is not cancelled by mistake.
 
-Example:  concierge cancel hub.example.net --reason \"the other team is not ready\"")]
+Example:  concierge cancel hub.example.net --epoch 7 --reason \"the other team is not ready\"")]
 pub(super) struct Cancel {
     /// The hub
     #[arg(value_parser = moves::name)]
     hub: Name,
+    /// The epoch that the move was planned at, as `status` shows it [default: whatever it is]
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<u64>,
     /// Why, for everybody who sees it
     #[arg(long, short, default_value = "no reason given")]
     reason: String,
@@ -58,28 +61,33 @@ pub(super) struct Cancel {
 
 impl Cancel {
     pub(super) async fn run(&self, client: &Client, common: &Common) -> Result<(), Failed> {
-        let moved = cancel(client, &self.hub, &author(self.author.as_ref()), &self.reason).await?;
+        let moved = cancel(client, &self.hub, self.epoch, &author(self.author.as_ref()), &self.reason).await?;
         moves::show(&moved, common)
     }
 }
 
-/// Has the daemon cancel the move of a hub.
+/// Has the daemon cancel the move of a hub, of any epoch or of this one.
 pub(super) async fn cancel(
     client: &Client,
     hub: &Name,
+    epoch: Option<u64>,
     author: &str,
     reason: &str,
 ) -> Result<Moved, super::client::ClientError> {
-    let query = format!("author={}&reason={}", escape(author), escape(reason));
+    let mut query = format!("author={}&reason={}", escape(author), escape(reason));
+    if let Some(epoch) = epoch {
+        query.push_str(&format!("&epoch={epoch}"));
+    }
     client.send(Method::DELETE, &format!("{}?{query}", path(hub, "move")), &()).await
 }
 
-/// Let a pinned hub move by itself again, and confirm that overrides were seen.
+/// Let a pinned hub move by itself again, and confirm that overrides and notices were seen.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A hub that has switched by itself `flap_limit` times within `flap_window` is pinned: it stays where it is until somebody \
-has looked at the cause and says so here. What was overridden with --force or --break-glass is shown in `status` until \
-somebody else has seen it and says so here.
+has looked at the cause and says so here. What was overridden with --force or --break-glass, a planned move that has \
+stopped by itself, and a region that was told that it is left and stays active are shown in `status` until somebody has \
+seen it and says so here.
 
 Example:  concierge acknowledge hub.example.net --reason \"the link to westeurope is mended\"")]
 pub(super) struct Acknowledge {

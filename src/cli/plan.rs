@@ -71,8 +71,8 @@ impl How {
         let time = |text: &Option<String>| text.as_deref().map(|text| when::parse(text, &now)).transpose();
         Ok(MoveOptions {
             epoch: self.epoch,
-            at: time(&self.at).map_err(Failed::Sentence)?,
-            until: time(&self.until).map_err(Failed::Sentence)?,
+            at: time(&self.at).map_err(Failed::Usage)?,
+            until: time(&self.until).map_err(Failed::Usage)?,
             now: self.now,
             force: self.force,
             break_glass: self.break_glass.clone(),
@@ -174,6 +174,9 @@ fn evidence(plan: &Plan) -> Table {
             "approvals",
             format!("{}: another one says `concierge approve {}`", many(plan.approvals, "operator"), plan.hub),
         );
+    }
+    for change in &plan.changes {
+        row("before that", change.clone());
     }
     for objection in &plan.objections {
         let what = if objection.overridden { "overrides" } else { "against it" };

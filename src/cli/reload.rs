@@ -20,9 +20,9 @@ impl Reload {
         let path = format!("/v1/reload?author={}", escape(&author(self.author.as_ref())));
         match client.send_and_wait::<Moved>(Method::POST, &path, &()).await {
             Ok(moved) => moves::show(&moved, common),
-            Err(refused @ ClientError::Refused { rejected: true, .. }) => {
+            Err(ref refused @ ClientError::Refused { rejected: true, ref problems, .. }) => {
                 print::complain(format_args!("error: {refused}\nhint: `concierge check` shows the lines\n"));
-                Err(Failed::Rejected)
+                Err(Failed::Rejected(problems.clone()))
             }
             Err(other) => Err(other.into()),
         }

@@ -73,7 +73,7 @@ fn accepted<T>(read: Option<T>, problems: &[Diagnostic]) -> Result<T, Failed> {
     if !problems.is_empty() {
         print::complain(render::render(problems, print::colors()));
     }
-    read.ok_or(Failed::Rejected)
+    read.ok_or_else(|| Failed::rejected(problems))
 }
 
 /// Sends logs to standard error, in the configured shape.

@@ -8,18 +8,22 @@ use super::client::Client;
 use super::table::{Table, fold};
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::commands::unknown;
+use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
-    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, SightStatus, Status, WindowStatus,
+    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus, Status,
+    WindowStatus,
 };
+use crate::policy::RegionName;
 use crate::time::{Timestamp, human};
 
 /// Show what is active, since when and why, and how every endpoint is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What somebody may have to act on comes first, after `!`: blindness, refused files, hubs that are held, pinned or without \
-an eligible endpoint, what was overridden and not acknowledged. Then hubs, endpoints as measured and as they count, \
+an eligible endpoint, moves that stopped by themselves, regions told that they are left that stay, what was overridden; \
+the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
 marks, windows and gates; then why the hubs with something to tell answer as they do. A hub that is named tells all: its \
 planned move, gates with evidence and age, budget, and what shadow probes would have done.
 
@@ -84,7 +88,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     line(String::new());
     line(hubs(&status.hubs, now).render(width));
     line(String::new());
-    line(endpoints(&status.hubs, now).render(width));
+    line(endpoints(&status.hubs, status.sight.blind, now).render(width));
     if !status.marks.is_empty() {
         line(String::new());
         line(marks(&status.marks, now).render(width));
@@ -96,6 +100,14 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     if !status.gates.is_empty() {
         line(String::new());
         line(super::gate::evidence(&status.gates, now).render(width));
+    }
+    let remarks: Vec<_> = status.remarks.iter().filter(|remark| remark.note.is_some()).collect();
+    if !remarks.is_empty() {
+        line(String::new());
+        line(self::remarks(&remarks[..remarks.len().min(EXPLAINED)]).render(width));
+        if remarks.len() > EXPLAINED {
+            line(format!("and {} like these", many(remarks.len() - EXPLAINED, "more remark")));
+        }
     }
     let mut noted: Vec<_> = status.hubs.iter().filter(|hub| by_name || noteworthy(hub, now)).collect();
     noted.sort_by_key(|hub| match hub.condition {
@@ -121,7 +133,8 @@ const EXPLAINED: usize = 10;
 
 /// Whether more can be said of a hub than that it answers its preferred region and all is well.
 fn noteworthy(hub: &HubStatus, now: Timestamp) -> bool {
-    let watched = hub.pinned || !hub.overrides.is_empty() || move_to_show(hub, Some(now)).is_some();
+    let watched =
+        hub.pinned || !hub.overrides.is_empty() || !hub.notices.is_empty() || move_to_show(hub, Some(now)).is_some();
     let shadowed = hub.endpoints.iter().any(|endpoint| endpoint.shadow.is_some());
     hub.condition != Condition::Ok || hub.hold.is_some() || away_from(hub).is_some() || watched || shadowed
 }
@@ -131,7 +144,9 @@ const RECENT: Duration = Duration::from_hours(1);
 
 /// The planned move of a hub, if it is under way or was so a while ago.
 fn move_to_show(hub: &HubStatus, now: Option<Timestamp>) -> Option<&MoveStatus> {
+    let noticed = hub.notices.iter().any(|notice| notice.kind == NoticeKind::Stopped);
     hub.planned.as_ref().filter(|planned| match (&planned.planned.stage, now) {
+        (Stage::Stopped { .. }, _) if noticed => true,
         (Stage::Done { at, .. } | Stage::Stopped { at, .. }, Some(now)) => now.since(*at) < RECENT,
         _ => true,
     })
@@ -139,7 +154,7 @@ fn move_to_show(hub: &HubStatus, now: Option<Timestamp>) -> Option<&MoveStatus> 
 
 /// The preferred region, when another one is active and nothing but an operator's word is missing to go back.
 fn away_from(hub: &HubStatus) -> Option<&EndpointStatus> {
-    let preferred = hub.endpoints.first()?;
+    let preferred = hub.endpoints.first().filter(|_| !is_stateless(hub))?;
     let free = !preferred.active && preferred.effective == Effective::Eligible && hub.hold.is_none() && !hub.all;
     free.then_some(preferred)
 }
@@ -149,6 +164,9 @@ fn hub_alarms(status: &Status) -> Vec<String> {
     let mut alarms = Vec::new();
     for hub in &status.hubs {
         match hub.condition {
+            Condition::AllDown if is_stateless(hub) => {
+                alarms.push(format!("{}: no endpoint is usable; answered is {}", hub.name, usable(hub)));
+            }
             Condition::AllDown => {
                 let answered =
                     if hub.all { "all endpoints are answered".into() } else { format!("{} is answered", hub.active) };
@@ -167,6 +185,10 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 hub.name, hub.active, hub.name
             ));
         }
+        alarms.extend(hub.notices.iter().map(|notice| {
+            let ago = human(status.now.since(notice.at));
+            format!("{} ({ago} ago); `concierge acknowledge {}` when that was seen", notice.sentence, hub.name)
+        }));
         if let Some(last) = hub.overrides.last() {
             let more = match hub.overrides.len() {
                 1 => String::new(),
@@ -198,6 +220,12 @@ fn alarms(status: &Status) -> Vec<String> {
     }
     if status.probers.stalled > 0 {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
+    }
+    if status.probers.unable > 0 {
+        let lacks = status.hubs.iter().flat_map(|hub| &hub.endpoints).find_map(|endpoint| endpoint.unable.as_deref());
+        let why = lacks.map(|lack| format!(", the first for {lack}")).unwrap_or_default();
+        let probers = many(status.probers.unable, "prober");
+        alarms.push(format!("this machine lacks what {probers} need to observe, and no health changes there{why}"));
     }
     if status.totals.commits_failed > 0 {
         alarms.push(format!(
@@ -234,8 +262,12 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
     for hub in hubs {
         table.row(vec![
             hub.name.to_string(),
-            if hub.all { "all".into() } else { hub.active.to_string() },
-            hub.epoch.to_string(),
+            match (is_stateless(hub), hub.all) {
+                (true, _) => format!("{}: {}", hub.policy, usable(hub)),
+                (false, true) => "all".into(),
+                (false, false) => hub.active.to_string(),
+            },
+            if is_stateless(hub) { String::new() } else { hub.epoch.to_string() },
             format!("{} ago", human(now.since(hub.since))),
             hub.condition.word().into(),
             format!("{} s{}", hub.ttl, if hub.low_ttl { " (low)" } else { "" }),
@@ -245,15 +277,26 @@ fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
     table
 }
 
-/// Measured and effective state side by side; `*` is the active region, and why a mark was made stands with the marks.
-fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
+/// Whether the hub has no active region.
+fn is_stateless(hub: &HubStatus) -> bool {
+    hub.active.as_str().is_empty()
+}
+
+/// The regions that a hub without an active region answers out of.
+fn usable(hub: &HubStatus) -> String {
+    hub.usable.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Measured and effective state side by side; `*` is the active region, or one that is usable
+/// where there is none, and why a mark was made stands with the marks.
+fn endpoints(hubs: &[HubStatus], blind: bool, now: Timestamp) -> Table {
     let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
     for hub in hubs {
         table.line(hub.name.to_string());
         for endpoint in &hub.endpoints {
             table.row(vec![
-                format!("{} {}", if endpoint.active { "*" } else { " " }, endpoint.region),
-                measured(endpoint),
+                format!("{} {}{}", answered(endpoint), endpoint.region, weight(endpoint)),
+                measured(endpoint, blind),
                 endpoint.effective.word().into(),
                 endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
                 endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default(),
@@ -264,12 +307,29 @@ fn endpoints(hubs: &[HubStatus], now: Timestamp) -> Table {
     table
 }
 
-fn measured(endpoint: &EndpointStatus) -> String {
+/// Whether it may be answered.
+fn answered(endpoint: &EndpointStatus) -> &'static str {
+    if endpoint.active || endpoint.usable { "*" } else { " " }
+}
+
+/// ` (weight 3)`.
+fn weight(endpoint: &EndpointStatus) -> String {
+    endpoint.weight.map(|weight| format!(" (weight {weight})")).unwrap_or_default()
+}
+
+fn measured(endpoint: &EndpointStatus, blind: bool) -> String {
     let word = endpoint.measured.word();
-    if endpoint.stalled { format!("{word} (frozen)") } else { word.into() }
+    match (endpoint.stalled || (blind && endpoint.probe.is_some()), &endpoint.unable) {
+        (true, _) => format!("{word} (frozen)"),
+        (false, Some(_)) => format!("{word} (unable)"),
+        (false, None) => word.into(),
+    }
 }
 
 fn last(endpoint: &EndpointStatus) -> String {
+    if let Some(lack) = &endpoint.unable {
+        return format!("unable: {lack}");
+    }
     match (&endpoint.observed, &endpoint.probe) {
         (Some(last), _) => match &last.failure {
             None => format!("ok, {:.1} ms, {} in a row", last.latency_ms, last.in_a_row),
@@ -295,6 +355,14 @@ fn marks(marks: &[MarkStatus], now: Timestamp) -> Table {
             until,
             mark.reason.clone(),
         ]);
+    }
+    table
+}
+
+fn remarks(remarks: &[&RemarkStatus]) -> Table {
+    let mut table = Table::new(&["PROBE", "OF", "REMARK"]);
+    for RemarkStatus { probe, target, note, .. } in remarks {
+        table.row(vec![probe.to_string(), target.clone(), note.clone().unwrap_or_default()]);
     }
     table
 }
@@ -325,9 +393,19 @@ pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
 
 /// Why one hub answers as it does: the last change, what waits and may not pass, and both truths of each endpoint.
 fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> String {
-    let mut lines = vec![format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word())];
-    let cause = hub.cause.word();
-    lines.push(fold("  ", &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason), width));
+    let mut lines = Vec::new();
+    if is_stateless(hub) {
+        lines.push(format!("{}: {} of {}, {}", hub.name, hub.policy, usable(hub), hub.condition.word()));
+        lines.push(fold("  ", &format!("usable since {}; the reason then: {}", hub.since, hub.reason), width));
+    } else {
+        lines.push(format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word()));
+        let cause = hub.cause.word();
+        lines.push(fold(
+            "  ",
+            &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason),
+            width,
+        ));
+    }
     if let Some(hold) = &hub.hold {
         lines.push(fold("  waiting: ", &hold.reason, width));
     }
@@ -378,8 +456,8 @@ fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> Strin
         lines.push(fold("  ", &sentence, width));
     }
     lines.extend(hub.endpoints.iter().map(|endpoint| {
-        let active = if endpoint.active { "  * " } else { "    " };
-        fold(active, &format!("{} ({})", endpoint.reason, endpoint.effective.word()), width)
+        let marker = format!("  {} ", answered(endpoint));
+        fold(&marker, &format!("{}{} ({})", endpoint.reason, weight(endpoint), endpoint.effective.word()), width)
     }));
     let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
     lines.extend(shadowed.map(|(endpoint, shadow)| {

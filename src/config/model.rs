@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// The content of `config/concierge.toml`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -58,6 +60,9 @@ pub struct Limits {
     pub tcp_idle: Duration,
     /// Time from the signal to stop until what is still open is cut. Default 5 s, range 0 to 5 min.
     pub drain: Duration,
+    /// Resolvers whose word on the network of their clients is taken (EDNS client subnet, RFC 7871); at most 256 prefixes.
+    /// Default none.
+    pub trust_ecs_from: Vec<IpNet>,
 }
 
 /// The operators' API.

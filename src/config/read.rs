@@ -5,11 +5,12 @@
 //! `config/concierge.toml` shows all keys; the range and meaning of each stand at its field in [`Config`].
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::units::{micros, octets};
@@ -134,11 +135,13 @@ fn read_limits(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         table.setting("tcp_connections", problems, |value, problems| value.integer(1..=1_000_000, problems));
     let tcp_idle = table.setting("tcp_idle", problems, |value, problems| value.duration(TCP_IDLE, problems));
     let drain = table.setting("drain", problems, |value, problems| value.duration(DRAIN, problems));
+    let trust = table.setting("trust_ecs_from", problems, prefixes);
     Some(Limits {
         max_udp_bytes: narrow(max_udp_bytes.or(1232))?,
         tcp_connections: narrow(tcp_connections.or(1024))?,
         tcp_idle: tcp_idle.or(Duration::from_secs(10))?,
         drain: drain.or(Duration::from_secs(5))?,
+        trust_ecs_from: trust.or(Vec::new())?,
     })
 }
 
@@ -233,6 +236,28 @@ fn socket_addresses(value: &Value<'_>, port: Option<u16>, problems: &mut Vec<Dia
         addresses.push(address);
     }
     complete.then_some(addresses)
+}
+
+/// A list of prefixes of addresses; an address alone is a prefix of all its bits.
+fn prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<IpNet>> {
+    const EXAMPLE: &str = "a list such as [\"192.0.2.53\", \"2001:db8:53::/48\"]";
+    let entries = value.list("a list of addresses and prefixes", EXAMPLE, MOST_ADDRESSES, problems)?;
+    let prefix = |entry: Value<'_>| {
+        let text = entry.text("an address or a prefix", "such as \"192.0.2.53\" or \"2001:db8:53::/48\"", problems)?;
+        let read = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        let problem = match read {
+            Ok(prefix) if prefix.trunc() == prefix => return Some(prefix),
+            Ok(prefix) => {
+                let message = format!("{} is {prefix}, which has bits beyond its length", entry.what());
+                entry.error(message).hint(format!("write \"{}\"", prefix.trunc()))
+            }
+            Err(_) => entry.mismatch("an address or a prefix", "such as \"192.0.2.53\" or \"2001:db8:53::/48\""),
+        };
+        problems.push(problem);
+        None
+    };
+    let read: Vec<Option<IpNet>> = entries.into_iter().map(prefix).collect();
+    read.into_iter().collect()
 }
 
 /// A number into the smaller type whose range has been checked.

@@ -90,6 +90,7 @@ fn a_value_set_is_the_value_read() {
          [listen]\ndns = [\"0.0.0.0:53\", \"[::]:0\", \"[::]:0\"]\nworkers = 4\ntcp_workers = 3\n\
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
+         trust_ecs_from = [\"192.0.2.53\", \"2001:db8:53::/48\"]\n\
          [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
@@ -102,6 +103,8 @@ fn a_value_set_is_the_value_read() {
     assert_eq!((config.listen.udp_receive_buffer, config.listen.udp_send_buffer), (512 << 10, 1 << 30));
     assert_eq!(config.listen.busy_poll.as_micros(), 50);
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);
+    let trusted = ["192.0.2.53/32", "2001:db8:53::/48"].map(|prefix| prefix.parse().unwrap());
+    assert_eq!(config.limits.trust_ecs_from, trusted);
     assert_eq!(config.public, Public { listen: vec!["[::1]:8053".parse().unwrap()], connections: 16 });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
@@ -218,6 +221,14 @@ fn mistakes_are_named() {
         "limits.max_udp_bytes = 511",
         &[
             "1:24: error: `max_udp_bytes` is the integer 511, expected a whole number from 512 to 4096 (hint: write a number in the range, such as `512`)",
+        ],
+    );
+    check(
+        "limits.trust_ecs_from = [\"192.0.2.1/24\", \"resolver.example.\", 7]",
+        &[
+            "1:26: error: an entry of `trust_ecs_from` is 192.0.2.1/24, which has bits beyond its length (hint: write \"192.0.2.0/24\")",
+            "1:42: error: an entry of `trust_ecs_from` is \"resolver.example.\", expected an address or a prefix (hint: write such as \"192.0.2.53\" or \"2001:db8:53::/48\")",
+            "1:63: error: an entry of `trust_ecs_from` is the integer 7, expected an address or a prefix (hint: write such as \"192.0.2.53\" or \"2001:db8:53::/48\")",
         ],
     );
     check(

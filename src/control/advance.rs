@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::event::{Author, Level, LogLine};
 use super::fact::FactKey;
-use super::known::{Overridden, Override};
+use super::known::{NoticeKind, Overridden, Override};
 use super::layout::HubAt;
 use super::moves::{Move, Stage, first_stage, overridden};
 use super::report::AuditKind;
@@ -17,6 +17,15 @@ use crate::time::{Timestamp, human};
 
 /// A move that is due for longer, because the daemon did not run, is not done without being asked for again.
 const LATE: Duration = Duration::from_mins(5);
+
+/// Who gives a move up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Something that is in its way.
+    Itself,
+    /// An operator.
+    Operator,
+}
 
 impl State {
     /// Lets every open move that is due go on.
@@ -196,7 +205,7 @@ impl State {
             };
             if !(failed && planned.options.force) {
                 if wait.call {
-                    self.call_fence(position, at, to, reason.as_str().into(), turn);
+                    self.call_fence(position, at, (to, planned.asked), reason.as_str().into(), turn);
                 }
                 let words = match self.unfenced(at) {
                     Some(words) => format!("{words}; it is told again, and --force goes on without"),
@@ -258,13 +267,21 @@ impl State {
         self.set_fact(FactKey::overridden(name), Some(&overridden), turn);
     }
 
-    /// Gives a move up.
+    /// Gives a move up that cannot go on.
     pub(super) fn stop_move(&mut self, at: &HubAt, why: String, turn: &mut Turn) {
+        self.end_move(at, why, By::Itself, turn);
+    }
+
+    /// Gives a move up.
+    pub(super) fn end_move(&mut self, at: &HubAt, why: String, by: By, turn: &mut Turn) {
         let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
         let position = self.layout.at(at.id).map(|(position, _)| position);
-        let told = position.filter(|at_hub| self.told_next(*at_hub, at).is_some_and(|told| !told.over));
-        if let Some(told) = told.and_then(|position| Arc::make_mut(&mut self.told).get_mut(&(position as u32))) {
-            told.over = true;
+        let told = position.filter(|position| self.announced(*position).is_some());
+        if let Some(position) = told {
+            if let Some(told) = Arc::make_mut(&mut self.told).get_mut(&(position as u32)) {
+                told.over = true;
+            }
+            self.count_again(position, turn);
         }
         let told = told.is_some();
         let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);
@@ -274,7 +291,20 @@ impl State {
             }
             false => why,
         };
-        self.put_move(at, Move { stage: Stage::Stopped { at: turn.now, why }, ..planned }, turn);
+        let stopped = Move { stage: Stage::Stopped { at: turn.now, why }, ..planned };
+        // Whoever has asked a moment ago is told by the refusal; and where the hub is there, nothing is missing.
+        let there = self.stands.of(at.id).is_some_and(|standing| standing.active == stopped.to);
+        let unseen =
+            (by == By::Itself && stopped.asked < turn.now && !there).then(|| stopped.sentence(&at.hub, turn.now));
+        let from = stopped.from.clone();
+        self.put_move(at, stopped, turn);
+        if let Some(sentence) = unseen {
+            self.notice(at, NoticeKind::Stopped, sentence, turn);
+        } else if told && stays {
+            let name = &at.hub.name;
+            let sentence = format!("{name}: {from} was told that it is not active any more, and it is: tell it so");
+            self.notice(at, NoticeKind::Told, sentence, turn);
+        }
     }
 
     /// The move of a hub that is none any more.
@@ -311,6 +341,9 @@ impl State {
             ..line
         });
         self.set_fact(FactKey::planned_move(name), Some(&planned), turn);
+        if before.is_none() {
+            self.forget_stopped(at, turn);
+        }
         if let Some((position, _)) = self.layout.at(at.id) {
             turn.touched.push(position as u32);
         }

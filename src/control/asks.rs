@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::advance::By;
 use super::event::{CommandError, Level};
 use super::fact::FactKey;
 use super::known::{FlapAck, Overridden};
@@ -32,7 +33,7 @@ impl State {
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let (hub, now) = (&at.hub, turn.now);
         let region = to.unwrap_or(&preferred(hub).region).clone();
@@ -49,14 +50,11 @@ impl State {
             };
         }
         let mut views = std::mem::take(&mut turn.views);
-        self.views(at, &mut views, now);
+        self.views_of_move(at, &mut views, &options, now);
         let judged = judge_move(hub, &views, &standing, &region, options.epoch, now);
         turn.views = views;
         let moved = judged.map_err(|refused| match hub.position(&region) {
-            Some(to) => {
-                let truth = self.endpoint_reason(at, at.endpoints().start + to, now);
-                CommandError::Refused(format!("{refused}: {truth}"))
-            }
+            Some(to) => CommandError::Refused(self.refusal(at, to, &refused, &options, now)),
             None => CommandError::NotFound(refused.to_string()),
         })?;
         let to = match moved {
@@ -120,7 +118,7 @@ impl State {
     /// Approves a move that another operator asked for.
     pub(super) fn approve(&mut self, hub: &Name, epoch: Option<u64>, turn: &mut Turn) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let at = &layout.hubs[self.position_of(hub)?];
+        let at = &layout.hubs[self.moving_position_of(hub)?];
         let hub = &at.hub;
         let waiting = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Approval { .. }));
         let Some(planned) = waiting.cloned() else {
@@ -148,26 +146,39 @@ impl State {
     }
 
     /// Stops a move that has not switched yet.
-    pub(super) fn cancel(&mut self, hub: &Name, why: &str, turn: &mut Turn) -> Result<Pending, CommandError> {
+    pub(super) fn cancel(
+        &mut self,
+        hub: &Name,
+        epoch: Option<u64>,
+        why: &str,
+        turn: &mut Turn,
+    ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let at = &layout.hubs[self.position_of(hub)?];
+        let at = &layout.hubs[self.moving_position_of(hub)?];
         let name = &at.hub.name;
         match self.known.moves.get(&at.id) {
             Some(open) if open.stage.is_open() => {
+                let (Move { from, .. }, what) = (open.clone(), open.planned(name));
+                if epoch.is_some_and(|epoch| epoch != open.epoch) {
+                    return Err(CommandError::Refused(format!("the move that is under way is another one: {what}")));
+                }
                 let sentence = format!("cancelled by {} ({why})", turn.author.name);
-                let to = open.to.clone();
-                let from = open.from.clone();
-                self.stop_move(at, sentence, turn);
+                self.end_move(at, sentence, By::Operator, turn);
                 let told = self.layout.at(at.id).and_then(|(position, _)| self.told_next(position, at));
                 if told.is_some_and(|told| told.over) {
                     turn.notes.add(format!("{from} was told that it is not active any more, and it is: tell it so"));
                 }
-                let summary = format!("{name}: the move to {to} is cancelled; nothing was switched");
+                let summary = format!("cancelled, and nothing was switched: {what}");
                 Ok(Pending::Moved { summary, changed: true })
             }
-            Some(Move { to, stage: Stage::Drain { .. } | Stage::Done { .. }, .. }) => Err(CommandError::Refused(
-                format!("{name} has switched to {to} already; to go back, ask for a failover or failback"),
-            )),
+            Some(over @ Move { stage: Stage::Drain { .. } | Stage::Done { .. }, .. }) => {
+                let Move { to, cause, author, epoch, .. } = over;
+                Err(CommandError::Refused(format!(
+                    "{name} has switched to {to} already, by the {} that {author} planned at epoch {epoch}; to go back, ask \
+                     for a failover or failback",
+                    cause.word()
+                )))
+            }
             _ => Ok(Pending::Moved { summary: format!("{name} has no move under way"), changed: false }),
         }
     }
@@ -175,7 +186,7 @@ impl State {
     /// Acknowledges that a hub has been flapping, and what was overridden for it.
     pub(super) fn acknowledge(&mut self, hub: &Name, why: &str, turn: &mut Turn) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let name = &at.hub.name;
         let mut done = Vec::new();
@@ -189,8 +200,15 @@ impl State {
             done.push(format!("{} acknowledged", reason::many(overridden.entries.len(), "override")));
             self.set_fact(FactKey::overridden(name), None::<&Overridden>, turn);
         }
+        let notices = self.acknowledge_notices(at, turn);
+        if notices > 0 {
+            done.push(format!("{} acknowledged", reason::many(notices, "notice")));
+        }
         if done.is_empty() {
-            let summary = format!("{name} has nothing to acknowledge: it is not pinned, and nothing was overridden");
+            let summary = format!(
+                "{name} has nothing to acknowledge: it is not pinned, nothing was overridden, and no move has stopped by \
+                 itself"
+            );
             return Ok(Pending::Moved { summary, changed: false });
         }
         let summary = format!("{name}: {}", done.join("; "));
@@ -232,8 +250,7 @@ impl State {
         match objection {
             Objection::Gate(_) => {
                 let Some(gate) = self.shut_gate(objection, at) else { return String::new() };
-                let state = self.gate_state(gate, at, now);
-                format!("gate {} is shut: {} (--force overrides it)", gate.name, state.sentence)
+                format!("{} (--force overrides it)", self.shut_sentence(gate, at, now))
             }
             Objection::Budget(until) => {
                 format!(

@@ -3,6 +3,7 @@
 //! A [`Step`] is what is decided, [`Step::follow`] is what stands after it: the one function that the control core and
 //! whoever reads the store back both use, so that what was committed and what is read again cannot differ.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::event::Author;
@@ -12,7 +13,7 @@ use crate::policy::{Cause, RegionName, Standing};
 use crate::time::Timestamp;
 
 /// What changes of a hub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
     /// Its active region, or what is behind it.
     Switch,
@@ -75,6 +76,58 @@ impl Step {
     }
 }
 
+/// What becomes of many hubs at once. Those for which the same standing stood and that take the same step share what stands
+/// then: of a fleet that moves together there is one standing, and not one for each hub.
+///
+/// Everything is told apart by where it is, so that nothing is read for it, and is kept for as long as its place counts.
+#[derive(Debug, Default)]
+pub struct Together {
+    known: HashMap<Key, Followed>,
+    last: Option<(Key, Followed)>,
+}
+
+/// What stood, and the step: places of what is shared, and the rest.
+type Key = (Option<usize>, ChangeKind, usize, u64, Cause, bool, usize, Timestamp);
+
+#[derive(Clone, Debug)]
+struct Followed {
+    _before: Option<Arc<Standing>>,
+    _step: Step,
+    after: Arc<Standing>,
+}
+
+impl Together {
+    /// [`Step::follow`].
+    pub fn follow(&mut self, step: &Step, before: Option<&Arc<Standing>>, at: Timestamp) -> Arc<Standing> {
+        let Step { kind, to, epoch, cause, all, reason } = step;
+        let place = before.map(|before| Arc::as_ptr(before).addr());
+        let key = (place, *kind, to.as_str().as_ptr().addr(), *epoch, *cause, *all, reason.as_ptr().addr(), at);
+        if let Some((_, known)) = self.last.as_ref().filter(|(last, _)| *last == key) {
+            return known.after.clone();
+        }
+        let follow = || Followed {
+            _before: before.cloned(),
+            _step: step.clone(),
+            after: step.follow(before.map(|before| &**before), at).into(),
+        };
+        let known = self.known.entry(key).or_insert_with(follow).clone();
+        let after = known.after.clone();
+        self.last = Some((key, known));
+        after
+    }
+
+    /// Shares the standings that are alike.
+    pub fn share<'a>(standings: impl Iterator<Item = &'a mut Arc<Standing>>) {
+        let mut known: HashSet<Arc<Standing>> = HashSet::new();
+        for standing in standings {
+            match known.get(standing) {
+                Some(same) => *standing = same.clone(),
+                None => _ = known.insert(standing.clone()),
+            }
+        }
+    }
+}
+
 /// The change of one hub: what stood, and what stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
@@ -85,9 +138,9 @@ pub struct Change {
     /// Why, in one sentence; of [`ChangeKind::Switch`], that of `after`.
     pub reason: Arc<str>,
     /// What stood; `None` for a hub that is seen for the first time.
-    pub before: Option<Standing>,
+    pub before: Option<Arc<Standing>>,
     /// What stands.
-    pub after: Standing,
+    pub after: Arc<Standing>,
 }
 
 impl Change {
@@ -180,5 +233,35 @@ mod tests {
         let json = serde_json::to_string(&stands.recent[..2]).unwrap();
         assert_eq!(json, "[[190,false],[200,true]]");
         assert_eq!(serde_json::from_str::<Arc<[crate::policy::SwitchTime]>>(&json).unwrap()[..], stands.recent[..2]);
+    }
+
+    #[test]
+    fn hubs_that_stand_alike_and_move_together_share_what_stands() {
+        let mut together = Together::default();
+        let first = step(ChangeKind::Switch, 1, Cause::Start);
+        let next = step(ChangeKind::Switch, 2, Cause::Mark);
+        let stood = together.follow(&first, None, Timestamp(1));
+        let other = Arc::new(first.follow(None, Timestamp(0)));
+        let stands = together.follow(&next, Some(&stood), Timestamp(2));
+        assert_eq!(*stands, next.follow(Some(&stood), Timestamp(2)));
+        assert!(Arc::ptr_eq(&stands, &together.follow(&next, Some(&stood), Timestamp(2))));
+        // What differs in anything is its own.
+        let apart = [
+            together.follow(&next, Some(&other), Timestamp(2)),
+            together.follow(&next, Some(&stood), Timestamp(3)),
+            together.follow(&Step { epoch: 3, ..next.clone() }, Some(&stood), Timestamp(2)),
+            together.follow(&Step { cause: Cause::Health, ..next.clone() }, Some(&stood), Timestamp(2)),
+            together.follow(&Step { to: RegionName::new("neu"), ..next.clone() }, Some(&stood), Timestamp(2)),
+            together.follow(&Step { all: true, ..next.clone() }, Some(&stood), Timestamp(2)),
+            together.follow(&Step { kind: ChangeKind::Answer, ..next.clone() }, Some(&stood), Timestamp(2)),
+            together.follow(&Step { reason: "why not".into(), ..next }, Some(&stood), Timestamp(2)),
+        ];
+        for (at, after) in apart.iter().enumerate() {
+            assert!(!Arc::ptr_eq(after, &stands), "{at}");
+            assert!(apart[..at].iter().all(|before| !Arc::ptr_eq(after, before)), "{at}");
+        }
+        let mut read = [Arc::new((*stands).clone()), other.clone(), Arc::new((*stands).clone())];
+        Together::share(read.iter_mut());
+        assert!(Arc::ptr_eq(&read[0], &read[2]) && read[0] == stands && read[1] == other);
     }
 }

@@ -177,6 +177,20 @@ impl State {
         self.layout.position(hub).ok_or_else(|| CommandError::NotFound(self.no_hub(hub)))
     }
 
+    /// [`State::position_of`] a hub that has an active region: the others never move.
+    pub(super) fn moving_position_of(&self, hub: &Name) -> Result<usize, CommandError> {
+        let position = self.position_of(hub)?;
+        let at = &self.layout.hubs[position];
+        if at.stateless {
+            let (hub, policy) = (&at.hub.name, at.hub.selection.word());
+            return Err(CommandError::Refused(format!(
+                "{hub} has policy {policy} and no active region: every query is answered by itself, and nothing is moved, \
+                 gated or drilled; to take a region out, `concierge mark` it, or its endpoint `{hub}/REGION`"
+            )));
+        }
+        Ok(position)
+    }
+
     fn no_hub(&self, hub: &Name) -> String {
         let known: Vec<_> = self.policy.hubs.keys().map(ToString::to_string).collect();
         unknown("hub", &hub.to_string(), &known.iter().map(String::as_str).collect::<Vec<_>>())

@@ -156,7 +156,7 @@ impl State {
     ) -> Result<Pending, CommandError> {
         let refuse = |sentence: String| Err(CommandError::Refused(sentence));
         let (layout, now) = (self.layout.clone(), turn.now);
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let name = &at.hub.name;
         if !at.hub.canary {
@@ -238,7 +238,7 @@ impl State {
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let why = format!("ended by {} ({why})", turn.author.name);
         Ok(match self.end_drill(position as u32, &why, turn) {

@@ -131,6 +131,8 @@ pub enum Command {
     Cancel {
         /// The hub.
         hub: Name,
+        /// The epoch that it was planned at; `None`: whatever it is.
+        epoch: Option<u64>,
         /// Why.
         reason: String,
     },

@@ -29,10 +29,28 @@ pub enum FactKind {
     Window,
     /// The notice that something was overridden for a hub: `override/HUB`.
     Override,
+    /// What else somebody has to know of a hub: `notice/HUB`.
+    Notice,
+    /// Since when gates have held a move of a hub that passes them after a while: `gated/HUB`.
+    Gated,
+    /// When a hub's last switches were first found to be in the future, by a clock that was set back: `clock/HUB`.
+    Clock,
+    /// The endpoints that a hub without an active region answers out of: `usable/HUB`.
+    Usable,
 }
 
 impl FactKind {
-    const ALL: [Self; 5] = [Self::Gate, Self::Flap, Self::Move, Self::Window, Self::Override];
+    const ALL: [Self; 9] = [
+        Self::Gate,
+        Self::Flap,
+        Self::Move,
+        Self::Window,
+        Self::Override,
+        Self::Notice,
+        Self::Gated,
+        Self::Clock,
+        Self::Usable,
+    ];
 
     /// The word that its keys begin with.
     pub fn word(self) -> &'static str {
@@ -42,6 +60,10 @@ impl FactKind {
             Self::Move => "move",
             Self::Window => "window",
             Self::Override => "override",
+            Self::Notice => "notice",
+            Self::Gated => "gated",
+            Self::Clock => "clock",
+            Self::Usable => "usable",
         }
     }
 }
@@ -60,7 +82,10 @@ pub struct FactKey {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FactKeyError {
     /// It begins with no kind.
-    #[error("`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB")]
+    #[error(
+        "`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB, notice/HUB, \
+             gated/HUB, clock/HUB, usable/HUB"
+    )]
     Kind(String),
     /// What stands for the hub is no name.
     #[error("`{key}` names no hub: {error}")]
@@ -102,6 +127,26 @@ impl FactKey {
         Self::of_hub(FactKind::Override, hub)
     }
 
+    /// Of what else somebody has to know of a hub.
+    pub fn notice(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Notice, hub)
+    }
+
+    /// Of since when gates have held a move of a hub.
+    pub fn gated(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Gated, hub)
+    }
+
+    /// Of when a hub's last switches were first found to be in the future.
+    pub fn clock(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Clock, hub)
+    }
+
+    /// Of the endpoints that a hub without an active region answers out of.
+    pub fn usable(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Usable, hub)
+    }
+
     /// Of a window.
     ///
     /// # Errors
@@ -123,8 +168,8 @@ impl FactKey {
     pub fn hub(&self) -> Option<Name> {
         let hub = match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(hub, _)| hub),
-            FactKind::Flap | FactKind::Move | FactKind::Override => Some(self.rest.as_str()),
             FactKind::Window => None,
+            _ => Some(self.rest.as_str()),
         };
         // A key is made of a name, or of text that was read as one.
         hub.and_then(|hub| Name::parse(hub, None).ok())
@@ -134,8 +179,8 @@ impl FactKey {
     pub fn id(&self) -> Option<&str> {
         match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(_, gate)| gate),
-            FactKind::Flap | FactKind::Move | FactKind::Override => None,
             FactKind::Window => Some(&self.rest),
+            _ => None,
         }
     }
 
@@ -173,8 +218,8 @@ impl FromStr for FactKey {
                 let (hub, gate) = rest.rsplit_once('/').ok_or_else(unknown)?;
                 Self::gate(&name(hub)?, gate)
             }
-            FactKind::Flap | FactKind::Move | FactKind::Override => Ok(Self::of_hub(kind, &name(rest)?)),
             FactKind::Window => Self::window(rest),
+            _ => Ok(Self::of_hub(kind, &name(rest)?)),
         }
     }
 }
@@ -240,6 +285,9 @@ mod tests {
         check("move/hub.x.", FactKind::Move, Some("hub.x."), None);
         check("window/maintenance_2", FactKind::Window, None, Some("maintenance_2"));
         check("override/hub.x.", FactKind::Override, Some("hub.x."), None);
+        check("notice/hub.x.", FactKind::Notice, Some("hub.x."), None);
+        check("gated/hub.x.", FactKind::Gated, Some("hub.x."), None);
+        check("clock/hub.x.", FactKind::Clock, Some("hub.x."), None);
         assert_eq!(FactKey::gate(&name("Hub.x."), "g").unwrap().to_string(), "gate/hub.x./g");
     }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::event::{CommandError, Level};
 use super::fact::FactKey;
-use super::known::GateAck;
+use super::known::{GateAck, NoticeKind};
 use super::layout::HubAt;
+use super::moves::Stage;
 use super::report::AuditKind;
 use super::state::State;
 use super::turn::{Pending, Turn};
@@ -29,6 +30,8 @@ pub(super) struct GateState {
 pub(super) struct Told {
     pub(super) epoch: u64,
     pub(super) to: usize,
+    /// When the move was asked for, or began to be wanted.
+    pub(super) planned: Timestamp,
     pub(super) called: Timestamp,
     /// Whether the move that it was for was given up: another one tells anew.
     pub(super) over: bool,
@@ -92,6 +95,18 @@ impl State {
         }
     }
 
+    /// A gate that is shut, and what opens it where that is an operator.
+    pub(super) fn shut_sentence(&self, gate: &Gate, at: &HubAt, now: Timestamp) -> String {
+        let (name, sentence) = (&gate.name, self.gate_state(gate, at, now).sentence);
+        match gate.kind {
+            GateKind::Ack => {
+                let hub = &at.hub.name;
+                format!("gate {name} is shut: {sentence}; `concierge gate ack {hub} {name} --reason ...` opens it")
+            }
+            _ => format!("gate {name} is shut: {sentence}"),
+        }
+    }
+
     pub(super) fn gate_is_open(&self, gate: usize, at: &HubAt, now: Timestamp) -> bool {
         self.layout.gates.get(gate).is_some_and(|gate| self.gate_state(gate, at, now).open)
     }
@@ -99,6 +114,10 @@ impl State {
     /// The gates of a hub as a decision sees them.
     pub(super) fn gate_views(&self, at: &HubAt, gates: &mut Vec<GateView>, now: Timestamp) {
         gates.clear();
+        // Most hubs have none, and what the policy says of them is far away in memory.
+        if at.gates.is_empty() {
+            return;
+        }
         for (used, gate) in at.hub.gates.iter().zip(&at.gates) {
             // Of one hub's gates each `to` is one of its regions.
             let to = used.to.as_ref().and_then(|region| at.hub.position(region));
@@ -114,6 +133,43 @@ impl State {
         self.told.get(&(position as u32)).filter(|told| told.epoch == next)
     }
 
+    /// Where a hub is about to move: the region that it leaves has been told, and the move was not given up since. Until it
+    /// switches or that is given up, no other hub gets the place that a safety rule has for it.
+    pub(super) fn announced(&self, position: usize) -> Option<usize> {
+        let at = self.layout.hubs.get(position)?;
+        self.told_next(position, at).filter(|told| !told.over).map(|told| told.to)
+    }
+
+    /// A move that was announced and is not wanted any more is given up: it keeps no place, and when it is wanted again the
+    /// region is told again.
+    pub(super) fn give_up_announced(&mut self, position: usize, at: &HubAt, wanted: Option<usize>, turn: &mut Turn) {
+        let Some(to) = self.announced(position).filter(|to| Some(*to) != wanted) else { return };
+        let planned = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
+        if planned.is_some_and(|planned| at.hub.position(&planned.to) == Some(to)) {
+            return;
+        }
+        if let Some(told) = Arc::make_mut(&mut self.told).get_mut(&(position as u32)) {
+            told.over = true;
+            if matches!(told.answer, Some((_, true, _))) {
+                self.tell_so(at, to, turn);
+            }
+        }
+        self.count_again(position, turn);
+    }
+
+    /// Says that a region was told that it is left, has acknowledged it, and stays active.
+    fn tell_so(&mut self, at: &HubAt, to: usize, turn: &mut Turn) {
+        let hub = &at.hub.name;
+        let from = self.stands.of(at.id).map_or("", |standing| standing.active.as_str());
+        let to = &at.hub.endpoints[to].region;
+        let sentence = format!(
+            "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
+             active, tell it so"
+        );
+        self.notice(at, NoticeKind::Told, sentence.clone(), turn);
+        turn.say(Level::Error, "fence", sentence).hub = Some(hub.clone());
+    }
+
     /// What came of telling the region that a hub leaves.
     pub(super) fn fence_view(&self, position: usize, at: &HubAt) -> FenceView {
         match self.told_next(position, at).filter(|told| !told.over) {
@@ -124,8 +180,16 @@ impl State {
         }
     }
 
-    /// Has the region told that a hub leaves, for a move to the endpoint at `to`.
-    pub(super) fn call_fence(&mut self, position: usize, at: &HubAt, to: usize, reason: Arc<str>, turn: &mut Turn) {
+    /// Has the region told that a hub leaves, for a move to the endpoint at `to` that was asked for, or wanted, since
+    /// `planned`.
+    pub(super) fn call_fence(
+        &mut self,
+        position: usize,
+        at: &HubAt,
+        (to, planned): (usize, Timestamp),
+        reason: Arc<str>,
+        turn: &mut Turn,
+    ) {
         let (Some(fence), Some(standing)) = (&at.hub.fence, self.stands.of(at.id)) else { return };
         let epoch = standing.epoch + 1;
         turn.fences.push(FenceCall {
@@ -133,25 +197,26 @@ impl State {
             from: standing.active.clone(),
             to: at.hub.endpoints[to].region.clone(),
             epoch,
+            planned,
             reason,
             fence: fence.clone(),
         });
-        let told = Told { epoch, to, called: turn.now, over: false, answer: None };
+        let told = Told { epoch, to, planned, called: turn.now, over: false, answer: None };
         Arc::make_mut(&mut self.told).insert(position as u32, told);
     }
 
     /// A region was told, or could not be.
     pub(super) fn take_fenced(&mut self, fenced: Fenced, turn: &mut Turn) {
-        let Fenced { hub, to, epoch, acknowledged, sentence } = fenced;
+        let Fenced { hub, to, epoch, planned, acknowledged, sentence } = fenced;
         let Some(position) = self.layout.position(&hub) else { return };
         let layout = self.layout.clone();
         let at = &layout.hubs[position];
         let Some(to_at) = at.hub.position(&to) else { return };
         let told = Arc::make_mut(&mut self.told);
-        let Some(told) = told.get_mut(&(position as u32)).filter(|told| told.epoch == epoch && told.to == to_at) else {
-            return;
-        };
+        let is_asked = |told: &&mut Told| (told.epoch, told.to, told.planned) == (epoch, to_at, planned);
+        let Some(told) = told.get_mut(&(position as u32)).filter(is_asked) else { return };
         told.answer = Some((turn.now, acknowledged, sentence.clone()));
+        let over = told.over;
         let from = self.stands.of(at.id).map(|standing| standing.active.clone());
         let from = from.as_ref().map_or("", |from| from.as_str());
         let (level, what) = match acknowledged {
@@ -162,17 +227,10 @@ impl State {
         let record = turn.audit_by_daemon(AuditKind::Fence, hub.to_string(), &line);
         record.epoch = Some(epoch);
         record.after = Some(if acknowledged { "acknowledged" } else { "failed" }.into());
-        turn.say(level, "fence", line).hub = Some(hub.clone());
+        turn.say(level, "fence", line).hub = Some(hub);
         let switched = self.stands.of(at.id).is_some_and(|standing| standing.epoch >= epoch);
-        let wanted = switched
-            || self.holds.get(&(position as u32)).is_some_and(|hold| hold.wanted == to_at)
-            || self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_open() && planned.to == to);
-        if acknowledged && !wanted {
-            let sentence = format!(
-                "{hub}: {from} has acknowledged that it is left, and the move to {to} is not wanted any more: {from} stays \
-                 active, tell it so"
-            );
-            turn.say(Level::Error, "fence", sentence).hub = Some(hub);
+        if acknowledged && over && !switched {
+            self.tell_so(at, to_at, turn);
         }
         turn.touched.push(position as u32);
     }
@@ -187,7 +245,7 @@ impl State {
         turn: &mut Turn,
     ) -> Result<Pending, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let asked = layout.gate(name).filter(|gate| layout.by_gate[*gate].contains(&(position as u32)));
         let Some(gate) = asked.map(|gate| &layout.gates[gate]) else {

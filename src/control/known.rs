@@ -10,7 +10,7 @@ use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use super::roster::{HubId, Roster};
-use crate::policy::GateName;
+use crate::policy::{GateName, RegionName};
 use crate::time::Timestamp;
 
 /// An operator's acknowledgement that a gate asks for: good for one epoch of one hub.
@@ -72,6 +72,75 @@ pub struct Override {
     pub epoch: u64,
 }
 
+/// What somebody has to know of a hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notices {
+    /// At most one of each kind, oldest first.
+    pub entries: Vec<Notice>,
+}
+
+/// One thing that somebody has to know of a hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What kind of thing.
+    pub kind: NoticeKind,
+    /// When it came to be.
+    pub at: Timestamp,
+    /// The epoch of the hub then.
+    pub epoch: u64,
+    /// What it is, in a sentence that names the hub.
+    pub sentence: String,
+}
+
+/// What kind of thing somebody has to know of a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeKind {
+    /// A planned move has stopped by itself, and nothing was switched.
+    Stopped,
+    /// A region was told that it is left, and stays active.
+    Told,
+}
+
+/// Since when gates have held a move of a hub, for the gates that are passed after a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gated {
+    /// The epoch of the hub.
+    pub epoch: u64,
+    /// The region that the move is to.
+    pub to: RegionName,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A clock that was set back: when the last switches of a hub were found to be in the future. They count as made then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetBack {
+    /// The epoch of the hub: another one has switches of its own.
+    pub epoch: u64,
+    /// When that was, by the clock that was set back.
+    pub at: Timestamp,
+}
+
+/// The endpoints that a hub without an active region answers out of, by their regions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableSet {
+    /// Those that are answered: at least one.
+    pub answered: Vec<RegionName>,
+    /// Those whose health counted as good, marks left out.
+    pub good: Vec<RegionName>,
+    /// All that there were.
+    pub known: Vec<RegionName>,
+    /// Whether nothing was usable by itself, so that the hub's `when_all_down` says what is answered.
+    pub all_down: bool,
+    /// When what is answered last changed.
+    pub since: Timestamp,
+    /// How often it has, the first set left out.
+    pub changes: u64,
+    /// Why, as it was said then.
+    pub reason: String,
+}
+
 /// All facts that can be understood.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
@@ -85,6 +154,14 @@ pub struct Known {
     pub windows: BTreeMap<String, Window>,
     /// By hub.
     pub overrides: BTreeMap<HubId, Overridden>,
+    /// By hub.
+    pub notices: BTreeMap<HubId, Notices>,
+    /// By hub.
+    pub gated: BTreeMap<HubId, Gated>,
+    /// By hub.
+    pub set_back: BTreeMap<HubId, SetBack>,
+    /// By hub.
+    pub usables: BTreeMap<HubId, UsableSet>,
 }
 
 impl Known {
@@ -121,6 +198,10 @@ impl Known {
             (FactKind::Flap, _) => put(&mut self.flaps, hub, fact),
             (FactKind::Move, _) => put(&mut self.moves, hub, fact),
             (FactKind::Override, _) => put(&mut self.overrides, hub, fact),
+            (FactKind::Notice, _) => put(&mut self.notices, hub, fact),
+            (FactKind::Gated, _) => put(&mut self.gated, hub, fact),
+            (FactKind::Clock, _) => put(&mut self.set_back, hub, fact),
+            (FactKind::Usable, _) => put(&mut self.usables, hub, fact),
             (FactKind::Gate | FactKind::Window, _) => false,
         }
     }

@@ -11,7 +11,9 @@ use std::time::Duration;
 use super::roster::{HubId, Roster};
 use crate::answer::snapshot::Content;
 use crate::dns::Name;
-use crate::policy::{Demand, EndpointId, Gate, GateName, Hub, Policy, ProbeTarget, RegionName, RuleName, Rules};
+use crate::policy::{
+    Answer, Demand, EndpointId, Gate, GateName, Hub, Policy, ProbeTarget, RegionName, RuleName, Rules,
+};
 
 /// The policy by position.
 #[derive(Debug, Default)]
@@ -50,6 +52,12 @@ pub(super) struct Layout {
     pub(super) rules: Vec<RuleAt>,
     /// By hub: the safety rules that its moves are held against. Empty when there are no rules at all.
     pub(super) rules_of: Vec<Vec<u32>>,
+    /// The hubs without an active region.
+    pub(super) stateless: Vec<u32>,
+    /// By hub: how many hubs are inside one another in it. Empty when none is inside another at all.
+    pub(super) depths: Vec<u8>,
+    /// By hub: the hubs that have it as an endpoint.
+    pub(super) around: Vec<Vec<u32>>,
 }
 
 /// One safety rule.
@@ -78,6 +86,10 @@ pub(super) struct HubAt {
     pub(super) choice: Option<usize>,
     /// Positions of its gates, in its order.
     pub(super) gates: Vec<u32>,
+    /// Whether it has no active region.
+    pub(super) stateless: bool,
+    /// Whether it is an endpoint of another hub.
+    pub(super) is_inside: bool,
     first: u32,
     count: u32,
 }
@@ -97,6 +109,8 @@ pub(super) struct EndpointAt {
     pub(super) target: Option<u32>,
     /// What is shown beside, and decides nothing.
     pub(super) shadow: Option<u32>,
+    /// The hub that it answers with; `None` of one with an answer of its own.
+    pub(super) inner: Option<u32>,
 }
 
 impl Layout {
@@ -128,7 +142,7 @@ impl Layout {
                 let region = by_name[&endpoint.region];
                 let target = endpoint.probe.as_ref().and_then(|target| by_target.get(target).copied());
                 let shadow = endpoint.shadow.as_ref().and_then(|target| by_target.get(target).copied());
-                layout.endpoints.push(EndpointAt { region, target, shadow });
+                layout.endpoints.push(EndpointAt { region, target, shadow, inner: None });
                 layout.by_region[region as usize].push(at);
                 if let Some(target) = target
                     && layout.by_target[target as usize].last() != Some(&at)
@@ -142,7 +156,10 @@ impl Layout {
             layout.adaptive |= rules.adaptive_ttl;
             // The policy's reader lets no gate through that is not defined.
             let gates = hub.gates.iter().filter_map(|used| position_of(&policy.gates, &used.gate)).collect();
-            layout.hubs.push(HubAt { hub: hub.clone(), rules, id, choice, gates, first, count });
+            let stateless = hub.selection.is_stateless();
+            layout.stateless.extend(stateless.then_some(at));
+            let is_inside = false;
+            layout.hubs.push(HubAt { hub: hub.clone(), rules, id, choice, gates, stateless, is_inside, first, count });
         }
         let references = policy.references.iter().filter_map(|target| by_target.get(target).copied());
         layout.references = references.collect();
@@ -154,6 +171,7 @@ impl Layout {
         layout.gates = policy.gates.values().cloned().collect();
         layout.place_rules(policy);
         layout.find_gated();
+        layout.find_inside();
         layout
     }
 
@@ -198,6 +216,36 @@ impl Layout {
             };
             concerned.iter().for_each(|hub| self.rules_of[*hub as usize].push(number));
             self.rules.push(RuleAt { name: rule.name.clone(), demand });
+        }
+    }
+
+    /// Which hubs are inside others, and how deep.
+    fn find_inside(&mut self) {
+        let inner = |hub: &Hub, which: usize| match hub.endpoints.get(which).map(|endpoint| &endpoint.answer) {
+            Some(Answer::Hub(inner)) => self.position(inner),
+            _ => None,
+        };
+        let mut found = Vec::new();
+        for (position, at) in self.hubs.iter().enumerate() {
+            for (which, endpoint) in at.endpoints().enumerate() {
+                found.extend(inner(&at.hub, which).map(|inner| (position, endpoint, inner)));
+            }
+        }
+        self.around = vec![Vec::new(); self.hubs.len()];
+        if found.is_empty() {
+            return;
+        }
+        self.depths = vec![0; self.hubs.len()];
+        for (position, endpoint, inner) in &found {
+            self.endpoints[*endpoint].inner = Some(*inner as u32);
+            self.hubs[*inner].is_inside = true;
+            self.around[*inner].push(*position as u32);
+        }
+        // The reader lets no more than these be inside one another, and none in a circle.
+        for _ in 0..Answer::DEEPEST {
+            for (position, _, inner) in &found {
+                self.depths[*position] = self.depths[*position].max(self.depths[*inner].saturating_add(1));
+            }
         }
     }
 

@@ -12,8 +12,8 @@ use super::event::{LoadFailure, Loaded};
 use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
-use crate::health::probe::check_trust_anchors;
-use crate::policy::{self, GateKind, Hook, HttpGate, HttpProbe, Policy, ProbeKind};
+use crate::health::probe::{check_client_certificate, check_secret, check_trust_anchors};
+use crate::policy::{self, ClientCertificate, GateKind, Hook, HttpGate, Policy, Secret};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -88,9 +88,12 @@ pub fn read(folder: &Path) -> Files {
 fn check_named(policy: &Policy) -> Vec<Diagnostic> {
     let mut named = Vec::new();
     for probe in policy.probes.values() {
-        if let ProbeKind::Http(HttpProbe { ca: Some(ca), .. }) = &probe.kind {
-            named.push((format!("probe `{}`", probe.name), None, Named::Anchors(ca)));
+        let what = || format!("probe `{}`", probe.name);
+        if let Some(tls) = probe.kind.tls() {
+            named.extend(tls.ca.as_deref().map(|ca| (what(), None, Named::Anchors(ca))));
+            named.extend(tls.client.as_ref().map(|client| (what(), None, Named::Client(client))));
         }
+        named.extend(probe.kind.secrets().into_iter().map(|secret| (what(), None, Named::Secret(secret))));
     }
     for gate in policy.gates.values() {
         let file = match &gate.kind {
@@ -115,15 +118,24 @@ fn check_named(policy: &Policy) -> Vec<Diagnostic> {
         let Err(error) = seen.entry(file).or_insert_with(|| file.check()) else { continue };
         let (why, hint) = match file {
             Named::Anchors(_) => ("verify certificates", "`ca` is a PEM file, relative to the policy file's folder"),
+            Named::Client(_) => {
+                ("show its certificate", "`cert` and `key` are PEM files, relative to the policy file's folder")
+            }
+            Named::Secret(Secret::File(_)) => ("have its secret", "`file` is relative to the policy file's folder"),
+            Named::Secret(Secret::Env(_)) => ("have its secret", "set it where the daemon is started, if not here"),
             Named::Program(_) => {
                 ("run its program", "`command` starts with a path, relative to the policy file's folder")
             }
         };
         let sentence = format!("{what} cannot {why}: {error}");
-        let problem = match place {
+        let mut problem = match place {
             Some(place) => Diagnostic::error(place.clone(), sentence),
             None => Diagnostic::without_place(sentence),
         };
+        // Whoever checks a policy has another environment than the daemon.
+        if matches!(file, Named::Secret(Secret::Env(_))) {
+            problem.severity = Severity::Warning;
+        }
         problems.push(problem.hint(hint));
     }
     problems
@@ -134,6 +146,10 @@ fn check_named(policy: &Policy) -> Vec<Diagnostic> {
 enum Named<'p> {
     /// Trust anchors.
     Anchors(&'p Path),
+    /// A client certificate.
+    Client(&'p ClientCertificate),
+    /// A secret.
+    Secret(&'p Secret),
     /// A program with its arguments.
     Program(&'p str),
 }
@@ -143,6 +159,8 @@ impl Named<'_> {
     fn check(self) -> Result<(), String> {
         match self {
             Self::Anchors(ca) => check_trust_anchors(ca),
+            Self::Client(client) => check_client_certificate(client),
+            Self::Secret(secret) => check_secret(secret),
             Self::Program(program) => check_program(Path::new(program)),
         }
     }
@@ -301,6 +319,24 @@ mod tests {
             &[("c.zone", ZONE), ("p.toml", policy)],
             &["error: probe `p` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
                (hint: `ca` is a PEM file, relative to the policy file's folder)"],
+        );
+    }
+
+    #[test]
+    fn certificates_and_secrets_that_are_not_there_are_found_before_they_are_needed() {
+        let policy = "[regions.a]\n[probes.p]\nhttps = { cert = \"c.pem\", key = \"k.pem\", headers = { x = { file = \
+                      \"none\" }, y = { env = \"CONCIERGE_NO_SUCH_VARIABLE\" } } }\n[hubs.\"h.c.\"]\nendpoints = [{ \
+                      region = \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }]\n";
+        check(
+            &[("c.zone", ZONE), ("p.toml", policy)],
+            &[
+                "error: probe `p` cannot show its certificate: read client certificate `c.pem`: no such file or directory \
+                 (hint: `cert` and `key` are PEM files, relative to the policy file's folder)",
+                "error: probe `p` cannot have its secret: read the secret `none`: no such file or directory (hint: `file` \
+                 is relative to the policy file's folder)",
+                "warning: probe `p` cannot have its secret: read the secret in environment variable \
+                 `CONCIERGE_NO_SUCH_VARIABLE`: it is not set (hint: set it where the daemon is started, if not here)",
+            ],
         );
     }
 

@@ -13,10 +13,13 @@
 //! | [`mark`] | operators' words on regions and endpoints | pure |
 //! | [`state`] | the state, and what an event does to it | pure |
 //! | [`known`] | durable facts: acknowledgements, windows, what was overridden | pure |
+//! | `notices` | what is shown of a hub until an operator acknowledges it | pure |
 //! | [`drill`] | an endpoint of a canary that counts as dark | pure |
 //! | [`moves`], `asks`, `advance` | planned moves, what operators ask of them, and what drives them | pure |
 //! | [`plan`], [`foresee`] | what a move would be, and what a mark would move | pure |
+//! | `gated` | since when gates have held a move, kept over a restart | pure |
 //! | `gates`, `safety`, `sight`, `window` | what holds a move: gates, safety rules, blindness; maintenance windows | pure |
+//! | `among` | hubs without an active region: the endpoints that are usable | pure |
 //! | [`roster`] | every hub that ever was, by number | pure |
 //! | `layout` | the policy by position | pure |
 //! | [`chain`] | the hashes over the audit trail | pure |
@@ -31,12 +34,14 @@
 //! | [`reason`] | the sentences that logs, API and CLI share | pure |
 //! | [`refusal`] | what is never published | pure |
 //! | [`report`] | what `status`, `explain` and `history` show | pure |
+//! | `set_back` | what a clock that was set back makes of the last switches | pure |
 //! | [`clock`] | the one clock | shell |
 //! | [`load`] | zones and policy from files to a snapshot's content | shell |
 //! | [`store`] | the embedded database | shell |
 //! | [`run`] | the loop | shell |
 
 mod advance;
+mod among;
 mod asks;
 mod batch;
 pub mod chain;
@@ -49,12 +54,14 @@ mod explain;
 pub mod export;
 pub mod fact;
 pub mod foresee;
+mod gated;
 mod gates;
 pub mod known;
 mod layout;
 pub mod load;
 pub mod mark;
 pub mod moves;
+mod notices;
 mod observe;
 pub mod past;
 pub mod plan;
@@ -65,6 +72,7 @@ pub mod report;
 pub mod roster;
 pub mod run;
 mod safety;
+mod set_back;
 mod settle;
 mod sight;
 pub mod state;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::reason::many;
+use crate::dns::Name;
 use crate::policy::{Cause, Hub, Objection, RegionName};
 use crate::time::{Timestamp, human};
 
@@ -177,6 +178,12 @@ impl Stage {
 }
 
 impl Move {
+    /// Which one it is: `hub.example.net.: failover weu -> neu by alice (storage upgrade), planned at epoch 7`.
+    pub fn planned(&self, hub: &Name) -> String {
+        let Self { from, to, cause, author, reason, epoch, .. } = self;
+        format!("{hub}: {} {from} -> {to} by {author} ({reason}), planned at epoch {epoch}", cause.word())
+    }
+
     /// It in words: what, by whom, and how far it is.
     pub fn sentence(&self, hub: &Hub, now: Timestamp) -> String {
         let Self { from, to, cause, author, reason, needed, approvals, .. } = self;

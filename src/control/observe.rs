@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::event::Level;
 use super::reason;
@@ -9,12 +10,30 @@ use super::report::AuditKind;
 use super::state::{Last, State};
 use super::turn::Turn;
 use crate::health::{Health, Observation, Outcome, schedule};
-use crate::policy::{Failback, RegionName, Waiting};
+use crate::policy::{Failback, ProbeTarget, RegionName, Waiting};
 use crate::time::Timestamp;
+
+/// So many probers that cannot observe are said one by one; the others are counted.
+const LACKS_SAID: usize = 8;
+
+/// Time between two sentences that a prober cannot observe.
+const SAY_LACKS: Duration = Duration::from_mins(10);
+
+/// Time between two remarks on one prober.
+const SAY_NOTES: Duration = Duration::from_hours(1);
+
+/// Whether something may be said that was last said then: not within `pause`.
+fn is_due(said: &mut Option<Timestamp>, pause: Duration, now: Timestamp) -> bool {
+    let due = said.is_none_or(|said| now.since(said) >= pause);
+    if due {
+        *said = Some(now);
+    }
+    due
+}
 
 impl State {
     pub(super) fn observe(&mut self, observation: Observation, turn: &mut Turn) {
-        let Observation { target, at, latency, outcome } = observation;
+        let Observation { target, at, latency, outcome, remarks } = observation;
         // An observation of what a reload has just taken away is late, not wrong.
         let layout = self.layout.clone();
         let Some(position) = layout.target(&target) else { return };
@@ -22,11 +41,28 @@ impl State {
         match &outcome {
             Outcome::Good => self.totals.observations_good += 1,
             Outcome::Failed(_) => self.totals.observations_failed += 1,
+            Outcome::Unable(lack) => {
+                self.totals.observations_unable += 1;
+                return self.lack(position, &target, lack, turn);
+            }
         }
+        // What was not said to be lacking is not said to be there again.
+        if watch.unable.take().is_some() && std::mem::take(&mut watch.said.lacking) {
+            turn.say(Level::Info, "prober", format!("this machine can observe {target} again"));
+        }
+        watch.expires = remarks.expires.or(watch.expires);
+        let note: Option<Arc<str>> = remarks.note.map(Into::into);
+        if note != watch.note
+            && let Some(note) = &note
+            && is_due(&mut watch.said.note, SAY_NOTES, turn.now)
+        {
+            turn.say(Level::Warn, "remark", format!("{target}: {note}"));
+        }
+        watch.note = note;
         let failed_before = watch.failing.is_some();
         let unsettled = watch.unsettled();
         let failure: Option<Arc<str>> = match &outcome {
-            Outcome::Good => None,
+            Outcome::Good | Outcome::Unable(_) => None,
             Outcome::Failed(failure) => Some(failure.as_str().into()),
         };
         watch.failing = failure.as_ref().map(|_| watch.failing.unwrap_or(at));
@@ -98,6 +134,22 @@ impl State {
         turn.touched.extend(hubs);
     }
 
+    /// This machine could not observe: that is shown and counted, and says nothing of what is probed. Health freezes when it
+    /// lasts, as it does when a prober is silent.
+    fn lack(&mut self, position: usize, target: &ProbeTarget, lack: &str, turn: &mut Turn) {
+        let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[position]);
+        let before = watch.unable.replace(lack.into());
+        // A machine that is out of something lacks it for all of its probers.
+        let others = self.watches.iter().filter(|watch| watch.unable.is_some()).take(LACKS_SAID + 1).count();
+        let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[position]);
+        if before.is_none() && others <= LACKS_SAID && is_due(&mut watch.said.unable, SAY_LACKS, turn.now) {
+            watch.said.lacking = true;
+            let health = watch.machine.health().word();
+            let sentence = format!("this machine cannot observe {target}, whose health stays {health}: {lack}");
+            turn.say(Level::Warn, "unable", sentence);
+        }
+    }
+
     /// A shadow probe that goes down would have moved the hubs whose active endpoint it watches: that is remembered.
     fn shadow_fell(&mut self, target: usize, now: Timestamp) {
         /// As many as are remembered of one endpoint.
@@ -140,10 +192,9 @@ impl State {
                 let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[at]);
                 watch.stalled = true;
                 let age = crate::time::human(turn.now.since(last));
-                let sentence = format!(
-                    "no observation of {target} for {age}: its health is frozen at {}",
-                    watch.machine.health().word()
-                );
+                let health = watch.machine.health().word();
+                let why = watch.unable.as_ref().map(|lack| format!(", for {lack}")).unwrap_or_default();
+                let sentence = format!("no observation of {target} for {age}{why}: its health is frozen at {health}");
                 turn.say(Level::Warn, "prober", sentence);
                 turn.touched.extend(&layout.by_target[at]);
             }

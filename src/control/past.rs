@@ -37,12 +37,27 @@ pub struct PastExplanation {
 pub enum Before {
     /// A switch that the audit trail tells of made this.
     Stood(PastStanding),
+    /// A hub without an active region: a change of its set that the audit trail tells of made this.
+    OutOf(PastUsable),
     /// The audit trail does not reach back to the switch; the one after the time tells what it left.
     Left(RegionName),
     /// The hub got its first region later.
     NotYet(Timestamp),
     /// The audit trail tells no switch of it.
     Unknown,
+}
+
+/// What a hub without an active region answered out of at a past time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastUsable {
+    /// The regions, as they were written down.
+    pub usable: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, as it was said then.
+    pub reason: String,
+    /// The number of the record that says so.
+    pub record: u64,
 }
 
 /// What stood for a hub at a past time, and the records that made it so.
@@ -82,6 +97,10 @@ pub struct Past {
     at: Timestamp,
     stood: Option<AuditRecord>,
     answer: Option<AuditRecord>,
+    /// The newest change of its set until the time, if nothing else has stood since.
+    set: Option<AuditRecord>,
+    /// The first change of its set after the time.
+    next_set: Option<AuditRecord>,
     next: Option<AuditRecord>,
     reload: Option<AuditRecord>,
     /// By what is marked: the newest record until the time.
@@ -100,6 +119,8 @@ impl Past {
             at,
             stood: None,
             answer: None,
+            set: None,
+            next_set: None,
             next: None,
             reload: None,
             marks: BTreeMap::new(),
@@ -112,11 +133,20 @@ impl Past {
     pub fn take(&mut self, record: AuditRecord) -> Need {
         let past = record.at <= self.at;
         match record.kind {
-            AuditKind::Switch | AuditKind::Answer if plain(&record.subject) != self.subject => {}
+            AuditKind::Switch | AuditKind::Answer | AuditKind::Usable if plain(&record.subject) != self.subject => {}
+            AuditKind::Usable => {
+                let listed = record.before.iter().chain(&record.after).flat_map(|regions| regions.split(", "));
+                self.regions.extend(listed.map(plain));
+                match past {
+                    true if self.stood.is_none() && self.set.is_none() => self.set = Some(record),
+                    true => {}
+                    false => self.next_set = Some(record),
+                }
+            }
             AuditKind::Switch => {
                 self.regions.extend(record.before.iter().chain(&record.after).map(|region| plain(region)));
                 match past {
-                    true if self.stood.is_none() => self.stood = Some(record),
+                    true if self.stood.is_none() && self.set.is_none() => self.stood = Some(record),
                     true => {}
                     false => self.next = Some(record),
                 }
@@ -137,7 +167,7 @@ impl Past {
             _ => self.take_other(record, past),
         }
         // Any mark may have held until the time, however old it is.
-        match self.stood.is_some() {
+        match self.stood.is_some() || self.set.is_some() {
             true => Need::OlderNoSwitch,
             false => Need::Older,
         }
@@ -165,7 +195,21 @@ impl Past {
     pub fn finish(self, oldest: Option<Place>) -> PastExplanation {
         let stood = self.standing(oldest);
         let mut told = Told::default();
-        let Self { hub, subject, regions, at, stood: switch, answer, next, reload, marks, before, after } = self;
+        let Self {
+            hub,
+            subject,
+            regions,
+            at,
+            stood: switch,
+            answer,
+            set,
+            next_set,
+            next,
+            reload,
+            marks,
+            before,
+            after,
+        } = self;
         told.step(match &stood {
             Before::Stood(PastStanding { active, epoch, since, reason, all, .. }) => {
                 let epoch = epoch.map(|epoch| format!(", epoch {epoch}")).unwrap_or_default();
@@ -176,14 +220,19 @@ impl Past {
                 };
                 format!("at {at} {hub} answered {what}{epoch}, since {since} ({age} before): {reason}")
             }
+            Before::OutOf(PastUsable { usable, since, reason, .. }) => {
+                let age = human(at.since(*since));
+                format!("at {at} {hub} answered out of {usable}, since {since} ({age} before): {reason}")
+            }
             Before::Left(region) => format!(
                 "at {at} {hub} answered {region}, as its next switch tells: the audit trail does not reach back to when \
                  and why that became active"
             ),
             Before::NotYet(first) => format!("at {at} {hub} was no hub yet: it got its first region at {first}"),
-            Before::Unknown => format!("the audit trail tells no switch of {hub}"),
+            Before::Unknown => format!("the audit trail tells no switch and no set of {hub}"),
         });
         told.from(switch);
+        told.from(set);
         if let (Some(answer), Before::Stood(PastStanding { all: Some(_), .. })) = (answer, &stood) {
             told.step(format!("all endpoints were answered at once since {}: {}", answer.at, answer.reason));
             told.from(Some(answer));
@@ -229,6 +278,14 @@ impl Past {
             told.step(format!("its next switch was to {region}, at {} ({later} later): {}", next.at, next.reason));
             told.from(Some(next));
         }
+        if let Some(next) = next_set {
+            let (set, later) = (next.after.clone().unwrap_or_default(), human(next.at.since(at)));
+            told.step(format!(
+                "what it answers out of next was {set}, at {} ({later} later): {}",
+                next.at, next.reason
+            ));
+            told.from(Some(next));
+        }
         if let Some(oldest) = oldest.filter(|oldest| oldest.sequence > 1) {
             let Place { sequence, at } = oldest;
             told.step(format!("the audit trail begins with record {sequence} of {at}: older ones were removed"));
@@ -239,7 +296,19 @@ impl Past {
 
     /// What stood for the hub.
     pub fn standing(&self, oldest: Option<Place>) -> Before {
+        if let Some(set) = &self.set {
+            return Before::OutOf(PastUsable {
+                usable: set.after.clone().unwrap_or_default(),
+                since: set.at,
+                reason: set.reason.clone(),
+                record: set.sequence,
+            });
+        }
         match (&self.stood, &self.next) {
+            (None, None) if self.next_set.is_some() => match self.next_set.as_ref().filter(|_| oldest.is_some()) {
+                Some(next) if next.before.is_none() => Before::NotYet(next.at),
+                _ => Before::Unknown,
+            },
             (Some(switch), _) => Before::Stood(PastStanding {
                 active: RegionName::new(switch.after.as_deref().unwrap_or_default()),
                 epoch: switch.epoch,

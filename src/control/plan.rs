@@ -1,7 +1,8 @@
 //! What a move would be: said beforehand, from the state of one moment, and nothing is changed.
 //!
 //! A plan asks the very functions that the move itself asks (`judge_move`, `objections`), so that it cannot promise what
-//! the move would refuse.
+//! the move would refuse. Of a move that has its time (`at`), both look at the marks and maintenance windows that will be
+//! in force then, as far as they are known; health, gates and rules are those of the moment.
 //!
 //! # When nearly all resolvers have moved
 //!
@@ -56,6 +57,10 @@ pub struct Plan {
     pub gates: Vec<PlannedGate>,
     /// The safety rules that are about the hub.
     pub rules: Vec<PlannedRule>,
+    /// Marks and windows of its regions that begin or end before the switch, of a move that has its time: what will be marked
+    /// then is what it is held against.
+    #[serde(default)]
+    pub changes: Vec<String>,
     /// What stands in the way at this moment and can be overridden.
     pub objections: Vec<PlannedObjection>,
     /// The budget of switches.
@@ -221,7 +226,7 @@ impl View {
     /// # Errors
     /// When there is no such hub.
     pub fn progress(&self, hub: &Name) -> Result<Progress, CommandError> {
-        let position = self.state.position_of(hub)?;
+        let position = self.state.moving_position_of(hub)?;
         let at = &self.state.layout.hubs[position];
         Ok(Progress { now: self.now, hub: self.state.hub_status(position, at, self.now) })
     }
@@ -237,7 +242,7 @@ impl State {
         now: Timestamp,
     ) -> Result<Plan, CommandError> {
         let layout = self.layout.clone();
-        let position = self.position_of(hub)?;
+        let position = self.moving_position_of(hub)?;
         let at = &layout.hubs[position];
         let hub = &at.hub;
         let cause = if to.is_some() { Cause::Failover } else { Cause::Failback };
@@ -247,7 +252,7 @@ impl State {
             standing.ok_or_else(|| CommandError::Refused(format!("{} has no active region yet", hub.name)))?;
         let mut turn = Turn::new(now, Author::daemon());
         let mut views = Vec::new();
-        self.views(at, &mut views, now);
+        self.views_of_move(at, &mut views, options, now);
         let judged = judge_move(hub, &views, &standing, &region, options.epoch, now);
         let Some(target) = hub.position(&region) else {
             let refused = judged.err().map(|refused| refused.to_string()).unwrap_or_default();
@@ -262,7 +267,7 @@ impl State {
         let open = status.planned.as_ref().filter(|planned| planned.planned.stage.is_open());
         let said = match judged {
             Ok(Moved::Already) => Ok(Outcome::Already),
-            Err(refused) => Err(format!("{refused}: {}", self.endpoint_reason(at, at.endpoints().start + target, now))),
+            Err(refused) => Err(self.refusal(at, target, &refused, options, now)),
             Ok(Moved::To(_)) => match open {
                 Some(open) if open.planned.to != region || !open.planned.options.are_like(options) => {
                     Err(format!("{}; to do it otherwise, cancel it first", open.sentence))
@@ -313,6 +318,7 @@ impl State {
                 })
                 .collect(),
             rules: self.planned_rules(position, at, target, &mut turn),
+            changes: self.marks_until(position, at, options, now),
             objections,
             budget: status.budget.clone(),
             fence: hub.fence.as_deref().map(planned_fence),

@@ -31,6 +31,10 @@ pub struct Measured<'a> {
     pub in_a_row: u32,
     /// Whether observations have stopped coming.
     pub stalled: bool,
+    /// Whether this node is cut off: what it observes does not count.
+    pub blind: bool,
+    /// What this machine lacks to observe.
+    pub unable: Option<&'a Arc<str>>,
 }
 
 /// What a sentence tells, without the words: equal facts of one moment make equal sentences.
@@ -61,12 +65,21 @@ pub(super) struct MeasuredFacts {
     last: Option<(Duration, Option<Arc<str>>)>,
     in_a_row: u32,
     stalled: bool,
+    blind: bool,
+    unable: Option<Arc<str>>,
 }
 
 impl Measured<'_> {
     pub(super) fn facts(&self, now: Timestamp) -> MeasuredFacts {
         let last = self.last.map(|(at, failure)| (shown(now.since(at)), failure.cloned()));
-        MeasuredFacts { health: self.health, last, in_a_row: self.in_a_row, stalled: self.stalled }
+        MeasuredFacts {
+            health: self.health,
+            last,
+            in_a_row: self.in_a_row,
+            stalled: self.stalled,
+            blind: self.blind,
+            unable: self.unable.cloned(),
+        }
     }
 }
 
@@ -104,13 +117,19 @@ pub(super) fn probes_say(measured: &Measured<'_>, now: Timestamp) -> String {
 }
 
 fn seen(measured: &Measured<'_>, now: Timestamp) -> String {
-    let stalled = if measured.stalled { "; the prober gives no observations, health is frozen" } else { "" };
-    let Some((at, failure)) = measured.last else { return format!("not observed yet{stalled}") };
+    let frozen = match (measured.stalled, measured.blind) {
+        (true, _) => "; the prober gives no observations, health is frozen",
+        (false, true) => "; this node is blind, health is frozen as it was",
+        (false, false) => "",
+    };
+    let unable = measured.unable.map(|lack| format!("; this machine cannot observe it: {lack}"));
+    let frozen = format!("{frozen}{}", unable.unwrap_or_default());
+    let Some((at, failure)) = measured.last else { return format!("not observed yet{frozen}") };
     let age = human(now.since(at));
     let row = measured.in_a_row;
     match failure {
-        None => format!("last ok {age} ago, {row} in a row{stalled}"),
-        Some(failure) => format!("{row} failed in a row, the last {age} ago: {failure}{stalled}"),
+        None => format!("last ok {age} ago, {row} in a row{frozen}"),
+        Some(failure) => format!("{row} failed in a row, the last {age} ago: {failure}{frozen}"),
     }
 }
 
@@ -151,6 +170,9 @@ pub fn hold(wanted: &RegionName, hold: &Hold, detail: Option<&str>, now: Timesta
             format!("the move to {wanted} waits, at most {left} more: {detail}")
         }
         Waiting::Gate(_) | Waiting::Rule(_) => format!("the move to {wanted} waits: {detail}"),
+        Waiting::Fence if !detail.is_empty() => {
+            format!("the move to {wanted} waits: {detail}; it is told again in {left}")
+        }
         Waiting::Fence => {
             format!("the move to {wanted} waits at most {left} more for the region that is left to acknowledge it")
         }
@@ -214,7 +236,14 @@ mod tests {
             })
         };
         let measured = |health, failure| {
-            Some(Measured { health, last: Some((Timestamp(997_000), failure)), in_a_row: 4, stalled: false })
+            Some(Measured {
+                health,
+                last: Some((Timestamp(997_000), failure)),
+                in_a_row: 4,
+                stalled: false,
+                blind: false,
+                unable: None,
+            })
         };
         let refused: Arc<str> = "connect 127.0.0.1:1: connection refused".into();
         check(
@@ -229,11 +258,19 @@ mod tests {
             measured(Health::Down, Some(&refused)),
             "westeurope is down: 4 failed in a row, the last 3 s ago: connect 127.0.0.1:1: connection refused",
         );
-        let silent = Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true };
+        let silent =
+            Measured { health: Health::Unknown, last: None, in_a_row: 0, stalled: true, blind: false, unable: None };
         check(
             None,
             Some(silent),
             "westeurope is unknown: not observed yet; the prober gives no observations, health is frozen",
+        );
+        let blind = Measured { blind: true, ..measured(Health::Up, Some(&refused)).unwrap() };
+        check(
+            None,
+            Some(blind),
+            "westeurope is up: 4 failed in a row, the last 3 s ago: connect 127.0.0.1:1: connection refused; this node is \
+             blind, health is frozen as it was",
         );
         check(None, None, "westeurope is not probed: its health stays unknown");
     }

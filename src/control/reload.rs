@@ -95,6 +95,8 @@ impl State {
         // Every hub is decided anew, and a region that was told is told again.
         self.told = Arc::default();
         self.ttl_ends = Arc::default();
+        self.doubted = Arc::default();
+        self.lay_usables();
         // What was seen of a gate by another definition is not evidence of this one.
         let (before, gates) = (&before.gates, &self.policy.gates);
         Arc::make_mut(&mut self.evidence)
@@ -122,16 +124,7 @@ impl State {
                         }
                         None => Machine::new(),
                     };
-                    Watch {
-                        probe,
-                        machine,
-                        started: turn.now,
-                        last: None,
-                        failing: None,
-                        confirmed: false,
-                        last_good: None,
-                        stalled: false,
-                    }
+                    Watch::new(probe, machine, turn.now)
                 }
             }));
         }
@@ -155,6 +148,7 @@ impl State {
         });
         self.holds = Arc::new(holds.collect());
         self.all_down = Arc::new(self.all_down.iter().filter_map(position).collect::<BTreeSet<u32>>());
+        self.inside = Arc::new(self.inside.iter().filter_map(|(at, inside)| Some((position(at)?, *inside))).collect());
         let mut good_since = vec![None; layout.endpoints.len()];
         let mut shadow_falls = BTreeMap::new();
         for (was, (_, at)) in (0..before.hubs.len() as u32).filter_map(|known| hub(&known)) {

@@ -5,12 +5,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::drill::DrillStatus;
-use super::known::{Override, Window};
+use super::known::{Notice, Override, Window};
 use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use crate::dns::Name;
 use crate::health::Health;
-use crate::policy::{Cause, GateName, RegionName};
+use crate::policy::{Cause, GateName, ProbeName, RegionName};
 use crate::time::Timestamp;
 
 /// The state of everything.
@@ -47,6 +47,9 @@ pub struct Status {
     pub reload: ReloadStatus,
     /// The probers.
     pub probers: ProberStatus,
+    /// What probers saw beside their verdicts: of those alone that saw something.
+    #[serde(default)]
+    pub remarks: Vec<RemarkStatus>,
     /// The one writer's own pace.
     #[serde(default)]
     pub turn: TurnStatus,
@@ -70,13 +73,20 @@ pub struct TurnStatus {
 pub struct HubStatus {
     /// The owner name.
     pub name: Name,
-    /// The active region.
+    /// Its policy: `priority`, `weighted`, `geo`, `nearest`, `all` or `sticky`.
+    #[serde(default)]
+    pub policy: String,
+    /// The active region; empty, and left out in JSON, of a hub whose policy has none.
+    #[serde(default = "no_region", skip_serializing_if = "is_no_region")]
     pub active: RegionName,
-    /// Changes of the active region so far, from 1.
+    /// The regions that a hub without an active region answers out of; empty for one that has one.
+    #[serde(default)]
+    pub usable: Vec<RegionName>,
+    /// Changes of the active region so far, from 1; 0 without one.
     pub epoch: u64,
-    /// When the active region last changed.
+    /// When the active region, or what is usable, last changed.
     pub since: Timestamp,
-    /// What changed it.
+    /// What changed the active region; `start` without one.
     pub cause: Cause,
     /// Why, as it was said then.
     pub reason: String,
@@ -108,6 +118,10 @@ pub struct HubStatus {
     /// What was overridden and not acknowledged yet.
     #[serde(default)]
     pub overrides: Vec<Override>,
+    /// What else somebody has to know and has not acknowledged yet: a planned move that has stopped by itself, a region that
+    /// was told that it is left and stays active.
+    #[serde(default)]
+    pub notices: Vec<Notice>,
     /// The drill that is under way.
     #[serde(default)]
     pub drill: Option<DrillStatus>,
@@ -115,13 +129,22 @@ pub struct HubStatus {
     pub endpoints: Vec<EndpointStatus>,
 }
 
+/// The active region of a hub that has none.
+pub(super) fn no_region() -> RegionName {
+    RegionName::new("")
+}
+
+fn is_no_region(region: &RegionName) -> bool {
+    region.as_str().is_empty()
+}
+
 /// How a hub is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
-    /// The active region is eligible and every other one too.
+    /// The active region is eligible and every other one too; without an active region, all endpoints are usable.
     Ok,
-    /// The active region is eligible, another one is not.
+    /// The active region is eligible, another one is not; without an active region, some endpoints are usable.
     Degraded,
     /// The active region is not eligible, and a move waits.
     Held,
@@ -163,6 +186,12 @@ pub struct EndpointStatus {
     pub region: RegionName,
     /// Whether it is the active one.
     pub active: bool,
+    /// Whether it may be answered, of a hub without an active region.
+    #[serde(default)]
+    pub usable: bool,
+    /// Its share of the queries, of a hub with policy `weighted`.
+    #[serde(default)]
+    pub weight: Option<u16>,
     /// What it answers, in presentation format.
     pub answer: Vec<String>,
     /// The probe and what it dials; `None` when nothing is probed.
@@ -177,6 +206,12 @@ pub struct EndpointStatus {
     pub observed: Option<ObservationStatus>,
     /// Whether no observation comes although it should: health is then frozen at its last value.
     pub stalled: bool,
+    /// What this machine lacks to observe it; `None` when it can.
+    #[serde(default)]
+    pub unable: Option<String>,
+    /// What an operator should know although the last observation was good.
+    #[serde(default)]
+    pub note: Option<String>,
     /// The mark that holds.
     pub mark: Option<MarkStatus>,
     /// What is probed beside, to be looked at, and decides nothing.
@@ -356,6 +391,19 @@ pub struct ReloadStatus {
     pub compile_ms: f64,
 }
 
+/// What a prober saw beside its verdict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemarkStatus {
+    /// The probe.
+    pub probe: ProbeName,
+    /// What it dials.
+    pub target: String,
+    /// What an operator should know although the last observation was good.
+    pub note: Option<String>,
+    /// When the certificate expires that was last seen.
+    pub expires: Option<Timestamp>,
+}
+
 /// The probers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProberStatus {
@@ -363,6 +411,9 @@ pub struct ProberStatus {
     pub running: u64,
     /// How many give no observation although they should.
     pub stalled: u64,
+    /// How many cannot observe for something that this machine lacks.
+    #[serde(default)]
+    pub unable: u64,
     /// How often one had ended by itself and was started again.
     pub restarts: u64,
 }
@@ -376,6 +427,9 @@ pub struct Totals {
     pub observations_good: u64,
     /// Observations that failed.
     pub observations_failed: u64,
+    /// Observations that this machine could not make.
+    #[serde(default)]
+    pub observations_unable: u64,
     /// Loads that went well, the first one included.
     pub reloads_ok: u64,
     /// Loads that were refused.
@@ -384,10 +438,13 @@ pub struct Totals {
     pub commits_failed: u64,
     /// Publications that a rule refused.
     pub refused: u64,
+    /// Changes of what hubs without an active region answer out of.
+    #[serde(default)]
+    pub usable_changes: u64,
 }
 
 /// What a command that may move hubs has done. It is durable, and no older answer is given any more.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Moved {
     /// What was done, in a sentence.
     pub summary: String,
@@ -397,6 +454,12 @@ pub struct Moved {
     pub moved: u64,
     /// The first of them, in the policy's order: at most [`Moved::LISTED`]. The audit trail has them all.
     pub switched: Vec<Switched>,
+    /// How many hubs without an active region answer out of other endpoints.
+    #[serde(default)]
+    pub usable_changed: u64,
+    /// The first of them: at most [`Moved::LISTED`].
+    #[serde(default)]
+    pub usable: Vec<UsableChange>,
     /// What the operator should know of it: hubs that could not move, marks that outrank this one.
     pub notes: Vec<String>,
 }
@@ -417,6 +480,28 @@ pub struct Switched {
     pub to: RegionName,
     /// The epoch since.
     pub epoch: u64,
+}
+
+/// A change of the endpoints that a hub without an active region answers out of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsableChange {
+    /// The hub.
+    pub hub: Name,
+    /// The regions before.
+    pub before: Vec<RegionName>,
+    /// The regions since.
+    pub after: Vec<RegionName>,
+    /// Whether nothing is usable by itself since.
+    pub all_down: bool,
+}
+
+impl std::fmt::Display for UsableChange {
+    /// `api.example.net.: westeurope, eastus -> eastus`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listed = |regions: &[RegionName]| regions.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ");
+        let all_down = if self.all_down { " (all down)" } else { "" };
+        write!(f, "{}: {} -> {}{all_down}", self.hub, listed(&self.before), listed(&self.after))
+    }
 }
 
 /// Why a name is answered as it is.
@@ -442,6 +527,8 @@ pub enum AuditKind {
     Switch,
     /// What a hub answers changed without its active region: all endpoints at once, or no longer.
     Answer,
+    /// The endpoints that a hub without an active region answers out of changed.
+    Usable,
     /// A mark was made.
     Mark,
     /// A mark was taken away.
@@ -478,6 +565,7 @@ impl AuditKind {
         match self {
             Self::Switch => "switch",
             Self::Answer => "answer",
+            Self::Usable => "usable",
             Self::Mark => "mark",
             Self::Unmark => "unmark",
             Self::MarkExpired => "mark-expired",

@@ -490,6 +490,8 @@ impl Loop {
                 changed: true,
                 moved: 0,
                 switched: Vec::new(),
+                usable_changed: 0,
+                usable: Vec::new(),
                 notes: Vec::new(),
             };
             drop(other.send(outcome.clone().map(|()| moved)));

@@ -1,10 +1,8 @@
 //! Safety rules over several hubs or regions, held against every switch.
 
-use super::layout::{DemandAt, HubAt};
-use super::moves::Stage;
+use super::layout::{DemandAt, HubAt, RuleAt};
 use super::state::State;
 use super::turn::Turn;
-use crate::policy::Waiting;
 use crate::time::Timestamp;
 
 impl State {
@@ -29,7 +27,8 @@ impl State {
                 if leaves == comes {
                     return false;
                 }
-                let before = match self.told.is_empty() {
+                // Who was told has a place, and is held by what is active alone; who was not looks for one that is free.
+                let before = match self.told.is_empty() || self.announced(position) == Some(to) {
                     true => self.count_active(rule, turn),
                     false => self.count_reserved(rule, position, comes),
                 };
@@ -71,18 +70,7 @@ impl State {
         members.iter().filter(counts).count() as u32
     }
 
-    /// Where a hub is about to move: the region that it leaves has been told.
-    fn announced(&self, position: usize) -> Option<usize> {
-        let at = &self.layout.hubs[position];
-        let to = self.told_next(position, at).filter(|told| !told.over)?.to;
-        let held = self.holds.get(&(position as u32));
-        let wanted = held.is_some_and(|hold| hold.waiting == Waiting::Fence && hold.wanted == to);
-        let planned = self.known.moves.get(&at.id).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
-        let planned = planned.is_some_and(|planned| at.hub.position(&planned.to) == Some(to));
-        (wanted || planned).then_some(to)
-    }
-
-    /// A hub has moved: what was counted of its rules is counted anew when it is asked for.
+    /// A hub has moved, or has given a move up: what was counted of its rules is counted anew when it is asked for.
     pub(super) fn count_again(&self, position: usize, turn: &mut Turn) {
         for rule in self.layout.rules_of(position) {
             turn.counts.remove(rule);
@@ -92,9 +80,8 @@ impl State {
 
     /// What a rule demands, and how it stands.
     pub(super) fn rule_sentence(&self, rule: u32, now: Timestamp, at: &HubAt) -> String {
-        let rule = &self.layout.rules[rule as usize];
-        let name = &rule.name;
-        match &rule.demand {
+        let RuleAt { name, demand, .. } = &self.layout.rules[rule as usize];
+        match demand {
             DemandAt::Count { least, most, members } => {
                 let active =
                     |(hub, endpoint): &&(u32, u16)| self.stands.active(*hub as usize) == Some(usize::from(*endpoint));
@@ -103,10 +90,17 @@ impl State {
                     u32::MAX => format!("at least {least}"),
                     most => format!("at most {most}"),
                 };
-                format!(
+                let sentence = format!(
                     "safety rule {name} wants {demand} of {} endpoints to be active, and {count} are",
                     members.len()
-                )
+                );
+                let asking = self.layout.at(at.id).map_or(usize::MAX, |(position, _)| position);
+                let counted = self.count_reserved(rule, asking, *most != u32::MAX) as usize;
+                match (counted.saturating_sub(count), count.saturating_sub(counted)) {
+                    (0, 0) => sentence,
+                    (0, leaving) => format!("{sentence}, {leaving} of them about to be left"),
+                    (coming, _) => format!("{sentence}, with {coming} about to become so"),
+                }
             }
             DemandAt::Gate { gate, .. } => match self.layout.gates.get(*gate as usize) {
                 Some(gate) => {

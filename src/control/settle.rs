@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::among::in_order;
 use super::change::{Change, ChangeKind, Step};
 use super::event::{Level, LogLine};
 use super::layout::{EndpointAt, HubAt, Layout};
@@ -42,12 +43,15 @@ impl State {
         // A hub that moves may free others of what a safety rule held them for: those are looked at once more.
         for _ in 0..CHAIN {
             let mut touched = std::mem::take(&mut turn.touched);
-            touched.sort_unstable();
-            touched.dedup();
+            in_order(&mut touched, &layout.depths);
             let mut views = std::mem::take(&mut turn.views);
             for position in touched.iter().map(|position| *position as usize) {
                 let at = &layout.hubs[position];
                 self.views(at, &mut views, now);
+                if at.stateless {
+                    self.settle_usable(position, at, &views, turn);
+                    continue;
+                }
                 let decision = self.decide(position, at, &views, turn);
                 let afresh = matches!(decision.cause, Some(Cause::Start | Cause::Policy));
                 self.carry_out(position, at, decision, turn);
@@ -56,10 +60,13 @@ impl State {
                     let decision = self.decide(position, at, &views, turn);
                     self.carry_out(position, at, decision, turn);
                 }
+                self.note_active_inside(position, at, &views, turn);
             }
             turn.views = views;
             decided |= !touched.is_empty();
-            if !std::mem::take(&mut turn.recounted) {
+            // A hub that changes may change those that it is inside of.
+            let outer = !layout.depths.is_empty() && !turn.touched.is_empty();
+            if !std::mem::take(&mut turn.recounted) && !outer {
                 break;
             }
             let ruled = self.holds.iter().filter(|(_, hold)| matches!(hold.waiting, Waiting::Rule(_)));
@@ -103,6 +110,7 @@ impl State {
             fence: self.fence_view(position, at),
             moving: self.known.moves.get(&at.id).is_some_and(|planned| planned.stage.is_under_way()),
             held: self.holds.get(&(position as u32)).copied(),
+            gated: self.gated_before(at),
             acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
         })
     }
@@ -163,23 +171,22 @@ impl State {
                 self.let_go.extend(before.map(|hold| (position as u32, hold)));
             }
         }
+        if !self.told.is_empty() {
+            self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
+        }
+        self.keep_gated(position, at, &decision, turn);
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
                 Some(view) if view.eligible() => Cause::FailbackAfter,
                 _ => Cause::Health,
             };
             let reason = self.why(position, at, cause, turn);
-            self.call_fence(position, at, hold.wanted, reason, turn);
+            self.call_fence(position, at, (hold.wanted, hold.since), reason, turn);
         }
-        turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
-        let ttl_ends = self.ttl_ends.get(&(position as u32));
-        if ttl_ends != decision.ttl_ends.as_ref() {
-            let ends = Arc::make_mut(&mut self.ttl_ends);
-            match decision.ttl_ends {
-                Some(at) => ends.insert(position as u32, at),
-                None => ends.remove(&(position as u32)),
-            };
+        if self.stands.has_low_ttl(at) != Some(decision.low_ttl) {
+            turn.publish |= Arc::make_mut(&mut self.stands).set_low_ttl(at, decision.low_ttl);
         }
+        self.set_ttl_ends(position, decision.ttl_ends);
         let all_down = decision.rule == Rule::AllDown;
         if all_down == self.all_down.contains(&(position as u32)) {
             return;
@@ -228,7 +235,8 @@ impl State {
         reason: Arc<str>,
         now: Timestamp,
     ) -> Arc<str> {
-        let Some(from) = self.stands.active(position).filter(|_| !at.gates.is_empty() || at.hub.fence.is_some()) else {
+        let Some(from) = self.stands.active(position).filter(|_| !at.gates.is_empty() || at.rules.fence.is_some())
+        else {
             return reason;
         };
         let mut passed = Vec::new();
@@ -241,7 +249,7 @@ impl State {
                 passed.push(format!("past gate {}, shut for {}: {sentence}", gate.name, human(after)));
             }
         }
-        if at.hub.fence.is_some() && !matches!(self.fence_view(position, at), FenceView::Acknowledged { .. }) {
+        if at.rules.fence.is_some() && !matches!(self.fence_view(position, at), FenceView::Acknowledged { .. }) {
             passed.push("the region that is left has not acknowledged it".into());
         }
         match passed.is_empty() {
@@ -252,10 +260,10 @@ impl State {
 
     /// Takes a step, unless a rule refuses it.
     fn stand(&mut self, position: usize, at: &HubAt, active: usize, step: Step, turn: &mut Turn) {
-        let before = self.stands.of(at.id);
-        let after = step.follow(before, turn.now);
+        let before = self.stands.shared(at.id);
+        let after = turn.together.follow(&step, before, turn.now);
         let regions = self.layout.endpoints_of(at).iter().map(|e| &self.layout.regions[e.region as usize]);
-        if let Err(refused) = refusal::examine(&at.hub, regions, before, &after) {
+        if let Err(refused) = refusal::examine(&at.hub, regions, before.map(|before| &**before), &after) {
             self.totals.refused += 1;
             turn.notes.of_hub(|| refused.to_string());
             turn.told.of("were refused a change", None, || {
@@ -265,9 +273,9 @@ impl State {
             self.retry_later(BTreeSet::from([at.id]), turn.now);
             return;
         }
-        let before = before.cloned();
         let stands = Arc::make_mut(&mut self.stands);
-        turn.publish |= stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        let (before, changed) = stands.set_active(at.id, Some((position, at)), Some(after.clone()), Some(active));
+        turn.publish |= changed;
         if step.kind == ChangeKind::Switch {
             self.count_again(position, turn);
         }
@@ -343,6 +351,10 @@ impl State {
             failing_since: watch.and_then(Watch::failing_since),
             unsettled: watch.is_some_and(Watch::unsettled),
         };
+        let view = match at.inner {
+            Some(inner) => self.with_inside(view, inner, at.target.is_some()),
+            None => view,
+        };
         match self.drilled(endpoint) {
             Some(drill) => EndpointView {
                 health: drill.machine.health(),
@@ -376,6 +388,8 @@ impl State {
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
             stalled: watch.stalled,
+            blind: self.look.sight.blind,
+            unable: watch.unable.as_ref(),
         })
     }
 
@@ -401,14 +415,17 @@ impl State {
     pub(super) fn hold_sentence(&self, at: &HubAt, hold: &Hold, now: Timestamp) -> String {
         let wanted = &at.hub.endpoints[hold.wanted].region;
         let detail = match hold.waiting {
-            Waiting::Gate(gate) => at.gates.get(usize::from(gate)).map(|gate| {
-                let gate = &self.layout.gates[*gate as usize];
-                format!("gate {} is shut: {}", gate.name, self.gate_state(gate, at, now).sentence)
-            }),
+            Waiting::Gate(gate) => at
+                .gates
+                .get(usize::from(gate))
+                .map(|gate| self.shut_sentence(&self.layout.gates[*gate as usize], at, now)),
             Waiting::Rule(rule) => Some(self.rule_sentence(rule, now, at)),
             Waiting::Budget => at.hub.budget.as_ref().map(reason::budget),
             Waiting::Sight if self.look.sight.blind => Some("this node is blind".into()),
-            Waiting::Fence => self.unfenced(at),
+            Waiting::Fence => self.unfenced(at).map(|words| {
+                let hub = &at.hub.name;
+                format!("{words}; `concierge failover {hub} --to {wanted} --now --force` goes on without")
+            }),
             _ => None,
         };
         reason::hold(wanted, hold, detail.as_deref(), now)
@@ -418,6 +435,9 @@ impl State {
     pub(super) fn endpoint_reason(&self, at: &HubAt, endpoint: usize, now: Timestamp) -> String {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
+        if let Some(inner) = placed.inner.filter(|_| placed.target.is_none()) {
+            return self.inside_reason(region, inner, self.mark_of(&at.hub, endpoint));
+        }
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         match (self.drilled(endpoint), &known) {
             (Some(drill), Known { mark: None, measured: Some(measured), .. }) => {

@@ -56,7 +56,7 @@ impl State {
         }
         // What is doubted may be sure now.
         let doubted = self.holds.iter().filter(|(_, hold)| hold.waiting == Waiting::Sight);
-        turn.touched.extend(doubted.map(|(position, _)| *position));
+        turn.touched.extend(doubted.map(|(position, _)| *position).chain(self.doubted.iter().copied()));
         if !self.layout.by_target[target].is_empty() && failed != failed_before {
             self.look.failing = match failed {
                 true => self.look.failing + 1,
@@ -85,7 +85,7 @@ impl State {
 
     /// Whether the active region of a hub is down by nothing but what this node may have seen while it was cut off itself.
     pub(super) fn is_unconfirmed(&self, position: usize, at: &HubAt) -> bool {
-        if self.layout.references.is_empty() && self.look.regained.is_none() {
+        if !self.may_be_unconfirmed() {
             return false;
         }
         let active = self.stands.active(position).map(|active| at.endpoints().start + active);
@@ -94,6 +94,11 @@ impl State {
         }
         let watch = active.and_then(|active| self.watch(self.layout.endpoints[active]));
         watch.is_some_and(|watch| watch.machine.health() == Health::Down && !watch.confirmed)
+    }
+
+    /// Whether what is down may be so by nothing but what this node saw while it was cut off.
+    pub(super) fn may_be_unconfirmed(&self) -> bool {
+        !self.layout.references.is_empty() || self.look.regained.is_some()
     }
 
     /// After a failed observation that counts: whether its target fails while this node is known to see. It is, when a
@@ -170,6 +175,6 @@ impl State {
             let hubs = self.layout.hubs.iter().zip(0..);
             turn.touched.extend(hubs.filter(|(at, _)| at.rules.adaptive_ttl).map(|(_, position)| position));
         }
-        turn.touched.extend(self.holds.keys().chain(self.all_down.iter()));
+        turn.touched.extend(self.holds.keys().chain(self.all_down.iter()).chain(&self.layout.stateless));
     }
 }

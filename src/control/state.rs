@@ -13,8 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::among::Inside;
 use super::asks::PAST;
-use super::change::{ChangeKind, Switch};
+use super::change::{ChangeKind, Switch, Together};
 use super::drill::Drill;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
 use super::fact::{Fact, FactKey, FactKind, Facts};
@@ -24,6 +25,7 @@ use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::report::{AuditKind, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
+use super::set_back;
 use super::sight::Look;
 use super::turn::{Pending, Turn};
 use crate::answer::snapshot::{Choice, Content, What};
@@ -31,7 +33,7 @@ use crate::dns::Name;
 use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
-use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing, SwitchTime};
+use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeTarget, Standing};
 use crate::time::Timestamp;
 
 /// How long after a failed commit or a refused publication the change is tried again.
@@ -43,7 +45,7 @@ pub struct Persisted {
     /// Every hub that ever was, so that an epoch is never used twice.
     pub roster: Roster,
     /// What stands, by the number of the hub.
-    pub standings: Vec<Option<Standing>>,
+    pub standings: Vec<Option<Arc<Standing>>>,
     /// The marks.
     pub marks: Marks,
     /// The health when it last changed, by [`health_key`].
@@ -55,7 +57,7 @@ pub struct Persisted {
 impl Persisted {
     /// What stands for a hub.
     pub fn standing(&self, hub: &Name) -> Option<&Standing> {
-        self.standings.get(self.roster.id(hub)?.index())?.as_ref()
+        self.standings.get(self.roster.id(hub)?.index())?.as_deref()
     }
 }
 
@@ -117,13 +119,17 @@ pub struct State {
     pub(super) shadow_falls: Arc<BTreeMap<u32, Vec<Timestamp>>>,
     /// By hub position: canaries that are being drilled.
     pub(super) drills: Arc<BTreeMap<u32, Drill>>,
+    /// By hub position: what hubs inside others are to those.
+    pub(super) inside: Arc<BTreeMap<u32, Inside>>,
+    /// Positions of the hubs without an active region in which something fails that may be no more than this node's fault.
+    pub(super) doubted: Arc<BTreeSet<u32>>,
 }
 
 /// What stands, and what is published of it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stands {
     /// By the number of the hub, hubs that the policy does not have any more included.
-    by_id: Vec<Option<Standing>>,
+    by_id: Vec<Option<Arc<Standing>>>,
     /// By hub position: which of the hub's endpoints is active; `None` where nothing stands, or its region has left the
     /// policy.
     active: Vec<Option<u16>>,
@@ -134,6 +140,11 @@ pub(super) struct Stands {
 impl Stands {
     /// What stands for a hub.
     pub(super) fn of(&self, hub: HubId) -> Option<&Standing> {
+        self.shared(hub).map(|standing| &**standing)
+    }
+
+    /// The same, shared with the hubs that stand alike.
+    pub(super) fn shared(&self, hub: HubId) -> Option<&Arc<Standing>> {
         self.by_id.get(hub.index())?.as_ref()
     }
 
@@ -143,33 +154,40 @@ impl Stands {
     }
 
     /// Sets what stands for a hub, whose active endpoint is looked up by its region.
-    pub(super) fn set(&mut self, id: HubId, at: Option<(usize, &HubAt)>, standing: Option<Standing>) {
+    pub(super) fn set(&mut self, id: HubId, at: Option<(usize, &HubAt)>, standing: Option<Arc<Standing>>) {
         let active = at.and_then(|(_, at)| at.hub.position(&standing.as_ref()?.active));
         self.set_active(id, at, standing, active);
     }
 
-    /// Sets what stands for a hub, and the choice that follows. Says whether that has changed.
+    /// Sets what stands for a hub, and the choice that follows. Gives what stood, and whether the choice has changed.
     pub(super) fn set_active(
         &mut self,
         id: HubId,
         at: Option<(usize, &HubAt)>,
-        standing: Option<Standing>,
+        standing: Option<Arc<Standing>>,
         active: Option<usize>,
-    ) -> bool {
+    ) -> (Option<Arc<Standing>>, bool) {
         let said = standing.as_ref().map(|standing| (standing.all, standing.epoch, standing.since));
         if self.by_id.len() <= id.index() {
             self.by_id.resize(id.index() + 1, None);
         }
-        self.by_id[id.index()] = standing;
-        let Some((position, at)) = at else { return false };
-        // A hub has at most 256 endpoints.
-        let active = active.and_then(|active| u16::try_from(active).ok());
-        self.active[position] = active;
-        let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
-        let what = if all { What::All } else { What::Endpoint(active) };
-        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
-        let choice = Choice { what, epoch, since, ..*published };
-        std::mem::replace(published, choice) != choice
+        let before = std::mem::replace(&mut self.by_id[id.index()], standing);
+        let changed = at.is_some_and(|(position, at)| {
+            // A hub has at most 256 endpoints.
+            let active = active.and_then(|active| u16::try_from(active).ok());
+            self.active[position] = active;
+            let (Some((all, epoch, since)), Some(active)) = (said, active) else { return false };
+            let what = if all { What::All } else { What::Endpoint(active) };
+            let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+            let choice = Choice { what, epoch, since, ..*published };
+            std::mem::replace(published, choice) != choice
+        });
+        (before, changed)
+    }
+
+    /// Whether a hub answers with its `ttl_min`; `None` of a hub that answers nothing.
+    pub(super) fn has_low_ttl(&self, at: &HubAt) -> Option<bool> {
+        self.choices.get(at.choice?).map(|choice| choice.low_ttl)
     }
 
     /// Sets whether a hub answers with its `ttl_min`, and says whether that has changed.
@@ -178,12 +196,19 @@ impl Stands {
         std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
     }
 
+    /// Sets what a hub without an active region answers out of, and says whether that has changed.
+    pub(super) fn set_what(&mut self, at: &HubAt, what: What, since: Timestamp) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        let choice = Choice { what, epoch: 0, since, ..*published };
+        std::mem::replace(published, choice) != choice
+    }
+
     /// The same standings under another policy.
     pub(super) fn laid_out(&mut self, layout: &Layout) {
         self.active = vec![None; layout.hubs.len()];
         self.choices = vec![Choice::endpoint(0); layout.hubs.len()];
-        for (position, at) in layout.hubs.iter().enumerate() {
-            if let Some(standing) = self.of(at.id).cloned() {
+        for (position, at) in layout.hubs.iter().enumerate().filter(|(_, at)| !at.stateless) {
+            if let Some(standing) = self.shared(at.id).cloned() {
                 self.set(at.id, Some((position, at)), Some(standing));
             }
         }
@@ -236,9 +261,44 @@ pub(super) struct Watch {
     /// When an observation was last good.
     pub(super) last_good: Option<Timestamp>,
     pub(super) stalled: bool,
+    /// What this machine lacked when it last was to observe; `None` when it could.
+    pub(super) unable: Option<Arc<str>>,
+    /// What was seen beside the verdict of the last observation that could be made.
+    pub(super) note: Option<Arc<str>>,
+    /// When the certificate expires that was last seen.
+    pub(super) expires: Option<Timestamp>,
+    /// When `unable` and `note` were last logged.
+    pub(super) said: Said,
+}
+
+/// When something was last logged of a prober, so that what comes and goes is said now and then only.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Said {
+    pub(super) unable: Option<Timestamp>,
+    /// Whether it was said of the lack that lasts.
+    pub(super) lacking: bool,
+    pub(super) note: Option<Timestamp>,
 }
 
 impl Watch {
+    /// Of a target that was not observed yet.
+    pub(super) fn new(probe: Arc<Probe>, machine: Machine, started: Timestamp) -> Self {
+        Self {
+            probe,
+            machine,
+            started,
+            last: None,
+            failing: None,
+            confirmed: false,
+            last_good: None,
+            stalled: false,
+            unable: None,
+            note: None,
+            expires: None,
+            said: Said::default(),
+        }
+    }
+
     /// When the failed observations up to the last one began; `None` when that was good, or there is none.
     pub(super) fn failing_since(&self) -> Option<Timestamp> {
         self.failing
@@ -265,8 +325,8 @@ impl State {
     pub fn new(loaded: Loaded, persisted: Persisted, now: Timestamp) -> (Self, Vec<Effect>) {
         let Persisted { roster, standings, marks, health, facts } = persisted;
         let (known, unknown) = Known::of(&facts, &roster);
-        // A clock that was set back must not make a dwell of years.
-        let by_id = standings.into_iter().map(|standing| standing.map(|standing| not_after(standing, now))).collect();
+        let (mut by_id, set_back) = set_back::not_in_the_future(standings, &known, now);
+        Together::share(by_id.iter_mut().flatten());
         let reload = ReloadStatus { at: now, ok: true, problems: Vec::new(), read_ms: 0.0, compile_ms: 0.0 };
         let mut state = Self {
             policy: Arc::default(),
@@ -300,12 +360,15 @@ impl State {
             ttl_wake: None,
             shadow_falls: Arc::default(),
             drills: Arc::default(),
+            inside: Arc::default(),
+            doubted: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
             let sentence = format!("the store's fact {key} cannot be understood, and does not count");
             turn.say(Level::Error, "store", sentence);
         }
+        state.keep_set_back(set_back, &mut turn);
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -363,6 +426,7 @@ impl State {
         }
         for (key, before, _) in commit.facts.iter().rev() {
             self.put_fact(key, before.clone());
+            self.revert_usable(key);
             let hub = key.hub().and_then(|hub| self.roster.id(&hub));
             hubs.extend(hub);
         }
@@ -393,7 +457,7 @@ impl State {
     }
 
     /// What stands, by the number of the hub; hubs that the policy does not have any more included.
-    pub fn standings(&self) -> &[Option<Standing>] {
+    pub fn standings(&self) -> &[Option<Arc<Standing>>] {
         &self.stands.by_id
     }
 
@@ -467,7 +531,10 @@ impl State {
             let reply = match pending {
                 Pending::Now(reply) => reply,
                 Pending::Moved { summary, changed } => {
-                    Ok(Moved { summary, changed, moved: count, switched, notes: turn.notes.finish() })
+                    let usable_changed = turn.usable.len() as u64;
+                    turn.usable.truncate(Moved::LISTED);
+                    let (usable, notes) = (turn.usable, turn.notes.finish());
+                    Ok(Moved { summary, changed, moved: count, switched, usable_changed, usable, notes })
                 }
             };
             effects.push(Effect::Reply(to, reply));
@@ -524,7 +591,7 @@ impl State {
                 self.begin_move(&hub, None, options, &reason, Cause::Failback, turn)
             }
             Command::Approve { hub, epoch } => self.approve(&hub, epoch, turn),
-            Command::Cancel { hub, reason } => self.cancel(&hub, &reason, turn),
+            Command::Cancel { hub, epoch, reason } => self.cancel(&hub, epoch, &reason, turn),
             Command::AckGate { hub, gate, reason, until } => self.ack_gate(&hub, &gate, &reason, until, turn),
             Command::Acknowledge { hub, reason } => self.acknowledge(&hub, &reason, turn),
             Command::Drill { hub, region, within, reason } => {
@@ -555,15 +622,6 @@ impl State {
 /// What is probed, as the store keeps it: host names compare without case, and text does not.
 pub fn health_key(target: &ProbeTarget) -> String {
     target.to_string().to_ascii_lowercase()
-}
-
-fn not_after(standing: Standing, now: Timestamp) -> Standing {
-    let last_automatic = standing.last_automatic.map(|at| at.min(now));
-    let recent = match standing.recent.iter().any(|switch| switch.at > now) {
-        true => standing.recent.iter().map(|switch| SwitchTime { at: switch.at.min(now), ..*switch }).collect(),
-        false => standing.recent,
-    };
-    Standing { since: standing.since.min(now), last_automatic, recent, ..standing }
 }
 
 #[cfg(test)]

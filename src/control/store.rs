@@ -29,7 +29,7 @@ pub use self::retain::Retained;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use redb::{Database, DatabaseError, ReadableDatabase, WriteTransaction};
@@ -165,11 +165,11 @@ impl Store {
     ///
     /// # Errors
     /// When it could not be written, which loses nothing.
-    pub fn keep_up(&self, standings: &[Option<Standing>]) -> Result<(), StoreError> {
+    pub fn keep_up(&self, standings: &[Option<Arc<Standing>>]) -> Result<(), StoreError> {
         self.write_sheet(self.most_records, standings)
     }
 
-    fn write_sheet(&self, most_records: u64, standings: &[Option<Standing>]) -> Result<(), StoreError> {
+    fn write_sheet(&self, most_records: u64, standings: &[Option<Arc<Standing>>]) -> Result<(), StoreError> {
         let Some(due) = self.sheets().due(most_records) else { return Ok(()) };
         let written = self.with(|database| sheets::write(database, &due, standings));
         written.map_err(|cause| self.fail("cannot write what stands to", cause))?;
@@ -186,7 +186,7 @@ impl Store {
         &self,
         keep: Duration,
         now: Timestamp,
-        standings: &[Option<Standing>],
+        standings: &[Option<Arc<Standing>>],
     ) -> Result<Retained, StoreError> {
         let fail = |cause| self.fail("cannot remove old audit records from", cause);
         let kept = self.sheets().kept();

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::change::Change;
+use super::change::{Change, Together};
 use super::event::{Author, CommandError, Commit, Level, LogLine, ReplyTo};
 use super::reason::Facts;
-use super::report::{AuditKind, AuditRecord, Moved};
+use super::report::{AuditKind, AuditRecord, Moved, UsableChange};
 use super::told::{Notes, Told};
 use crate::gate::FenceCall;
 use crate::health::Health;
@@ -22,6 +22,8 @@ pub(super) struct Turn {
     pub(super) touched: Vec<u32>,
     pub(super) commit: Commit,
     pub(super) changes: Vec<Change>,
+    /// Hubs without an active region that answer out of another set.
+    pub(super) usable: Vec<UsableChange>,
     pub(super) notes: Notes,
     pub(super) log: Vec<LogLine>,
     pub(super) told: Told,
@@ -30,6 +32,7 @@ pub(super) struct Turn {
     pub(super) publish: bool,
     pub(super) reply: Option<(ReplyTo, Pending)>,
     pub(super) sentences: Sentences,
+    pub(super) together: Together,
     /// What is known of the endpoints of the hub at hand.
     pub(super) views: Vec<EndpointView>,
     /// The gates of the hub at hand.
@@ -83,6 +86,7 @@ impl Turn {
             touched: Vec::new(),
             commit: Commit::default(),
             changes: Vec::new(),
+            usable: Vec::new(),
             notes: Notes::default(),
             log: Vec::new(),
             told: Told::default(),
@@ -91,6 +95,7 @@ impl Turn {
             publish: false,
             reply: None,
             sentences: Sentences::default(),
+            together: Together::default(),
             views: Vec::new(),
             gates: Vec::new(),
             broken: Vec::new(),

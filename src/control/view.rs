@@ -5,17 +5,21 @@
 //! than the copy of the lists that the mark changes while they are being read.
 
 use super::layout::HubAt;
+use super::report::no_region;
 use super::report::{
     BudgetStatus, Condition, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus, HoldStatus, HubStatus,
-    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus, SightStatus, Status,
-    TurnStatus, WindowStatus, ZoneStatus,
+    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, RemarkStatus, ShadowStatus, SightStatus,
+    Status, TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
 use std::time::Duration;
 
 use crate::dns::{Name, Rtype};
 use crate::health::Health;
-use crate::policy::{Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, RegionName, Seen, Standing, budget_ends};
+use crate::policy::usable::every;
+use crate::policy::{
+    Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, RegionName, Seen, Selection, Standing, budget_ends,
+};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
@@ -81,6 +85,16 @@ impl State {
     /// The state of everything; the generation of the snapshot is the publisher's to say.
     pub fn status(&self, now: Timestamp) -> Status {
         let stalled = self.watches.iter().filter(|watch| watch.stalled).count() as u64;
+        let unable = self.watches.iter().filter(|watch| watch.unable.is_some()).count() as u64;
+        let watched = self.layout.targets.iter().zip(self.watches.iter());
+        let remarked = watched.filter(|(_, watch)| watch.note.is_some() || watch.expires.is_some());
+        let remarks = remarked.map(|(target, watch)| RemarkStatus {
+            probe: target.probe.clone(),
+            target: target.target.to_string(),
+            note: watch.note.as_ref().map(ToString::to_string),
+            expires: watch.expires,
+        });
+        let running = self.watches.len() as u64;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             now,
@@ -118,7 +132,8 @@ impl State {
                 },
             },
             reload: ReloadStatus::clone(&self.reload),
-            probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
+            probers: ProberStatus { running, stalled, unable, restarts: self.prober_restarts },
+            remarks: remarks.collect(),
             turn: TurnStatus::default(),
             totals: self.totals.clone(),
         }
@@ -135,6 +150,9 @@ impl State {
                 ..self.endpoint_status(at, endpoint, now)
             })
             .collect();
+        if at.stateless {
+            return self.stateless_status(at, endpoints, now);
+        }
         let active = active.unwrap_or(0);
         let all = standing.is_some_and(|standing| standing.all);
         let hold = self.holds.get(&(position as u32));
@@ -156,6 +174,8 @@ impl State {
         };
         HubStatus {
             name: hub.name.clone(),
+            policy: hub.selection.word().into(),
+            usable: Vec::new(),
             active: hub.endpoints[active].region.clone(),
             epoch: standing.map_or(0, |standing| standing.epoch),
             since: standing.map_or(now, |standing| standing.since),
@@ -178,7 +198,51 @@ impl State {
             pinned: self.is_pinned(at),
             budget: standing.and_then(|standing| budget_status(at, standing, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
+            notices: self.notices(at).cloned().collect(),
             drill: self.drill_status(position, at),
+            endpoints,
+        }
+    }
+
+    /// A hub without an active region.
+    fn stateless_status(&self, at: &HubAt, mut endpoints: Vec<EndpointStatus>, now: Timestamp) -> HubStatus {
+        let hub = &at.hub;
+        let set = self.usable_set(at.id);
+        let usable = self.usable_of(at);
+        let mask = usable.map_or(0, |usable| usable.mask);
+        for (which, endpoint) in endpoints.iter_mut().enumerate() {
+            endpoint.usable = mask >> which & 1 == 1;
+            endpoint.weight = (hub.selection == Selection::Weighted).then(|| hub.endpoints[which].weight);
+        }
+        let condition = match usable {
+            Some(usable) if usable.all_down => Condition::AllDown,
+            Some(usable) if usable.mask == every(hub.endpoints.len()) => Condition::Ok,
+            _ => Condition::Degraded,
+        };
+        let low_ttl = at.choice.and_then(|choice| self.choices().get(choice)).is_some_and(|choice| choice.low_ttl);
+        let usable = || endpoints.iter().filter(|endpoint| endpoint.usable);
+        HubStatus {
+            name: hub.name.clone(),
+            policy: hub.selection.word().into(),
+            active: no_region(),
+            usable: usable().map(|endpoint| endpoint.region.clone()).collect(),
+            epoch: 0,
+            since: set.map_or(now, |set| set.since),
+            cause: crate::policy::Cause::Start,
+            reason: set.map(|set| set.reason.clone()).unwrap_or_default(),
+            condition,
+            all: false,
+            ttl: if low_ttl { hub.ttl_min.as_secs() } else { hub.ttl.as_secs() },
+            low_ttl,
+            answer: usable().flat_map(|endpoint| endpoint.answer.iter().cloned()).collect(),
+            hold: None,
+            gates: Vec::new(),
+            planned: None,
+            pinned: false,
+            budget: None,
+            overrides: Vec::new(),
+            notices: Vec::new(),
+            drill: None,
             endpoints,
         }
     }
@@ -243,6 +307,8 @@ impl State {
         EndpointStatus {
             region: endpoint.region.clone(),
             active: false,
+            usable: false,
+            weight: None,
             answer: presentation(&endpoint.answer),
             probe: endpoint.probe.as_ref().map(ToString::to_string),
             measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
@@ -255,6 +321,8 @@ impl State {
                 in_a_row: last.in_a_row,
             }),
             stalled: watch.is_some_and(|watch| watch.stalled),
+            unable: watch.and_then(|watch| watch.unable.as_ref()).map(ToString::to_string),
+            note: watch.and_then(|watch| watch.note.as_ref()).map(ToString::to_string),
             mark,
             shadow: endpoint.shadow.as_ref().map(|shadow| self.shadow_status(position, shadow, now)),
             reason: self.endpoint_reason(at, position, now),
@@ -279,6 +347,9 @@ fn millis(length: Duration) -> u64 {
 
 /// Each record as type and RDATA.
 fn presentation(answer: &Answer) -> Vec<String> {
+    if let Answer::Hub(inner) = answer {
+        return vec![format!("hub {inner}")];
+    }
     let record = |rtype, rdata: &[u8]| format!("{rtype} {}", display_rdata(rtype, rdata));
     answer
         .rrsets()

@@ -3,20 +3,29 @@
 //! The rules where they meet other marks: every mark and window that is in force for a region or its endpoint counts, and
 //! the most restrictive of them holds (`down`, then `drain`, then `up`), whoever made it and in whatever order. A window
 //! that ends takes only itself away. A window neither moves a hub back nor keeps it from moving: it changes what is
-//! eligible, and the decision follows. A planned move whose target is in a window by then is stopped when its time comes.
+//! eligible, and the decision follows. A planned move whose target is in a window by then is refused when it is asked for,
+//! or stopped when its time comes.
 
 use std::sync::Arc;
 
 use super::event::{Author, CommandError, Level};
 use super::fact::FactKey;
 use super::known::Window;
+use super::layout::HubAt;
 use super::mark::{Mark, MarkTarget};
+use super::moves::{MoveOptions, earliest};
 use super::reason;
 use super::report::AuditKind;
 use super::state::State;
 use super::turn::{Pending, Turn};
-use crate::policy::MarkKind;
+use crate::dns::Name;
+use crate::policy::{EndpointId, EndpointView, MarkKind, MoveRefused, RegionName};
 use crate::time::Timestamp;
+
+/// When a move that has its time would switch; `None` of one that is to be done at once.
+fn time_of(at: &HubAt, options: &MoveOptions, now: Timestamp) -> Option<Timestamp> {
+    options.at.filter(|time| *time > now).map(|_| earliest(&at.hub, options, now))
+}
 
 impl State {
     /// Makes a window.
@@ -102,6 +111,102 @@ impl State {
         self.known.windows.values().filter_map(wake).min()
     }
 
+    /// What a move is held against before it begins: of one that has its time, the marks that will be in force then.
+    pub(super) fn views_of_move(
+        &mut self,
+        at: &HubAt,
+        views: &mut Vec<EndpointView>,
+        options: &MoveOptions,
+        now: Timestamp,
+    ) {
+        self.views(at, views, now);
+        let Some(then) = time_of(at, options, now) else { return };
+        for (view, endpoint) in views.iter_mut().zip(&at.hub.endpoints) {
+            let marks = self.marks_at(&at.hub.name, &endpoint.region, then);
+            view.mark = marks.map(|(_, mark)| mark.kind).max();
+        }
+    }
+
+    /// Why a move to an endpoint is refused before it begins.
+    pub(super) fn refusal(
+        &self,
+        at: &HubAt,
+        to: usize,
+        refused: &MoveRefused,
+        options: &MoveOptions,
+        now: Timestamp,
+    ) -> String {
+        let region = &at.hub.endpoints[to].region;
+        let then = time_of(at, options, now).filter(|_| matches!(refused, MoveRefused::Marked { .. }));
+        let holding = then.and_then(|then| self.marks_at(&at.hub.name, region, then).max_by_key(|(_, mark)| mark.kind));
+        match holding {
+            Some((Some(id), mark)) if mark.since > now => format!(
+                "{region} is to be {} from {}, before the move would switch; choose another time, or take the window away \
+                 with `concierge unmark --window {id}`",
+                reason::mark(mark),
+                mark.since
+            ),
+            _ => format!("{refused}: {}", self.endpoint_reason(at, at.endpoints().start + to, now)),
+        }
+    }
+
+    /// What begins or ends before a move that has its time would switch, as sentences in order.
+    pub(super) fn marks_until(
+        &self,
+        position: usize,
+        at: &HubAt,
+        options: &MoveOptions,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let Some(then) = time_of(at, options, now) else { return Vec::new() };
+        let (name, active) = (&at.hub.name, self.stands.active(position));
+        let mut changes = Vec::new();
+        for (which, endpoint) in at.hub.endpoints.iter().enumerate() {
+            for (id, mark) in self.marks_known(name, &endpoint.region) {
+                let what = match id {
+                    Some(id) => format!("window {id}"),
+                    None => "the mark".into(),
+                };
+                let region = &endpoint.region;
+                if id.is_some() && mark.since > now && mark.since <= then {
+                    let leaves = active == Some(which) && mark.kind != MarkKind::Up;
+                    let leaves = match leaves {
+                        true => format!("; {name} leaves {region} then if it can, which stops this move"),
+                        false => String::new(),
+                    };
+                    changes.push((mark.since, format!("{what} begins: {region} {}{leaves}", reason::mark(mark))));
+                }
+                if let Some(until) = mark.until.filter(|until| *until <= then) {
+                    changes.push((until, format!("{what} ends: {region} {}", reason::mark(mark))));
+                }
+            }
+        }
+        changes.sort();
+        changes.dedup();
+        changes.into_iter().map(|(at, what)| format!("at {at} {what}")).collect()
+    }
+
+    /// Everything that is known to mark an endpoint, at this moment or later; a window with its number.
+    fn marks_known(&self, hub: &Name, region: &RegionName) -> impl Iterator<Item = (Option<&str>, &Mark)> {
+        let own = MarkTarget::Endpoint(EndpointId { hub: hub.clone(), region: region.clone() });
+        let wide = MarkTarget::Region(region.clone());
+        let concerns = move |target: &MarkTarget| *target == own || *target == wide;
+        let windows = self.known.windows.iter().filter(move |(_, window)| concerns(&window.target));
+        let windows = windows.map(|(id, window)| (Some(id.as_str()), &window.mark));
+        windows.chain(super::mark::of(&self.marks, hub, region).map(|(_, mark)| (None, mark)))
+    }
+
+    /// What of it is in force at a time to come.
+    fn marks_at(
+        &self,
+        hub: &Name,
+        region: &RegionName,
+        then: Timestamp,
+    ) -> impl Iterator<Item = (Option<&str>, &Mark)> {
+        let marks = self.marks_known(hub, region);
+        marks.filter(move |(_, mark)| mark.since <= then && mark.until.is_none_or(|until| until > then))
+    }
+
     fn put_window(&mut self, id: &str, window: Option<Window>, turn: &mut Turn) {
         let target = window.as_ref().or(self.known.windows.get(id)).map(|window| window.target.clone());
         // A number is of the form that a key takes.
@@ -135,11 +240,7 @@ impl State {
     }
 
     /// The mark that holds for an endpoint, and what it is a mark of.
-    pub(super) fn holding(
-        &self,
-        hub: &crate::dns::Name,
-        region: &crate::policy::RegionName,
-    ) -> Option<(&MarkTarget, &Mark)> {
+    pub(super) fn holding(&self, hub: &Name, region: &RegionName) -> Option<(&MarkTarget, &Mark)> {
         let concerns = |target: &MarkTarget| match target {
             MarkTarget::Region(marked) => marked == region,
             MarkTarget::Endpoint(endpoint) => endpoint.hub == *hub && endpoint.region == *region,

@@ -37,12 +37,16 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(key) => Ok(Some(key)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(named("read", path, &error)),
+        Err(error) => Err(io::Error::new(error.kind(), sentence("read", path, &error))),
     }
 }
 
 fn named(doing: &str, path: &Path, error: &dyn Display) -> io::Error {
-    io::Error::other(format!("cannot {doing} the key {}: {error}", path.display()))
+    io::Error::other(sentence(doing, path, error))
+}
+
+fn sentence(doing: &str, path: &Path, error: &dyn Display) -> String {
+    format!("cannot {doing} the key {}: {error}", path.display())
 }
 
 #[cfg(test)]

@@ -110,12 +110,13 @@ async fn supervise(surroundings: Arc<Surroundings>, mut calls: mpsc::UnboundedRe
 
 /// Whether two are the same call.
 fn is_same(one: &FenceCall, other: &FenceCall) -> bool {
-    (one.epoch, &one.hub, &one.to) == (other.epoch, &other.hub, &other.to)
+    (one.epoch, one.planned, &one.hub, &one.to) == (other.epoch, other.planned, &other.hub, &other.to)
 }
 
 fn result(call: &FenceCall, acknowledged: bool, sentence: &str) -> Fenced {
     let sentence = line::bounded(sentence).into();
-    Fenced { hub: call.hub.clone(), to: call.to.clone(), epoch: call.epoch, acknowledged, sentence }
+    let FenceCall { hub, to, epoch, planned, .. } = call;
+    Fenced { hub: hub.clone(), to: to.clone(), epoch: *epoch, planned: *planned, acknowledged, sentence }
 }
 
 async fn make(surroundings: Arc<Surroundings>, call: FenceCall, asked: Instant) {
@@ -133,14 +134,12 @@ async fn make(surroundings: Arc<Surroundings>, call: FenceCall, asked: Instant) 
 }
 
 async fn attempt(surroundings: &Surroundings, call: &FenceCall, deadline: Deadline) -> (bool, String) {
-    let FenceCall { hub, from, to, epoch, reason, fence } = call;
+    let (FenceCall { hub, from, to, epoch, reason, fence, .. }, key) = (call, call.key());
     let at = (surroundings.clock)().to_string();
     let body = json!({ "hub": hub, "from": from, "to": to, "epoch": epoch, "reason": reason, "at": at }).to_string();
     match &fence.hook {
         Hook::Http { url, ca } => {
-            let request = Request::post("/")
-                .header(CONTENT_TYPE, "application/json")
-                .header("Idempotency-Key", format!("{hub}/{epoch}"));
+            let request = Request::post("/").header(CONTENT_TYPE, "application/json").header("Idempotency-Key", &key);
             let wanted = |_| Wanted::FirstLine(deadline.or(Deadline::after(FIRST_LINE)));
             let reply = async {
                 let (url, content) = (Url::parse(url)?, (request, Bytes::from(body)));
@@ -165,6 +164,7 @@ async fn attempt(surroundings: &Surroundings, call: &FenceCall, deadline: Deadli
                 ("CONCIERGE_FROM", from.to_string()),
                 ("CONCIERGE_TO", to.to_string()),
                 ("CONCIERGE_EPOCH", epoch.to_string()),
+                ("CONCIERGE_KEY", key),
             ];
             let given = Given { variables, input: Some((body + "\n").into_bytes()) };
             exec::run(exec, given, deadline.at(), fence.timeout).await

@@ -41,16 +41,32 @@ fn judge(gate: &HttpGate, status: u16, body: &[u8]) -> (bool, String) {
         return (false, format!("{status}, expected {}{redirect}", ranges(&gate.status)));
     }
     let Some((pointer, comparison)) = &gate.value else { return (true, status.to_string()) };
-    let document: Value = match serde_json::from_slice(body) {
-        Ok(document) => document,
-        Err(error) => return (false, format!("{status}, but the body is no JSON: {error}")),
-    };
-    let place = if pointer.is_empty() { "the body" } else { pointer.as_str() };
-    let Some(found) = document.pointer(pointer) else { return (false, format!("{status}, {place} is missing")) };
-    let seen = format!("{status}, {place} is {}", words(found));
+    match judge_value(body, pointer, comparison) {
+        Ok(seen) => (true, format!("{status}, {seen}")),
+        Err(BadValue::NoJson(error)) => (false, format!("{status}, but the body is no JSON: {error}")),
+        Err(BadValue::Other(sentence)) => (false, format!("{status}, {sentence}")),
+    }
+}
+
+/// Why a body does not hold what it should.
+#[derive(Debug)]
+pub(crate) enum BadValue {
+    /// It cannot be read.
+    NoJson(serde_json::Error),
+    /// A sentence of what is there, and what was expected.
+    Other(String),
+}
+
+/// Compares the value at a JSON pointer of a body; what was seen, if it is as wanted.
+pub(crate) fn judge_value(body: &[u8], pointer: &str, comparison: &Comparison) -> Result<String, BadValue> {
+    let document: Value = serde_json::from_slice(body).map_err(BadValue::NoJson)?;
+    let place = if pointer.is_empty() { "the body" } else { pointer };
+    let missing = || BadValue::Other(format!("{place} is missing"));
+    let found = document.pointer(pointer).ok_or_else(missing)?;
+    let seen = format!("{place} is {}", words(found));
     match compare(found, comparison) {
-        Ok(()) => (true, seen),
-        Err(expected) => (false, format!("{seen}, expected {expected}")),
+        Ok(()) => Ok(seen),
+        Err(expected) => Err(BadValue::Other(format!("{seen}, expected {expected}"))),
     }
 }
 

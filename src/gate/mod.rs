@@ -12,7 +12,7 @@
 
 mod exec;
 pub mod fence;
-mod http;
+pub(crate) mod http;
 mod line;
 pub mod run;
 
@@ -46,10 +46,21 @@ pub struct FenceCall {
     pub to: RegionName,
     /// The epoch that the switch will have.
     pub epoch: u64,
+    /// When the move was asked for, or began to be wanted: a region that is told again for another move of the same epoch,
+    /// because the first one was given up, is told something new.
+    pub planned: Timestamp,
     /// Why the hub moves.
     pub reason: Arc<str>,
     /// What is called, and for how long at most.
     pub fence: Arc<Fence>,
+}
+
+impl FenceCall {
+    /// What tells this announcement from every other one, and is the same each time that it is made:
+    /// `hub.example.net./42/1795442591500`.
+    pub fn key(&self) -> String {
+        format!("{}/{}/{}", self.hub, self.epoch, self.planned.0)
+    }
 }
 
 /// What came of a [`FenceCall`].
@@ -61,6 +72,8 @@ pub struct Fenced {
     pub to: RegionName,
     /// The epoch that the switch was to have.
     pub epoch: u64,
+    /// When the move was asked for, or began to be wanted.
+    pub planned: Timestamp,
     /// Whether the region has acknowledged.
     pub acknowledged: bool,
     /// What it said, or what went wrong.

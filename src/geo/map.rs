@@ -8,12 +8,13 @@ use super::ranges::{Found, NONE, Ranges, merge, nested};
 use crate::policy::{GeoMap, Origin};
 
 /// What a class map is made from, beside the databases: hubs with equal ones share it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spec {
     /// The origins of the map's entries, in their order.
     origins: Vec<Origin>,
-    /// The locations of the hub's endpoints, in their order, where the distance counts; latitude and longitude in degrees.
-    sites: Vec<Option<(f64, f64)>>,
+    /// The locations of the hub's endpoints, in their order, where the distance counts: the bits of latitude and longitude,
+    /// which have an order and are equal to themselves.
+    sites: Vec<Option<[u64; 2]>>,
 }
 
 /// What a client is to a hub.
@@ -36,7 +37,7 @@ pub struct Classed {
 }
 
 /// Every address, by class.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct ClassMap {
     ipv4: Ranges,
     ipv6: Ranges,
@@ -52,9 +53,10 @@ impl Spec {
         Self { origins: map.entries.iter().map(|entry| entry.origin.clone()).collect(), sites: Vec::new() }
     }
 
-    /// What `nearest` goes by, for endpoints with these locations.
-    pub fn nearest(map: &GeoMap, sites: Vec<Option<(f64, f64)>>) -> Self {
-        Self { sites, ..Self::geo(map) }
+    /// What `nearest` goes by, for endpoints with these locations: latitude and longitude in degrees.
+    pub fn nearest(map: &GeoMap, sites: impl IntoIterator<Item = Option<(f64, f64)>>) -> Self {
+        let bits = |(latitude, longitude): (f64, f64)| [latitude.to_bits(), longitude.to_bits()];
+        Self { sites: sites.into_iter().map(|site| site.map(bits)).collect(), ..Self::geo(map) }
     }
 }
 
@@ -138,7 +140,7 @@ impl<'s> Classes<'s> {
         let origins = spec.origins.iter().zip(1..);
         let by_origin = origins.map(|(origin, class)| (origin.clone(), class)).collect();
         let sites = spec.sites.iter().zip(0..);
-        let points = sites.filter_map(|(site, at)| Some((at, point((*site)?)))).collect();
+        let points = sites.filter_map(|(site, at)| Some((at, point((*site)?.map(f64::from_bits))))).collect();
         Self { spec, by_origin, points, orders: Vec::new(), known: HashMap::new() }
     }
 
@@ -172,7 +174,7 @@ impl<'s> Classes<'s> {
         if self.points.is_empty() {
             return None;
         }
-        let here = point(location);
+        let here = point(location.into());
         // The cosine of the angle between: the larger, the nearer.
         let nearness = |there: &[f64; 3]| here.iter().zip(there).map(|(a, b)| a * b).sum::<f64>();
         let mut order: Vec<(f64, u8)> = self.points.iter().map(|(at, there)| (nearness(there), *at)).collect();
@@ -189,7 +191,7 @@ impl<'s> Classes<'s> {
 }
 
 /// A location as a point of the unit sphere.
-fn point((latitude, longitude): (f64, f64)) -> [f64; 3] {
-    let (latitude, longitude) = (latitude.to_radians(), longitude.to_radians());
+fn point(location: [f64; 2]) -> [f64; 3] {
+    let [latitude, longitude] = location.map(f64::to_radians);
     [latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()]
 }

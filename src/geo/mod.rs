@@ -20,6 +20,8 @@ pub mod database;
 mod map;
 mod ranges;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use database::{Database, Databases, Facts};

@@ -82,6 +82,8 @@ impl Machine {
                 self.failed = self.failed.saturating_add(1);
                 self.good = 0;
             }
+            // Neither good nor bad, and it does not come between two that are.
+            Outcome::Unable(_) => return None,
         }
         self.last = Some(Last { outcome: outcome.clone(), at });
 
@@ -98,7 +100,7 @@ impl Machine {
         }
         let reason = match outcome {
             Outcome::Good => self.good_sentence(),
-            Outcome::Failed(detail) => self.failed_sentence(detail),
+            Outcome::Failed(detail) | Outcome::Unable(detail) => self.failed_sentence(detail),
         };
         let from = std::mem::replace(&mut self.health, to);
         self.before = to;

@@ -14,6 +14,7 @@ pub mod run;
 pub mod schedule;
 
 pub use machine::{Last, Machine, Transition};
+pub use probe::Remarks;
 pub use run::Probers;
 
 use std::time::Duration;
@@ -52,6 +53,9 @@ pub enum Outcome {
     Good,
     /// It did not; the sentence says what was expected and what came.
     Failed(String),
+    /// This machine could not make the observation; the sentence says what it lacks. It says nothing of the endpoint and
+    /// moves no health.
+    Unable(String),
 }
 
 /// One result of one prober.
@@ -65,6 +69,8 @@ pub struct Observation {
     pub latency: Duration,
     /// What was seen.
     pub outcome: Outcome,
+    /// What was seen beside it.
+    pub remarks: Remarks,
 }
 
 #[cfg(test)]
@@ -78,7 +84,8 @@ mod tests {
     pub(super) fn tcp_probe(port: u16) -> Probe {
         Probe {
             name: ProbeName::new("broker"),
-            kind: ProbeKind::Tcp(TcpProbe { port }),
+            kind: ProbeKind::Tcp(TcpProbe::new(port)),
+            source: None,
             interval: Duration::from_secs(5),
             timeout: Duration::from_secs(2),
             confirm: Duration::from_secs(1),

@@ -20,7 +20,7 @@ use tokio::task::{AbortHandle, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::machine::Machine;
-use super::probe::Prober;
+use super::probe::{Observed, Prober};
 use super::schedule::{self, Position};
 use super::{Health, Observation, Outcome};
 use crate::policy::{Probe, ProbeTarget};
@@ -267,12 +267,12 @@ async fn watch_target(
         let probe = definition.borrow().probe.clone();
         let now = Instant::now();
         begun = Some(now);
-        let outcome = surroundings.prober.observe(&probe, &target.target).await;
+        let Observed { outcome, remarks } = surroundings.prober.observe(&probe, &target.target).await;
         let latency = now.elapsed();
         let at = (surroundings.clock)();
         log(&target, &outcome, latency);
         machine.lock().unwrap_or_else(PoisonError::into_inner).observe(&probe, &outcome, at);
-        let observation = Observation { target: target.clone(), at, latency, outcome };
+        let observation = Observation { target: target.clone(), at, latency, outcome, remarks };
         if surroundings.observations.send(observation).await.is_err() {
             return;
         }
@@ -288,7 +288,9 @@ fn log(target: &ProbeTarget, outcome: &Outcome, latency: Duration) {
     let latency_ms = latency.as_millis();
     match outcome {
         Outcome::Good => tracing::trace!(probe = %target, latency_ms, "{target}: ok"),
-        Outcome::Failed(detail) => tracing::debug!(probe = %target, latency_ms, "{target}: {detail}"),
+        Outcome::Failed(detail) | Outcome::Unable(detail) => {
+            tracing::debug!(probe = %target, latency_ms, "{target}: {detail}");
+        }
     }
 }
 

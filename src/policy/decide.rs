@@ -301,7 +301,8 @@ impl Step<'_> {
     /// The first gate that holds the move: one that is shut, and whose time to pass all the same has not come.
     fn gates(&self, to: usize) -> Option<Held> {
         let gates = self.scene.gates;
-        let since = self.same(to).and_then(|held| held.gated_since).unwrap_or(self.now);
+        let before = || self.scene.gated.filter(|(wanted, _)| *wanted == to).map(|(_, since)| since);
+        let since = self.same(to).and_then(|held| held.gated_since).or_else(before).unwrap_or(self.now);
         let mut at = 0;
         while let Some(next) = gate_in_the_way(&gates[at..], self.active, to) {
             let position = at + next;

@@ -6,8 +6,10 @@
 pub mod decide;
 mod judge;
 mod model;
+mod probe;
 mod read;
 mod scene;
+mod secret;
 mod selection;
 mod standing;
 pub mod usable;
@@ -15,11 +17,16 @@ pub mod usable;
 pub use decide::{Decision, FenceWait, Hold, Rule, Waiting, budget_ends, decide, fence_wait, is_pinned};
 pub use judge::{MoveRefused, Moved, Objection, judge_move, objections, preferred};
 pub use model::{
-    Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Expectation, Failback, Fence, Gate, GateKind,
-    GateName, GateUse, Hook, HttpGate, HttpProbe, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeKind, ProbeName,
-    ProbeTarget, Region, RegionName, Rrset, RuleName, SafetyRule, Target, TcpProbe, WhenAllDown, text_name,
+    Answer, Budget, Comparison, Demand, Endpoint, EndpointId, Exec, Failback, Fence, Gate, GateKind, GateName, GateUse,
+    Hook, HttpGate, Hub, OnFenceFailure, OnShut, Policy, ProbeName, ProbeTarget, Region, RegionName, Rrset, RuleName,
+    SafetyRule, Target, WhenAllDown, text_name,
+};
+pub use probe::{
+    ClientCertificate, DialFrom, DnsProbe, Expectation, FieldValue, HttpProbe, HttpVersion, Method, Probe, ProbeKind,
+    TcpProbe, TlsProbe, TlsSettings,
 };
 pub use read::{hub_names, read, read_beside_refused};
 pub use scene::{EndpointView, FenceView, GateView, MarkKind, Resort, Rules, Scene, Seen, Sight};
+pub use secret::Secret;
 pub use selection::{GeoEntry, GeoFile, GeoMap, GeoSettings, Origin, Prefixes, Selection};
 pub use standing::{Cause, Previous, Standing, SwitchTime};

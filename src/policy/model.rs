@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{GeoSettings, Selection};
+use super::{GeoSettings, Probe, Selection};
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
 
@@ -489,99 +489,4 @@ impl fmt::Display for Target {
             }
         }
     }
-}
-
-/// The definition of a health check.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Probe {
-    /// Its name.
-    pub name: ProbeName,
-    /// What is done.
-    pub kind: ProbeKind,
-    /// Time between two observations, jittered by 10 %. Default 5 s, range 1 s to 1 h.
-    pub interval: Duration,
-    /// Time after which an observation has failed. Default 2 s, range 100 ms to 60 s, at most `interval`.
-    pub timeout: Duration,
-    /// Time between two observations while they contradict the health. Default 1 s, range 100 ms to `interval`.
-    pub confirm: Duration,
-    /// Consecutive failed observations before an endpoint goes down. Default 3, range 1 to 100.
-    pub fall: NonZeroU8,
-    /// Consecutive good observations before an endpoint that is down comes up. Default 5, range 1 to 100.
-    pub rise: NonZeroU8,
-    /// Whether it is shown, and decides nothing.
-    pub shadow: bool,
-}
-
-impl Probe {
-    /// The longest time from a failure to the health being `down`: the failure comes just after a good observation.
-    pub fn worst_detection(&self) -> Duration {
-        self.worst(self.fall)
-    }
-
-    /// The longest time from the end of a failure to the health being `up`, if nothing fails again.
-    pub fn worst_recovery(&self) -> Duration {
-        self.worst(self.rise)
-    }
-
-    fn worst(&self, in_a_row: NonZeroU8) -> Duration {
-        self.interval.mul_f64(1.1) + self.timeout + self.worst_confirm() * (u32::from(in_a_row.get()) - 1)
-    }
-
-    /// The longest time between two observations that contradict the health: `confirm` with its jitter, or the
-    /// observation itself where that takes longer.
-    pub fn worst_confirm(&self) -> Duration {
-        self.confirm.mul_f64(1.1).max(self.timeout)
-    }
-}
-
-/// What a probe does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeKind {
-    /// A TCP connection is made and closed.
-    Tcp(TcpProbe),
-    /// An HTTP/1.1 request is made and its response judged.
-    Http(HttpProbe),
-}
-
-impl ProbeKind {
-    /// The word that selects it in the policy.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Tcp(_) => "tcp",
-            Self::Http(_) => "http",
-        }
-    }
-}
-
-/// A TCP connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TcpProbe {
-    /// The port, 1 to 65535.
-    pub port: u16,
-}
-
-/// An HTTP/1.1 request over TCP or TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpProbe {
-    /// The port, 1 to 65535. Default 80, with `tls` 443.
-    pub port: u16,
-    /// Whether TLS is spoken: the certificate's chain and name are always verified.
-    pub tls: bool,
-    /// File of PEM trust anchors used instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// `Host` header and TLS server name. Default: the host name that is probed; for addresses, the address.
-    pub host: Option<String>,
-    /// The request target. Default `/`.
-    pub path: String,
-    /// What is expected of the response.
-    pub expect: Expectation,
-}
-
-/// What is expected of an HTTP response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectation {
-    /// Status codes, as inclusive ranges. Default 200 to 299.
-    pub status: Vec<(u16, u16)>,
-    /// Text that the first 64 KiB of the body must contain.
-    pub body: Option<String>,
 }

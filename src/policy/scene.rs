@@ -151,6 +151,9 @@ pub struct Scene<'a> {
     pub moving: bool,
     /// What was held by the decision before.
     pub held: Option<Hold>,
+    /// The move that gates held before the start, by the endpoint that is wanted, and since when: it is not waited for
+    /// again.
+    pub gated: Option<(usize, Timestamp)>,
     /// When an operator last acknowledged that the hub was pinned.
     pub acknowledged: Option<Timestamp>,
 }
@@ -166,6 +169,7 @@ impl<'a> Scene<'a> {
             fence: FenceView::Idle,
             moving: false,
             held: None,
+            gated: None,
             acknowledged: None,
         }
     }
@@ -173,7 +177,7 @@ impl<'a> Scene<'a> {
 
 impl std::fmt::Debug for Scene<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { views, sight, gates, fence, moving, held, acknowledged, .. } = self;
+        let Self { views, sight, gates, fence, moving, held, gated, acknowledged, .. } = self;
         f.debug_struct("Scene")
             .field("views", views)
             .field("sight", sight)
@@ -181,6 +185,7 @@ impl std::fmt::Debug for Scene<'_> {
             .field("fence", fence)
             .field("moving", moving)
             .field("held", held)
+            .field("gated", gated)
             .field("acknowledged", acknowledged)
             .finish_non_exhaustive()
     }

@@ -6,7 +6,7 @@ use super::{Hub, RegionName};
 use crate::time::Timestamp;
 
 /// What a hub answers, since when, and why: the previous decision, as it is kept in the store.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Standing {
     /// The active region.
     pub active: RegionName,
@@ -41,7 +41,7 @@ impl Standing {
 }
 
 /// When one switch was, and whether the policy wanted it or an operator. In JSON a pair, for there are many.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(into = "(Timestamp, bool)", from = "(Timestamp, bool)")]
 pub struct SwitchTime {
     /// When.

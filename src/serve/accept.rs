@@ -4,14 +4,12 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{SocketFlags, acceptfrom_with};
-
-use crate::answer::client::Client;
 
 /// Pause after a failure to accept that lasts; doubled from the first to the last while it goes on.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,7 +32,7 @@ pub(super) trait Accept: AsFd + fmt::Debug + Send + Sync {
 pub(super) struct Arrival {
     pub(super) socket: OwnedFd,
     /// Who is at the other end.
-    pub(super) client: Client,
+    pub(super) peer: IpAddr,
 }
 
 impl Accept for TcpListener {
@@ -42,8 +40,7 @@ impl Accept for TcpListener {
         let (socket, peer) = acceptfrom_with(self, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
         // One that has gone already has no address, and no answer reaches it.
         let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
-        let client = Client::at(peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip()));
-        Ok(Arrival { socket, client })
+        Ok(Arrival { socket, peer: peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip()) })
     }
 }
 

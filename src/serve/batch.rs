@@ -18,7 +18,7 @@
 
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 
 use nix::errno::Errno;
@@ -30,7 +30,7 @@ use socket2::Socket;
 use super::counters::Tally;
 use super::engine::{Engine, Outcome, Transport};
 use super::resolvers::Resolvers;
-use crate::answer::client::Client;
+use crate::answer::client::Lots;
 use crate::answer::publish::Reader;
 
 /// Datagrams received and sent with one system call each.
@@ -54,7 +54,7 @@ pub(super) trait Family: SockaddrLike + Copy {
     fn recipient(self) -> SocketAddrAny;
 
     /// As the answer depends on it.
-    fn client(self) -> Client;
+    fn address(self) -> IpAddr;
 }
 
 impl Family for SockaddrIn {
@@ -67,8 +67,8 @@ impl Family for SockaddrIn {
     }
 
     #[inline]
-    fn client(self) -> Client {
-        Client::at(self.ip().into())
+    fn address(self) -> IpAddr {
+        self.ip().into()
     }
 }
 
@@ -82,8 +82,8 @@ impl Family for SockaddrIn6 {
     }
 
     #[inline]
-    fn client(self) -> Client {
-        Client::at(self.ip().into())
+    fn address(self) -> IpAddr {
+        self.ip().into()
     }
 }
 
@@ -92,6 +92,7 @@ pub(super) struct Batch<F: Family> {
     headers: MultiHeaders<F>,
     queries: Box<[[u8; LARGEST_QUERY]; BATCH]>,
     replies: Replies,
+    lots: Lots,
 }
 
 /// Responses that are to be sent, in order of their queries.
@@ -102,8 +103,8 @@ struct Replies {
 }
 
 impl<F: Family> Batch<F> {
-    /// Buffers for responses of up to `max_udp_bytes`.
-    pub(super) fn new(max_udp_bytes: u16) -> Self {
+    /// Buffers for responses of up to `max_udp_bytes`, and the draws of the worker.
+    pub(super) fn new(max_udp_bytes: u16, lots: Lots) -> Self {
         let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
         Self {
             headers: MultiHeaders::preallocate(BATCH, None),
@@ -113,6 +114,7 @@ impl<F: Family> Batch<F> {
                 recipients: array::from_fn(|_| nobody.as_any()),
                 count: 0,
             },
+            lots,
         }
     }
 
@@ -127,7 +129,7 @@ impl<F: Family> Batch<F> {
         resolvers: &Resolvers,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
-        let Self { headers, queries, replies } = self;
+        let Self { headers, queries, replies, lots } = self;
         let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
         replies.count = 0;
@@ -144,7 +146,7 @@ impl<F: Family> Batch<F> {
             };
             let query = datagram.iovs().next().unwrap_or_default();
             let response = &mut replies.responses[replies.count];
-            let client = sender.client();
+            let client = engine.trust.client(sender.address()).with_lot(lots.draw());
             match engine.answer_one(&snapshot, query, client, Transport::Udp, response) {
                 Outcome::Reply { rcode, truncated, hub } => {
                     tally.response(rcode, truncated);

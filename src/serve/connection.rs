@@ -35,9 +35,9 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::accept::Arrival;
 use super::counters::{Counters, Tally};
-use super::engine::Engine;
+use super::engine::{Engine, Trust};
 use super::pipeline::{Follows, Pipeline, Written, has_message};
-use crate::answer::client::Client;
+use crate::answer::client::{Client, Lots};
 use crate::answer::publish::Reader;
 
 /// Octets read at once.
@@ -141,17 +141,17 @@ enum Stopped {
 }
 
 impl Desk {
-    pub(super) fn new(engine: Engine, reader: Reader, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(engine: Engine, lots: Lots, reader: Reader, counters: Arc<Counters>) -> Self {
         let input = vec![0; SHORT + INPUT].into_boxed_slice();
-        Self { pipeline: Pipeline::new(engine, counters), reader, input, tally: Tally::default() }
+        Self { pipeline: Pipeline::new(engine, lots, counters), reader, input, tally: Tally::default() }
     }
 }
 
 impl Connection {
-    pub(super) fn new(arrival: Arrival) -> Self {
+    pub(super) fn new(arrival: Arrival, trust: &Trust) -> Self {
         Self {
             socket: arrival.socket,
-            client: arrival.client,
+            client: trust.client(arrival.peer),
             interest: Interest::None,
             queued: false,
             new: true,
@@ -424,10 +424,6 @@ mod tests {
         Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
     }
 
-    fn nobody() -> Client {
-        Client::at([192, 0, 2, 1].into())
-    }
-
     /// A connection, its client, and the desk with what publishes to it.
     fn connected() -> (Connection, UnixStream, Desk, Publisher) {
         let (client, server) = UnixStream::pair().unwrap();
@@ -435,9 +431,10 @@ mod tests {
         server.set_nonblocking(true).unwrap();
         let first = Snapshot::new(1, Arc::new(Content::default()), Box::new([])).unwrap();
         let publisher = Publisher::new(first).unwrap();
-        let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 } };
-        let desk = Desk::new(engine, publisher.readers().reader(), Arc::default());
-        (Connection::new(Arrival { socket: server.into(), client: nobody() }), client, desk, publisher)
+        let engine = Engine { respond: echo, limits: ResponseLimits { max_udp_bytes: 512 }, trust: Trust::default() };
+        let desk = Desk::new(engine, Lots::from(0), publisher.readers().reader(), Arc::default());
+        let arrival = Arrival { socket: server.into(), peer: std::net::Ipv4Addr::LOCALHOST.into() };
+        (Connection::new(arrival, &Trust::default()), client, desk, publisher)
     }
 
     fn message(number: u8, length: u16) -> Vec<u8> {

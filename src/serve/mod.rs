@@ -58,15 +58,22 @@ use tokio::runtime::Handle;
 
 use self::bind::Udp;
 pub use self::counters::{Connections, Counters, Messages, Totals};
-use self::engine::{Engine, ResponseLimits};
+use self::engine::{Engine, ResponseLimits, Trust};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
 use self::stop::Stop;
 use self::tcp::{Service, Workers};
 use self::udp::Ended;
+use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
 use crate::config::{Limits, Listen};
+
+/// The draws of a worker. Each begins somewhere else, so that no two answer alike.
+#[expect(clippy::disallowed_methods, reason = "I/O shell: a number that nobody knows")]
+fn lots() -> Lots {
+    Lots::from(rand::random())
+}
 
 /// The sockets and all that runs on them.
 ///
@@ -106,7 +113,7 @@ pub fn start(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes });
+    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes }, Trust::of(&limits.trust_ecs_from));
     start_with(engine, listen, limits, readers, counters, runtime)
 }
 

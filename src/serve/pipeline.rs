@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
 use super::resolvers::Sighting;
-use crate::answer::client::Client;
+use crate::answer::client::{Client, Lots};
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
 
@@ -35,6 +35,7 @@ pub(super) enum Follows {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
+    lots: Lots,
     counters: Arc<Counters>,
     output: Vec<u8>,
     /// The responses in `output`.
@@ -67,8 +68,8 @@ struct Frame {
 }
 
 impl Pipeline {
-    pub(super) fn new(engine: Engine, counters: Arc<Counters>) -> Self {
-        Self { engine, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
+    pub(super) fn new(engine: Engine, lots: Lots, counters: Arc<Counters>) -> Self {
+        Self { engine, lots, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
     }
 
     /// Answers the queries of `client` at the start of `input` into the output, up to a batch; what it held before is forgotten.
@@ -86,6 +87,7 @@ impl Pipeline {
             if self.output.len() >= OUTPUT {
                 return Follows::Query;
             }
+            let client = client.with_lot(self.lots.draw());
             let Outcome::Reply { rcode, truncated, hub } =
                 self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response)
             else {
@@ -148,7 +150,7 @@ fn message_length(input: &[u8]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::engine::ResponseLimits;
+    use super::super::engine::{ResponseLimits, Trust};
     use super::*;
     use crate::answer::snapshot::Content;
 
@@ -178,7 +180,8 @@ mod tests {
     }
 
     fn pipeline() -> Pipeline {
-        Pipeline::new(Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 } }, Arc::default())
+        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 }, trust: Trust::default() };
+        Pipeline::new(engine, Lots::from(0), Arc::default())
     }
 
     fn query(first: u8) -> Vec<u8> {

@@ -69,7 +69,7 @@ impl Opener {
         let let_go = Arc::new(AtomicBool::new(false));
         let workers = udp.into_iter().map(|socket| {
             let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
-            let (engine, busy_poll, let_go) = (self.service.engine, self.busy_poll, let_go.clone());
+            let (engine, busy_poll, let_go) = (self.service.engine.clone(), self.busy_poll, let_go.clone());
             Worker { socket, address, engine, readers, counters, stop, let_go, busy_poll }.start()
         });
         let workers = match workers.collect() {

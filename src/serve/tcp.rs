@@ -43,6 +43,7 @@ use super::burst::Burst;
 use super::connection::{Connection, Desk, Interest, Next};
 use super::counters::{Block, Counters};
 use super::engine::{Engine, Transport};
+use super::lots;
 use super::post::{Letter, Post};
 use super::seats::{Room, Seats};
 use super::stop::Stop;
@@ -110,7 +111,7 @@ impl Workers {
                 table: Table::default(),
                 queue: VecDeque::new(),
                 newcomers: Vec::new(),
-                desk: Desk::new(service.engine, readers.reader(), service.counters.clone()),
+                desk: Desk::new(service.engine.clone(), lots(), readers.reader(), service.counters.clone()),
                 burst: Burst::default(),
                 drain: None,
             };
@@ -446,7 +447,7 @@ impl Worker {
 
     /// The query is often here already.
     fn serve_new(&mut self, arrival: Arrival) {
-        let token = self.table.insert(Connection::new(arrival), self.now);
+        let token = self.table.insert(Connection::new(arrival, &self.service.engine.trust), self.now);
         self.turn(token);
     }
 

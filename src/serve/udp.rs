@@ -19,6 +19,7 @@ use super::batch::{Batch, Family};
 use super::burst::Burst;
 use super::counters::{Block, Counters, Tally};
 use super::engine::{Engine, Transport};
+use super::lots;
 use super::stop::Stop;
 use crate::answer::publish::Readers;
 
@@ -99,7 +100,7 @@ impl Worker {
     }
 
     fn serve<F: Family>(&self, block: &Block) -> Ended {
-        let mut batch = Batch::<F>::new(self.engine.limits.max_udp_bytes);
+        let mut batch = Batch::<F>::new(self.engine.limits.max_udp_bytes, lots());
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;

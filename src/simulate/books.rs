@@ -56,9 +56,13 @@ pub(super) struct Window {
 pub(super) struct Fencing {
     pub(super) to: &'static str,
     pub(super) epoch: u64,
+    /// What tells it from what was said for another move of the same epoch.
+    pub(super) planned: Wall,
     pub(super) called: Wall,
     /// When it answered, and whether it acknowledged.
     pub(super) answer: Option<(Wall, bool)>,
+    /// Whether a commit has failed since, with which the move may have been given up: then the region is told again.
+    pub(super) doubtful: bool,
 }
 
 /// What was seen of one target.
@@ -98,6 +102,8 @@ pub(super) struct Book {
     pub(super) last_automatic: Option<Wall>,
     /// The same as it was written down: a clock that was set back is behind it.
     pub(super) written_automatic: Option<Wall>,
+    /// When its switches were found to be ahead of the clock, as it was written down, and at which epoch.
+    pub(super) written_set_back: Option<(u64, Wall)>,
     /// When the active region last changed, as the daemon's clock says since it started.
     pub(super) since: Wall,
     pub(super) written_since: Wall,
@@ -112,6 +118,10 @@ pub(super) struct Book {
     pub(super) wanted: Option<(&'static str, Wall)>,
     /// The region that a move is wanted to, and since when gates alone have held it.
     pub(super) gated: Option<(&'static str, Wall)>,
+    /// The same as it was written down: the epoch, the region, and since when.
+    pub(super) written_gated: Option<(u64, &'static str, Wall)>,
+    /// What was written down before the start, until there is more to know.
+    gated_before: Option<(&'static str, Wall)>,
     /// By region: since when it is known to be good, without a break.
     pub(super) good: BTreeMap<&'static str, Since>,
 }
@@ -218,6 +228,7 @@ impl Book {
             epoch: 0,
             last_automatic: None,
             written_automatic: None,
+            written_set_back: None,
             since: 0,
             written_since: 0,
             chosen: false,
@@ -226,6 +237,8 @@ impl Book {
             written_switches: Vec::new(),
             wanted: None,
             gated: None,
+            written_gated: None,
+            gated_before: None,
             good: BTreeMap::new(),
         }
     }
@@ -383,6 +396,33 @@ impl Books {
         [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
     }
 
+    /// The mark that will hold when a move that has its time would switch, as far as operators have said it.
+    pub(super) fn mark_of_move(
+        &self,
+        hub: &'static str,
+        region: &'static str,
+        at: Wall,
+        ramp: Wall,
+    ) -> Option<MarkKind> {
+        let then = at.max(ramp);
+        let targets = [Target::Region(region), Target::Endpoint(hub, region)];
+        let lasts = |until: Option<Wall>| until.is_none_or(|until| until > then);
+        let marks = targets.iter().filter_map(|target| self.marks.get(target)).filter(|mark| lasts(mark.until));
+        let windows = self.windows.values().filter(|window| targets.contains(&window.target));
+        let windows = windows.filter(|window| window.from <= then && lasts(Some(window.until)));
+        let said: Vec<_> = marks.map(|mark| mark.kind).chain(windows.map(|window| window.kind)).collect();
+        [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
+    }
+
+    /// Whether an operator's move may lead to an endpoint that is marked like that.
+    pub(super) fn takes(&self, hub: &'static str, region: &'static str, mark: Option<MarkKind>, now: Wall) -> bool {
+        let seen = self.watch(hub, region).is_none_or(|(aim, watch)| {
+            let waits = watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now);
+            watch.verdict != Some(false) && !waits && watch.failing.is_none()
+        });
+        mark.map_or(seen, |mark| mark == MarkKind::Up)
+    }
+
     fn watch(&self, hub: &str, region: &str) -> Option<(Aim, &Watch)> {
         let hub = self.hub(hub)?;
         let aim = hub.endpoints[hub.position(region)?].aim()?;
@@ -535,32 +575,34 @@ impl Books {
         barriers
     }
 
-    /// What stands in the way of a move beside that: gates, safety rules and the fence.
+    /// What stands in the way of a move beside that: gates, safety rules and the fence; of what is `certain` alone, or of
+    /// everything that there may be.
     pub(super) fn gates_and_rules(
         &self,
         hub: &'static str,
         to: &'static str,
         why: Option<Why>,
         now: Wall,
+        certain: bool,
     ) -> Vec<(&'static str, String)> {
         let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
         let mut barriers = Vec::new();
         for used in self.holding_gates(hub, to, now) {
             barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
         }
-        if let Some(rule) = self.broken_rule(hub, to, now) {
+        if let Some(rule) = self.broken_rule(hub, to, now, certain) {
             barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
         }
         if why == Some(Why::Health) && self.has_to_look(hub, book, to, now) {
             barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
         }
         if let Some((timeout, stop)) = sketch.fence {
-            let said = self.fences.get(hub).filter(|said| said.to == to && said.epoch == book.epoch + 1);
-            let told = said.is_some_and(|said| match said.answer {
-                Some((_, true)) => true,
-                Some((_, false)) => !stop,
-                None => !stop && said.called + timeout + FENCE_GRACE <= now,
-            });
+            let told =
+                self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
+                    Some((_, true)) => true,
+                    Some((_, false)) => !stop,
+                    None => !stop && said.called + timeout + FENCE_GRACE <= now,
+                });
             if !told {
                 barriers.push(("fence", format!("{} was not told that it is left", book.active)));
             }
@@ -624,9 +666,11 @@ impl Books {
         concerned.filter(|used| !self.open(used.gate, hub, now)).copied().collect()
     }
 
-    /// The first safety rule that a move would break, or break further.
-    pub(super) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall) -> Option<usize> {
+    /// The first safety rule that a move would break, or break further. Moves of which the regions that they leave have
+    /// been told have their places, and hold those that look for one.
+    pub(super) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Option<usize> {
         let from = self.hubs.get(hub)?.active;
+        let has_place = self.announced(hub, certain).is_some_and(|said| said.to == to);
         self.sketch.rules.iter().position(|rule| match rule {
             RuleSketch::Count(least, count, of) => {
                 let active = |after: bool| {
@@ -635,7 +679,10 @@ impl Books {
                         true => from == *region,
                         false => {
                             let here = self.hubs.get(member).is_some_and(|book| book.active == *region);
-                            let heads = self.heading(member, now) == Some(*region);
+                            let heads = match has_place {
+                                true => here,
+                                false => self.heading(member, !certain) == Some(*region),
+                            };
                             if *least { here && heads } else { here || heads }
                         }
                     };
@@ -654,26 +701,38 @@ impl Books {
         })
     }
 
-    /// Where a hub is, or is about to be because the region that it leaves has been told.
-    fn heading(&self, hub: &'static str, now: Wall) -> Option<&'static str> {
+    /// The region that a hub leaves has been told of this; in doubt it was only where that is `certain` to hold.
+    fn announced(&self, hub: &'static str, even_doubtful: bool) -> Option<&Fencing> {
         let book = self.hubs.get(hub)?;
         let said = self.fences.get(hub).filter(|said| said.epoch == book.epoch + 1);
-        let wanted = |to: &'static str| {
-            let planned = self.moves.get(hub).filter(|planned| matches!(planned.stage, Stage::Ready { .. }));
-            let want = self.want(hub).filter(|want| want.to == to);
-            let clear = want.is_some_and(|want| {
-                let look = want.why == Why::Health && self.has_to_look(hub, book, to, now);
-                self.barriers(hub, want, now, false).is_empty() && self.holding_gates(hub, to, now).is_empty() && !look
-            });
-            clear || planned.is_some_and(|planned| planned.to.as_str() == to)
-        };
-        said.map(|said| said.to).filter(|to| wanted(to)).or(Some(book.active))
+        said.filter(|said| (even_doubtful || !said.doubtful) && self.is_wanted(hub, said.to))
+    }
+
+    /// Whether a move of which a region was told is still to be; one that drains is the one that is being committed.
+    fn is_wanted(&self, hub: &'static str, to: &'static str) -> bool {
+        let planned = self.moves.get(hub);
+        let planned = planned.filter(|planned| matches!(planned.stage, Stage::Ready { .. } | Stage::Drain { .. }));
+        planned.is_some_and(|planned| planned.to.as_str() == to) || self.want(hub).is_some_and(|want| want.to == to)
+    }
+
+    /// What was said of a move that is not wanted any more does not count when it is wanted again.
+    pub(super) fn forget_fences(&mut self) {
+        let mut fences = std::mem::take(&mut self.fences);
+        fences.retain(|hub, said| self.is_wanted(hub, said.to));
+        self.fences = fences;
+    }
+
+    /// Where a hub is, or is about to be because the region that it leaves has been told.
+    fn heading(&self, hub: &'static str, even_doubtful: bool) -> Option<&'static str> {
+        let active = self.hubs.get(hub)?.active;
+        Some(self.announced(hub, even_doubtful).map_or(active, |said| said.to))
     }
 
     /// The gates that hold a move: those that are shut, and whose time to be passed has not come.
     fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall) -> Vec<UseSketch> {
         let Some(book) = self.hubs.get(hub) else { return Vec::new() };
-        let waited = book.gated.filter(|(wanted, _)| *wanted == to).map_or(0, |(_, since)| now - since);
+        let gated = book.gated.or(book.gated_before);
+        let waited = gated.filter(|(wanted, _)| *wanted == to).map_or(0, |(_, since)| now - since);
         let holds = |used: &UseSketch| used.proceed.is_none_or(|after| waited < after * 1_000);
         self.shut_gates(hub, to, now).into_iter().filter(holds).collect()
     }
@@ -686,7 +745,14 @@ impl Books {
             let held = want.is_some_and(|want| {
                 self.barriers(hub, want, now, false).is_empty() && !self.shut_gates(hub, want.to, now).is_empty()
             });
+            let active = self.hubs.get(hub).map(|book| book.active);
+            // Nothing is known of the active region yet: whatever was wanted before may be wanted again.
+            let open = active
+                .and_then(|active| self.watch(hub, active))
+                .is_some_and(|(aim, watch)| watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now));
             let Some(book) = self.hubs.get_mut(hub) else { continue };
+            book.gated_before = book.gated_before.filter(|(to, _)| want.map_or(open, |want| want.to == *to));
+            let before = book.gated_before.map_or(now, |(_, since)| since);
             book.wanted = want.map(|want| match book.wanted {
                 Some(wanted) if wanted.0 == want.to => wanted,
                 _ => (want.to, now),
@@ -694,7 +760,7 @@ impl Books {
             book.gated = match (want, book.gated) {
                 (None, _) => None,
                 (Some(want), Some(gated)) if gated.0 == want.to => Some(gated),
-                (Some(want), _) if held => Some((want.to, now)),
+                (Some(want), _) if held => Some((want.to, before)),
                 _ => None,
             };
         }
@@ -738,11 +804,16 @@ impl Books {
         (self.blind, self.regained) = (false, false);
         for book in self.hubs.values_mut() {
             book.good.clear();
-            // A clock that was set back must not make a dwell of years.
-            book.last_automatic = book.written_automatic.map(|at| at.min(now));
-            book.since = book.written_since.min(now);
-            book.switches = book.written_switches.iter().map(|(at, automatic)| ((*at).min(now), *automatic)).collect();
+            // A clock that was set back must not make a dwell of years, nor one that begins with each start.
+            let found = book.written_set_back.filter(|(epoch, at)| *epoch == book.epoch && *at <= now);
+            let then = found.map_or(now, |(_, at)| at);
+            let bound = |at: Wall| if at > now { then } else { at };
+            book.last_automatic = book.written_automatic.map(bound);
+            book.since = bound(book.written_since);
+            book.switches = book.written_switches.iter().map(|(at, automatic)| (bound(*at), *automatic)).collect();
             (book.gated, book.wanted) = (None, None);
+            let of_this_epoch = book.written_gated.filter(|(epoch, ..)| *epoch == book.epoch);
+            book.gated_before = of_this_epoch.map(|(_, to, since)| (to, since.min(now)));
         }
     }
 }

@@ -20,9 +20,9 @@ use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
 use crate::control::fact::{Fact, FactKey, FactKind, Facts};
-use crate::control::known::{FlapAck, GateAck, Window as WindowFact};
+use crate::control::known::{FlapAck, GateAck, Gated, SetBack, Window as WindowFact};
 use crate::control::mark::MarkTarget;
-use crate::control::moves::{Move, Stage};
+use crate::control::moves::{Move, MoveOptions, Stage};
 use crate::control::report::Moved;
 use crate::control::state::Persisted;
 use crate::dns::Name;
@@ -271,16 +271,23 @@ impl Checker {
     }
 
     /// A region has answered that it is left.
-    pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, acknowledged: bool) {
+    pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, planned: u64, acknowledged: bool) {
         let now = self.turn.now;
-        let said = self.books.fences.get_mut(hub).filter(|said| said.to == to && said.epoch == epoch);
-        if let Some(said) = said {
-            said.answer = Some((now, acknowledged));
+        let open = self.books.moves.get(hub).filter(|open| open.stage.is_open());
+        let wanted = self.books.want(hub).is_some_and(|want| want.to == to)
+            || open.is_some_and(|open| region_of(&open.to) == to)
+            || self.books.hubs.get(hub).is_some_and(|book| book.epoch >= epoch);
+        let asked = |said: &&mut Fencing| (said.to, said.epoch, said.planned) == (to, epoch, planned);
+        let Some(said) = self.books.fences.get_mut(hub).filter(asked) else { return };
+        said.answer = Some((now, acknowledged));
+        // It is told that it stays, by whoever reads that it was told in vain: for another move it is told anew.
+        if acknowledged && !wanted {
+            self.books.fences.remove(hub);
         }
     }
 
     /// A region is being told that it is left.
-    pub(super) fn calls_fence(&mut self, hub: &'static str, to: &'static str, epoch: u64) {
+    pub(super) fn calls_fence(&mut self, hub: &'static str, to: &'static str, epoch: u64, planned: u64) {
         let now = self.turn.now;
         let present = self.books.hubs.get(hub).map_or(0, |book| book.epoch);
         self.unless(epoch == present + 1, "fence", || format!("{hub} announces epoch {epoch} at epoch {present}"));
@@ -288,14 +295,18 @@ impl Checker {
             .books
             .moves
             .get(hub)
-            .is_some_and(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }));
+            .filter(|planned| region_of(&planned.to) == to && matches!(planned.stage, Stage::Ready { .. }))
+            .is_some_and(|planned| {
+                planned.options.break_glass.is_some() || self.books.broken_rule(hub, to, now, true).is_none()
+            });
         let wanted = self.books.want(hub).is_some_and(|want| {
             let held = self.books.barriers(hub, want, now, true).into_iter();
-            let held = held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now));
+            let held = held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now, true));
             want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
         });
         self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
-        self.books.fences.insert(hub, Fencing { to, epoch, called: now, answer: None });
+        let answer = None;
+        self.books.fences.insert(hub, Fencing { to, epoch, planned, called: now, answer, doubtful: false });
     }
 
     // What comes out.
@@ -309,6 +320,7 @@ impl Checker {
         let until = self.turn.now + 1_000;
         self.excused = self.excused.max(until);
         self.books.failing.get_or_insert(self.turn.now);
+        self.books.fences.values_mut().for_each(|said| said.doubtful = true);
         for since in self.books.hubs.values_mut().flat_map(|book| book.good.values_mut()) {
             since.latest = since.latest.max(until);
         }

@@ -94,6 +94,6 @@ fn write(rows: &mut Persisted, commit: &Commit) {
     // What is read again is what the rows of the audit trail say, one after the other.
     for (switch, change) in commit.switch.iter().flat_map(|switch| switch.changes.iter().map(move |c| (switch, c))) {
         let standing = &mut rows.standings[change.hub.index()];
-        *standing = Some(change.step().follow(standing.as_ref(), switch.at));
+        *standing = Some(change.step().follow(standing.as_deref(), switch.at).into());
     }
 }

@@ -21,7 +21,7 @@ use crate::control::event::{Effect, Event, Loaded};
 use crate::control::state::Persisted;
 use crate::dns::Name;
 use crate::gate::{Evidence, Fenced};
-use crate::health::{Health, Observation};
+use crate::health::{Health, Observation, Remarks};
 use crate::policy::decide::FENCE_GRACE;
 use crate::policy::{
     Cause, GateKind, GateName, Hub, OnFenceFailure, OnShut, Policy, Probe, ProbeTarget, RegionName, Standing,
@@ -189,7 +189,7 @@ fn standings(policy: &Policy, question: &Question) -> Persisted {
             all: false,
             recent: [].into(),
         });
-        persisted.standings.push(active);
+        persisted.standings.push(active.map(Into::into));
     }
     persisted
 }
@@ -286,7 +286,7 @@ enum Happening {
     Begin(usize, u64),
     End(usize, bool, u64),
     Look(GateName),
-    Fenced(Name, RegionName, u64, bool),
+    Fenced(Name, RegionName, u64, Timestamp, bool),
 }
 
 impl<'a> Bench<'a> {
@@ -396,6 +396,7 @@ impl<'a> Bench<'a> {
                     at: wall,
                     latency,
                     outcome: outcome(good),
+                    remarks: Remarks::default(),
                 }]));
             }
             Happening::Look(gate) => {
@@ -405,9 +406,9 @@ impl<'a> Bench<'a> {
                 let sentence = if open { "open for the drill" } else { "shut for the drill" };
                 self.apply(Event::Gate(Evidence { gate, at: self.wall(), open, sentence: sentence.into() }));
             }
-            Happening::Fenced(hub, to, epoch, acknowledged) => {
+            Happening::Fenced(hub, to, epoch, planned, acknowledged) => {
                 let sentence = "in a drill".into();
-                self.apply(Event::Fenced(Fenced { hub, to, epoch, acknowledged, sentence }));
+                self.apply(Event::Fenced(Fenced { hub, to, epoch, planned, acknowledged, sentence }));
             }
         }
     }
@@ -489,7 +490,10 @@ impl<'a> Bench<'a> {
                     // It is dark: a fence that lives elsewhere acknowledges, at any time until the deadline.
                     let takes = hash(&[self.seed, self.now]) % millis(call.fence.timeout).max(1);
                     let acknowledged = call.fence.on_failure == OnFenceFailure::Stop || takes.is_multiple_of(2);
-                    self.plan(self.now + takes, Happening::Fenced(call.hub, call.to, call.epoch, acknowledged));
+                    self.plan(
+                        self.now + takes,
+                        Happening::Fenced(call.hub, call.to, call.epoch, call.planned, acknowledged),
+                    );
                 }
                 Effect::Reply(..) | Effect::Log(_) | Effect::Tell(_) => {}
             }

@@ -19,7 +19,7 @@ use crate::control::moves::MoveOptions;
 use crate::control::{State, told};
 use crate::dns::Name;
 use crate::gate::{Evidence, Fenced};
-use crate::health::Observation;
+use crate::health::{Observation, Remarks};
 use crate::policy::{GateName, ProbeTarget, RegionName, Target as Dialled};
 use crate::time::Timestamp;
 
@@ -93,7 +93,7 @@ enum Happening {
     /// A gate is looked at.
     Look(usize, u64),
     /// A region answers that it is left.
-    Fenced(usize, &'static str, u64, bool),
+    Fenced(usize, &'static str, u64, Timestamp, bool),
     /// The daemon is started.
     Start,
 }
@@ -299,7 +299,13 @@ impl<'a> World<'a> {
             // A prober that a reload has taken away had it on its way.
             let target = daemon.probers.by_aim.get(aim).map_or_else(|| target_of(*aim), |known| known.target.clone());
             let latency = Duration::from_millis(*takes);
-            observations.push(Observation { target, at: Timestamp(*at), latency, outcome: outcome(*good) });
+            observations.push(Observation {
+                target,
+                at: Timestamp(*at),
+                latency,
+                outcome: outcome(*good),
+                remarks: Remarks::default(),
+            });
         }
         self.outcome.observations += observations.len() as u64;
         let before = self.tells().then(|| self.verdicts(&arrived));
@@ -336,14 +342,21 @@ impl<'a> World<'a> {
             Happening::Begin(aim, plan) => self.begin(aim, plan),
             Happening::End(aim, plan, complete) => self.end(aim, plan, complete),
             Happening::Look(gate, order) => self.look(gate, order),
-            Happening::Fenced(hub, to, epoch, acknowledged) => {
+            Happening::Fenced(hub, to, epoch, planned, acknowledged) => {
                 let Ok(name) = Name::parse(HUBS[hub], None) else { return };
                 let word = if acknowledged { "acknowledges" } else { "does not acknowledge" };
                 self.outcome.story.tell(self.now, || format!("the fence of {name} {word} the move to {to}"));
                 self.checker.begin(self.wall(), Doing::Nothing);
-                self.checker.fenced(HUBS[hub], to, epoch, acknowledged);
+                self.checker.fenced(HUBS[hub], to, epoch, planned.0, acknowledged);
                 let to = RegionName::new(to);
-                self.turn_begun(Event::Fenced(Fenced { hub: name, to, epoch, acknowledged, sentence: "".into() }));
+                self.turn_begun(Event::Fenced(Fenced {
+                    hub: name,
+                    to,
+                    epoch,
+                    planned,
+                    acknowledged,
+                    sentence: "".into(),
+                }));
             }
             Happening::Arrive(aim, complete) => self.arrived.push((aim, complete)),
         }
@@ -524,7 +537,7 @@ impl<'a> World<'a> {
             }
             Input::Failback { hub, how } => Command::Failback { hub: name(hub)?, options: options(hub, how), reason },
             Input::Approve(hub) => Command::Approve { hub: name(hub)?, epoch: None },
-            Input::Cancel(hub) => Command::Cancel { hub: name(hub)?, reason },
+            Input::Cancel(hub) => Command::Cancel { hub: name(hub)?, epoch: None, reason },
             Input::Ack(hub, gate, seconds) => Command::AckGate {
                 hub: name(hub)?,
                 gate: GateName::new(GATES[*gate]),
@@ -687,12 +700,12 @@ impl<'a> World<'a> {
                 Effect::Fence(call) => {
                     let (hub, to) = (hub_of(&call.hub), region_of(&call.to));
                     self.outcome.story.tell(self.now, || format!("the fence of {hub} is called for {to}"));
-                    self.checker.calls_fence(hub, to, call.epoch);
+                    self.checker.calls_fence(hub, to, call.epoch, call.planned.0);
                     let timeout = millis(call.fence.timeout);
                     let takes = if self.fences == Latch::Mute { timeout } else { 1 + self.now % timeout.min(700) };
                     let acknowledged = self.fences == Latch::Open && !self.cut;
                     let hub = HUBS.iter().position(|known| *known == hub).unwrap_or(0);
-                    self.plan(self.now + takes, Happening::Fenced(hub, to, call.epoch, acknowledged));
+                    self.plan(self.now + takes, Happening::Fenced(hub, to, call.epoch, call.planned, acknowledged));
                 }
                 Effect::Log(_) | Effect::Tell(_) => {}
             }

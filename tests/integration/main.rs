@@ -24,6 +24,7 @@ mod moves;
 mod operation;
 mod overload;
 mod public;
+mod refusals;
 mod reload;
 mod timing;
 mod unbound;

@@ -147,10 +147,20 @@ fn the_pages_commands_change_the_key() {
     std::fs::rename(state.join("evidence.pem"), state.join("evidence.key")).unwrap();
     let daemon = Daemon::start(&site);
     assert_eq!(keys(), serde_json::json!([next]));
+
+    // And no key: a reload and a check say so before the next start does.
+    std::fs::write(state.join("evidence.key"), "x").unwrap();
+    for asks in ["reload", "check"] {
+        let refused = site.run(&[asks]);
+        assert_eq!(refused.code, Some(78), "{refused:?}");
+        for part in ["evidence.key is no Ed25519 private key in PKCS#8", "put a copy of the key back"] {
+            assert!(refused.err.contains(part), "{asks}: {refused:?}");
+        }
+    }
+    assert_eq!(keys(), serde_json::json!([next]), "what runs goes on");
     daemon.kill();
 
-    // And no key: nothing is answered, and it says what to do.
-    std::fs::write(state.join("evidence.key"), "x").unwrap();
+    // Nothing is answered then, and it says what to do.
     let refused = site.run(&["serve"]);
     assert_ne!(refused.code, Some(0));
     let said = refused.err + &refused.out;

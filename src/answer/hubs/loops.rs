@@ -4,22 +4,21 @@ use std::collections::BTreeSet;
 
 use super::super::cursor::Cursor;
 use super::super::refusal::{Refused, rule};
-use super::super::snapshot::{Content, HubAnswers};
+use super::super::snapshot::{HubAnswers, Served};
 use super::super::walk::{Located, MAX_STEPS};
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Policy};
+use crate::policy::{Answer, Hub, Policy, RegionName};
 use crate::zone::rrset::Rrsets;
 
 /// Refuses every CNAME of a hub that can lead back to a name it came through, or to a name that does not exist.
 ///
 /// Other hubs on the way are followed for each of their choices, since any may come to stand.
-pub(in crate::answer) fn refuse_loops(content: &Content, policy: &Policy, refused: &mut Vec<Refused>) {
+pub(in crate::answer) fn refuse_loops(content: &Served, policy: &Policy, refused: &mut Vec<Refused>) {
     for hub in policy.hubs.values() {
-        for endpoint in &hub.endpoints {
-            let Answer::Cname(target) = &endpoint.answer else { continue };
+        for (region, target) in cnames(policy, hub) {
             let mut chain = Chain { content, path: vec![hub.name.clone()], explored: BTreeSet::new() };
             let Err(dead_end) = chain.explore(target) else { continue };
-            let says = format!("hub {} answers a CNAME to {target} for region {}", hub.name, endpoint.region);
+            let says = format!("hub {} answers a CNAME to {target} for region {region}", hub.name);
             let (rule, why) = match dead_end {
                 DeadEnd::Loop(name) if name == *target && *target == hub.name => {
                     (rule::NO_LOOP, "which is the hub itself".to_owned())
@@ -40,6 +39,27 @@ pub(in crate::answer) fn refuse_loops(content: &Content, policy: &Policy, refuse
     }
 }
 
+/// The CNAMEs that a hub can answer, its own and those of hubs inside it, each once, and for what region.
+fn cnames<'p>(policy: &'p Policy, hub: &'p Hub) -> Vec<(&'p RegionName, &'p Name)> {
+    let mut found: Vec<(&RegionName, &Name)> = Vec::new();
+    let (mut inside, mut seen) = (vec![hub], BTreeSet::new());
+    while let Some(hub) = inside.pop() {
+        if !seen.insert(&hub.name) {
+            continue;
+        }
+        for endpoint in &hub.endpoints {
+            match &endpoint.answer {
+                Answer::Cname(target) if !found.contains(&(&endpoint.region, target)) => {
+                    found.push((&endpoint.region, target));
+                }
+                Answer::Hub(name) => inside.extend(policy.hubs.get(name).map(|hub| &**hub)),
+                Answer::Cname(_) | Answer::Addresses(_) | Answer::Rrsets(_) => {}
+            }
+        }
+    }
+    found
+}
+
 enum DeadEnd {
     Loop(Name),
     Missing(Name),
@@ -47,7 +67,7 @@ enum DeadEnd {
 }
 
 struct Chain<'a> {
-    content: &'a Content,
+    content: &'a Served,
     /// The names on the way to the current one.
     path: Vec<Name>,
     /// Names from which every way ends well.

@@ -205,9 +205,12 @@ async fn raise_curtain(policy: &Policy, regions: &Regions, server: SocketAddr) -
             let probe = &policy.probes[&target.probe];
             let (port, speaks) = match &probe.kind {
                 ProbeKind::Tcp(tcp) => (tcp.port, Speaks::Tcp),
-                ProbeKind::Http(http) if !http.tls => (http.port, Speaks::Http),
-                ProbeKind::Http(_) => {
-                    return Err(format!("the demo's regions speak no TLS, and probe {} does", probe.name));
+                ProbeKind::Http(http) if http.tls.is_none() => (http.port, Speaks::Http),
+                _ => {
+                    return Err(format!(
+                        "the demo's regions speak TCP and HTTP without TLS, and probe {} is of another kind",
+                        probe.name
+                    ));
                 }
             };
             for address in addresses(&target.target, server).await? {

@@ -31,7 +31,8 @@ fn switch(changes: Vec<Change>) -> Switch {
 
 fn change(hub: u32, before: Option<Standing>, after: Standing) -> Change {
     let kind = ChangeKind::Switch;
-    Change { hub: HubId(hub), kind, reason: after.reason.clone(), before, after }
+    let reason = after.reason.clone();
+    Change { hub: HubId(hub), kind, reason, before: before.map(Arc::new), after: after.into() }
 }
 
 #[test]
@@ -106,9 +107,9 @@ fn any_change() -> impl Strategy<Value = Change> {
             let kind = if answer && before.is_some() { ChangeKind::Answer } else { ChangeKind::Switch };
             let mut change = change(hub, before, standing(to, epoch, cause, &reason));
             change.kind = kind;
-            change.after.all = all;
+            Arc::make_mut(&mut change.after).all = all;
             // What is committed is what follows from the step.
-            change.after = change.step().follow(change.before.as_ref(), Timestamp(7));
+            change.after = change.step().follow(change.before.as_deref(), Timestamp(7)).into();
             change
         })
 }
@@ -125,8 +126,8 @@ proptest! {
         prop_assert_eq!(count(&row), Ok(entries.len() as u64));
         for (entry, change) in entries.iter().zip(&switch.changes) {
             prop_assert_eq!(entry.hub, change.hub);
-            let stands = batch.step(entry).follow(change.before.as_ref(), batch.at());
-            prop_assert_eq!(&stands, &change.after);
+            let stands = batch.step(entry).follow(change.before.as_deref(), batch.at());
+            prop_assert_eq!(&stands, &*change.after);
         }
         let told = entries.iter().map(|entry| {
             let subject = switch.roster.name(entry.hub).unwrap().to_string();

@@ -13,7 +13,7 @@ use crate::control::told;
 use crate::diagnostic::Place;
 use crate::dns::Rtype;
 use crate::gate::FenceCall;
-use crate::health::{Observation, Outcome};
+use crate::health::{Observation, Outcome, Remarks};
 use crate::policy::{
     Answer, Endpoint, Failback, Hub, MarkKind, ProbeKind, ProbeName, Region, RegionName, Target, TcpProbe, WhenAllDown,
 };
@@ -37,7 +37,8 @@ fn target(region: &str) -> ProbeTarget {
 fn probe() -> Probe {
     Probe {
         name: ProbeName::new("p"),
-        kind: ProbeKind::Tcp(TcpProbe { port: 1 }),
+        kind: ProbeKind::Tcp(TcpProbe::new(1)),
+        source: None,
         interval: Duration::from_secs(5),
         timeout: Duration::from_secs(2),
         confirm: Duration::from_secs(1),
@@ -212,7 +213,7 @@ impl Bench {
     fn observed(&self, target: ProbeTarget, good: bool) -> Event {
         let outcome = if good { Outcome::Good } else { Outcome::Failed("connection refused".into()) };
         let latency = Duration::from_millis(3);
-        Event::Observations(vec![Observation { target, at: self.now, latency, outcome }])
+        Event::Observations(vec![Observation { target, at: self.now, latency, outcome, remarks: Remarks::default() }])
     }
 
     /// Enough observations for a verdict.
@@ -253,6 +254,12 @@ impl Bench {
             format!("{} {}", standing.active, standing.epoch)
         });
         each.join(", ")
+    }
+
+    /// `weu 1`: active region and epoch of a hub.
+    fn active_of(&self, hub: &str) -> String {
+        let standing = self.state.standing(&name(hub)).unwrap();
+        format!("{} {}", standing.active, standing.epoch)
     }
 
     fn persisted(&self) -> Persisted {
@@ -532,11 +539,17 @@ fn a_reload_keeps_health_epochs_and_answers() {
     assert!(!status.reload.ok && status.reload.problems.len() == 1);
 }
 
+mod among;
 mod drill;
 mod engine;
 mod explained;
 mod faults;
+mod gated;
 mod many;
+mod notices;
+mod places;
 mod plan;
 mod random;
+mod set_back;
+mod unable;
 mod words;

@@ -6,8 +6,12 @@
 //! The second layout had no facts and no chain of hashes. What the audit trail says is hashed as it is found, and one more
 //! row names the hubs, so that from here on nothing of either can be changed unseen. Standings did not say when hubs had
 //! moved last: the rows do.
+//!
+//! The third layout wrote the standing of each hub. Now what hubs have in common is written once, which a program of the
+//! third layout cannot read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use redb::{Database, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -24,7 +28,7 @@ use super::trail::Trail;
 use crate::policy::Standing;
 
 /// The layout that this program writes.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// By a hub's owner name in lower case: the [`Standing`]; of the first layout.
 const STANDINGS: TableDefinition<&str, &[u8]> = TableDefinition::new("standings");
 
@@ -40,7 +44,8 @@ pub(super) fn prepare(database: &Database) -> Result<(), Cause> {
         write.open_table(AUDIT)?;
         write.open_table(CHAIN)?;
         match found {
-            Some(VERSION) | None => {}
+            // A sheet of the third layout is read like one of the fourth, and written as such when its time comes.
+            Some(VERSION | 3) | None => {}
             Some(1) => {
                 from_first(&write)?;
                 from_second(&write)?;
@@ -69,7 +74,7 @@ fn from_first(write: &WriteTransaction) -> Result<(), Cause> {
     for (name, standing) in named {
         let id = persisted.roster.admit(&name);
         hubs.insert(id.0, name.to_string().as_str())?;
-        persisted.standings.push(Some(standing));
+        persisted.standings.push(Some(standing.into()));
     }
     let last = last_record(&write.open_table(AUDIT)?)?;
     let mut table = write.open_table(SHEETS)?;
@@ -135,6 +140,7 @@ fn remember_switches(write: &WriteTransaction) -> Result<(), Cause> {
                 && entry.is_switch()
                 && entry.from.is_some_and(|from| from != entry.to)
             {
+                let standing = Arc::make_mut(standing);
                 standing.recent = standing.with_switch(batch.at(), batch.step(&entry).cause.is_automatic());
             }
         }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::super::batch::{self, Batch};
+use super::super::change::Together;
 use super::super::event::Commit;
 use super::super::fact::{Fact, FactKey};
 use super::super::mark::{Mark, MarkTarget};
@@ -87,12 +88,13 @@ fn replay(
         let wrong = |sentence| Cause::new(format!("audit record {first}: {sentence}"));
         let records = first..=first + batch::count(row).map_err(wrong)?.saturating_sub(1);
         if let Some(batch) = Batch::read(row).map_err(wrong)? {
+            let mut together = Together::default();
             for entry in batch.entries() {
                 let entry = entry.map_err(wrong)?;
                 let standing = persisted.standings.get_mut(entry.hub.index());
                 let standing = standing.ok_or_else(|| wrong(format!("there is no hub {}", entry.hub.0)))?;
                 if sheets.misses(entry.hub, &records) {
-                    *standing = Some(batch.step(&entry).follow(standing.as_ref(), batch.at()));
+                    *standing = Some(together.follow(&batch.step(&entry), standing.as_ref(), batch.at()));
                 }
             }
         }

@@ -16,7 +16,7 @@ use crate::health::Health;
 use crate::policy::{Cause, MarkKind, ProbeName, ProbeTarget, RegionName, Target};
 use crate::time::Timestamp;
 
-fn standing(epoch: u64) -> Standing {
+pub(super) fn standing(epoch: u64) -> Standing {
     Standing {
         active: RegionName::new("weu"),
         epoch,
@@ -75,7 +75,9 @@ fn hub() -> Name {
 fn switch(before: Option<Standing>, after: Standing) -> Switch {
     let mut roster = Roster::default();
     let hub = roster.admit(&hub());
-    let change = Change { hub, kind: ChangeKind::Switch, reason: after.reason.clone(), before, after };
+    let reason = after.reason.clone();
+    let (before, after) = (before.map(Arc::new), Arc::new(after));
+    let change = Change { hub, kind: ChangeKind::Switch, reason, before, after };
     let author = Author { name: "alice".into(), origin: "test".into() };
     Switch { at: Timestamp(5), author, roster: Arc::new(roster), changes: vec![change] }
 }
@@ -148,7 +150,7 @@ fn a_store_of_another_format_is_left_alone() {
     write.commit().unwrap();
     drop(store);
     let error = Store::open(folder.path()).unwrap_err().to_string();
-    assert!(error.contains("its format is 99, this program knows 3"), "{error}");
+    assert!(error.contains("its format is 99, this program knows 4"), "{error}");
 }
 
 #[test]

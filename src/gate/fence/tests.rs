@@ -24,6 +24,7 @@ fn within(timeout: Duration, epoch: u64, hook: Hook) -> FenceCall {
         from: RegionName::new("westeurope"),
         to: RegionName::new("northeurope"),
         epoch,
+        planned: Timestamp(1_795_442_591_500),
         reason: "westeurope is down".into(),
         fence: Arc::new(Fence { hook, timeout, on_failure: OnFenceFailure::Proceed }),
     }
@@ -46,7 +47,7 @@ impl Results {
 
     /// The next one, of the call with this epoch.
     async fn check(&mut self, epoch: u64, acknowledged: bool, sentence: &str) {
-        let Fenced { hub, to, epoch: found, acknowledged: yes, sentence: said } = self.next().await;
+        let Fenced { hub, to, epoch: found, acknowledged: yes, sentence: said, .. } = self.next().await;
         assert_eq!((hub.to_string().as_str(), to.as_str()), ("hub.example.net.", "northeurope"));
         assert_eq!((found, yes, &*said), (epoch, acknowledged, sentence));
     }
@@ -93,7 +94,7 @@ async fn a_call_is_a_post_of_json_with_an_idempotency_key() {
     fences.call(call(42, http(port)));
     let (head, body, stream) = request(&listener).await;
     assert!(head.starts_with("post /fence?token=secret http/1.1\r\n"), "{head}");
-    for field in ["content-type: application/json", "idempotency-key: hub.example.net./42"] {
+    for field in ["content-type: application/json", "idempotency-key: hub.example.net./42/1795442591500"] {
         assert!(head.contains(&format!("\r\n{field}\r\n")), "{field} in {head}");
     }
     let expected = json!({
@@ -191,7 +192,7 @@ async fn a_call_that_is_under_way_is_not_made_twice() {
     // it would have come to the listener before this one.
     fences.call(call(9, http(port)));
     let (head, _, stream) = request(&listener).await;
-    assert!(head.contains("idempotency-key: hub.example.net./9\r\n"), "{head}");
+    assert!(head.contains("idempotency-key: hub.example.net./9/1795442591500\r\n"), "{head}");
     respond(stream, "200 OK", "").await;
     results.check(9, true, "200").await;
     fences.call(call(8, script));
@@ -218,7 +219,7 @@ async fn the_wait_for_a_place_counts() {
     fences.call(call(every + 1, http(port)));
     respond(held.pop().unwrap(), "200 OK", "").await;
     let (head, _, stream) = request(&listener).await;
-    assert!(head.contains(&format!("idempotency-key: hub.example.net./{}\r\n", every + 1)), "{head}");
+    assert!(head.contains(&format!("idempotency-key: hub.example.net./{}/1795442591500\r\n", every + 1)), "{head}");
     respond(stream, "200 OK", "").await;
     let (first, second) = (results.next().await, results.next().await);
     assert!(first.acknowledged && second.acknowledged);

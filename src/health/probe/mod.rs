@@ -9,14 +9,25 @@
 //! observation says of each address what came instead. A and AAAA are asked for at the same time and what is resolved
 //! is dialled without waiting for the other, so that a resolver that never answers one of them fails nothing.
 //!
-//! Deliberately absent: redirects (a 3xx is judged by the expected status), proxies, client certificates, reuse of
-//! connections or TLS sessions (what is probed is that a device can come in, so each observation comes in anew).
+//! Each kind has a file here with a function `attempt`, and a line in [`Attempt::make`], by which it dials.
+//!
+//! What is probed is that a device can come in, so each observation comes in anew: no TLS session is resumed, and no
+//! connection kept but where a probe says `keep_alive`.
+//!
+//! Deliberately absent: redirects (a 3xx is judged by the expected status) and proxies.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
+mod dns;
+mod exchange;
+mod failure;
+mod handshake;
 pub(crate) mod http;
+mod icmp;
+mod kept;
 mod renew;
 pub(crate) mod request;
 mod resolve;
+mod secret;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -25,21 +36,26 @@ mod tls;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
+pub(crate) use self::failure::Failure;
+use self::handshake::{Protocols, TlsConfigs};
+use self::kept::Kept;
 use self::resolve::{Family, Resolver, Unresolved};
-use self::tls::TrustAnchors;
+use self::secret::{Revealed, Secrets};
 use super::Outcome;
 use crate::dns::Name;
-use crate::policy::{Probe, ProbeKind, Target};
-use crate::time::human;
+use crate::policy::{ClientCertificate, DialFrom, Probe, ProbeKind, Secret, Target, TlsSettings};
+use crate::time::{Timestamp, human};
 
 /// Most addresses of one family that are dialled for one observation; more than a device would ever get.
 const MAX_ADDRESSES: usize = 32;
@@ -52,36 +68,83 @@ const MAX_NAMED: usize = 8;
 /// # Errors
 /// Why not, as a probe would say it.
 pub fn check_trust_anchors(ca: &Path) -> Result<(), String> {
-    tls::check(ca)
+    handshake::check(ca)
 }
 
-/// What all probers share: the resolver with its cache and the trust anchors.
+/// Whether this certificate can be shown to those who ask for one.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_client_certificate(client: &ClientCertificate) -> Result<(), String> {
+    handshake::check_client(client)
+}
+
+/// Whether a secret is there; what it is does not matter.
+///
+/// # Errors
+/// Why not, as a probe would say it.
+pub fn check_secret(secret: &Secret) -> Result<(), String> {
+    secret::check(secret)
+}
+
+/// What all probers share: the resolver with its cache, and what was read from files.
 #[derive(Debug)]
 pub struct Prober {
     resolver: Resolver,
-    anchors: TrustAnchors,
+    tls: TlsConfigs,
+    secrets: Secrets,
+    kept: Kept,
+}
+
+/// What one observation came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// The verdict.
+    pub outcome: Outcome,
+    /// What else was seen.
+    pub remarks: Remarks,
+}
+
+/// What a prober saw beside its verdict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// What an operator should know although the observation is good.
+    pub note: Option<String>,
+    /// When the certificate of what is probed expires.
+    pub expires: Option<Timestamp>,
 }
 
 impl Prober {
     /// Resolves through these recursive resolvers; with none, through those of `/etc/resolv.conf`.
     pub fn new(resolvers: &[SocketAddr]) -> Self {
-        Self { resolver: Resolver::new(resolvers), anchors: TrustAnchors::default() }
+        Self {
+            resolver: Resolver::new(resolvers),
+            tls: TlsConfigs::default(),
+            secrets: Secrets::default(),
+            kept: Kept::default(),
+        }
     }
 
-    /// Reads the trust anchors and `/etc/resolv.conf` again when they are next needed. What can then not be read stays
-    /// as it was, with a warning.
+    /// Reads the files that probes name, and `/etc/resolv.conf`, again when they are next needed. What can then not be read
+    /// stays as it was, with a warning.
     pub fn renew(&self) {
         self.resolver.renew();
-        self.anchors.renew();
+        self.tls.renew();
+        self.secrets.renew();
+        self.kept.clear();
     }
 
     /// Makes one observation; takes at most the probe's timeout.
-    pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Outcome {
+    pub async fn observe(self: &Arc<Self>, probe: &Arc<Probe>, target: &Target) -> Observed {
         let deadline = Deadline::after(probe.timeout);
-        let attempt = |host, address| attempt(self.clone(), probe.clone(), host, address, deadline);
+        let attempt = |host, address| {
+            let (prober, probe) = (self.clone(), probe.clone());
+            let attempt = Attempt { prober, probe, host, address, deadline, expires: OnceLock::new() };
+            async move { attempt.make().await }
+        };
         match self.first(target, deadline, attempt).await {
-            Ok(()) => Outcome::Good,
-            Err(sentence) => Outcome::Failed(sentence),
+            Ok(remarks) => Observed { outcome: Outcome::Good, remarks },
+            Err(failure) => Observed { outcome: failure.into(), remarks: Remarks::default() },
         }
     }
 
@@ -92,10 +155,10 @@ impl Prober {
         target: &Target,
         deadline: Deadline,
         attempt: impl Fn(String, IpAddr) -> F,
-    ) -> Result<T, String>
+    ) -> Result<T, Failure>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, String>> + Send + 'static,
+        F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let mut steps = JoinSet::new();
         let mut dialled = Vec::new();
@@ -120,14 +183,14 @@ impl Prober {
                 }
             }
         }
-        let (mut failed, mut unresolved) = (Vec::new(), Vec::new());
+        let (mut failed, mut unresolved): (Vec<(usize, Failure)>, _) = (Vec::new(), Vec::new());
         while let Some(step) = steps.join_next().await {
             match step {
                 Ok(Step::Resolved(_, Ok(addresses))) => dial(&mut steps, &addresses),
                 Ok(Step::Resolved(family, Err(why))) => unresolved.push((family, why)),
                 // The other attempts are dropped with `steps`, and their connections closed.
                 Ok(Step::Dialled(_, Ok(found))) => return Ok(found),
-                Ok(Step::Dialled(position, Err(sentence))) => failed.push((position, sentence)),
+                Ok(Step::Dialled(position, Err(failure))) => failed.push((position, failure)),
                 Err(died) => {
                     // A step that panicked is a prober that panicked: its supervisor sees it. Nothing but the end of
                     // the runtime cancels a step, and then nobody waits for the outcome.
@@ -140,14 +203,17 @@ impl Prober {
         // In the order of the addresses and not of their failing, so that equal failures read alike.
         failed.sort();
         unresolved.sort();
-        Err(sentence(target, failed.into_iter().map(|(_, sentence)| sentence).collect(), unresolved))
+        let failed: Vec<Failure> = failed.into_iter().map(|(_, failure)| failure).collect();
+        let unfound = unresolved.iter().filter_map(|(_, why)| why.failure());
+        let verdict = failure::verdict(failed.iter().chain(unfound));
+        Err(verdict(sentence(target, failed.iter().map(ToString::to_string).collect(), unresolved)))
     }
 }
 
 /// What one of the concurrent parts of an observation came to.
 enum Step<T> {
     Resolved(Family, Result<Vec<IpAddr>, Unresolved>),
-    Dialled(usize, Result<T, String>),
+    Dialled(usize, Result<T, Failure>),
 }
 
 /// The name by which a device would know the target at this address.
@@ -164,16 +230,104 @@ fn host_name(name: &Name) -> String {
     text.strip_suffix('.').map(str::to_owned).unwrap_or(text)
 }
 
-async fn attempt(
+/// One attempt at one address: what every kind of probe that dials is given, and dials by.
+pub(super) struct Attempt {
     prober: Arc<Prober>,
     probe: Arc<Probe>,
+    /// The name by which a device would know what is dialled: in lower case and without final dot, or an address.
     host: String,
     address: IpAddr,
     deadline: Deadline,
-) -> Result<(), String> {
-    match &probe.kind {
-        ProbeKind::Tcp(tcp) => tcp::attempt(tcp, address, deadline).await,
-        ProbeKind::Http(http) => http::attempt(http, &prober.anchors, &host, address, deadline).await,
+    /// When the certificate that was shown expires.
+    expires: OnceLock<Timestamp>,
+}
+
+/// Either kind of stream, TLS or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Attempt {
+    async fn make(&self) -> Result<Remarks, Failure> {
+        // A line a kind.
+        let remarks = match &self.probe.kind {
+            ProbeKind::Tcp(tcp) => tcp::attempt(tcp, self).await,
+            ProbeKind::Tls(tls) => tls::attempt(tls, self).await,
+            ProbeKind::Http(http) => http::attempt(http, self).await,
+            ProbeKind::Dns(dns) => dns::attempt(dns, self).await,
+            ProbeKind::Icmp => icmp::attempt(self).await,
+        }?;
+        Ok(Remarks { expires: remarks.expires.or(self.certificate_expires()), ..remarks })
+    }
+
+    /// When the certificate that was shown to this attempt expires.
+    fn certificate_expires(&self) -> Option<Timestamp> {
+        self.expires.get().copied()
+    }
+
+    fn saw_certificate(&self, expires: Option<Timestamp>) {
+        if let Some(expires) = expires {
+            // One that was seen before is of the same attempt.
+            let _ = self.expires.set(expires);
+        }
+    }
+
+    /// Connects to a port, from where the probe's `source` says.
+    async fn connect(&self, port: u16) -> Result<(TcpStream, SocketAddr), Failure> {
+        let peer = SocketAddr::new(self.address, port);
+        Ok((connect(peer, self.probe.source.as_ref(), self.deadline).await?, peer))
+    }
+
+    /// A socket for datagrams to a port and from it, from where the probe's `source` says.
+    async fn datagrams(&self, port: u16) -> Result<(UdpSocket, SocketAddr), Failure> {
+        let peer = SocketAddr::new(self.address, port);
+        Ok((datagrams(peer, self.probe.source.as_ref()).await?, peer))
+    }
+
+    /// Connects to a port and speaks TLS if there are settings for it, as the settings' `name` or the host.
+    #[allow(dead_code, reason = "for kinds that speak over either")]
+    async fn connect_over(
+        &self,
+        port: u16,
+        tls: Option<&TlsSettings>,
+        protocols: Protocols,
+    ) -> Result<(Box<dyn Stream>, SocketAddr), Failure> {
+        let (stream, peer) = self.connect(port).await?;
+        let stream: Box<dyn Stream> = match tls {
+            Some(settings) => Box::new(self.handshake(settings, protocols, (stream, peer)).await?),
+            None => Box::new(stream),
+        };
+        Ok((stream, peer))
+    }
+
+    /// Speaks TLS over a connection, as the settings' `name` or the host.
+    async fn handshake(
+        &self,
+        settings: &TlsSettings,
+        protocols: Protocols,
+        connection: (TcpStream, SocketAddr),
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let host = settings.name.as_deref().unwrap_or(&self.host);
+        self.handshake_as(host, settings, protocols, connection).await
+    }
+
+    /// Speaks TLS over a connection and verifies that the peer is `host`.
+    async fn handshake_as(
+        &self,
+        host: &str,
+        settings: &TlsSettings,
+        protocols: Protocols,
+        connection: (TcpStream, SocketAddr),
+    ) -> Result<TlsStream<TcpStream>, Failure> {
+        let tls = &self.prober.tls;
+        let stream = handshake::handshake(tls, settings, protocols, host, connection, self.deadline).await?;
+        self.saw_certificate(handshake::expiry(&stream));
+        Ok(stream)
+    }
+
+    /// Reads a secret, if it was not read since the start or the last reload.
+    async fn reveal(&self, secret: &Secret) -> Result<Revealed, Failure> {
+        let reading = self.prober.secrets.reveal(secret);
+        self.deadline.within(Doing::ReadingFiles, reading).await.and_then(|secret| secret).map_err(Failure::Unable)
     }
 }
 
@@ -190,7 +344,7 @@ fn sentence(target: &Target, mut failed: Vec<String>, mut unresolved: Vec<(Famil
         failed.push(format!("and {more} more addresses"));
     }
     // That a host has addresses of one family only is no failure; that a family could not be resolved is.
-    unresolved.retain(|(_, why)| matches!(why, Unresolved::Failed(_)));
+    unresolved.retain(|(_, why)| why.failure().is_some());
     if let (Target::Host(name), false) = (target, unresolved.is_empty()) {
         failed.push(resolve::sentence(name, &unresolved));
     }
@@ -236,10 +390,14 @@ impl Deadline {
 enum Doing {
     Resolving,
     Connecting(SocketAddr),
-    ReadingAnchors,
+    ReadingFiles,
     Handshaking(SocketAddr),
     AwaitingResponse(SocketAddr),
+    AwaitingEcho(IpAddr),
     ReadingBody(SocketAddr),
+    Sending(SocketAddr),
+    /// Waiting for this, such as "the CONNACK".
+    Awaiting(&'static str, SocketAddr),
 }
 
 impl fmt::Display for Doing {
@@ -247,10 +405,13 @@ impl fmt::Display for Doing {
         match self {
             Self::Resolving => write!(f, "resolving"),
             Self::Connecting(peer) => write!(f, "connecting to {peer}"),
-            Self::ReadingAnchors => write!(f, "reading trust anchors"),
+            Self::ReadingFiles => write!(f, "reading the files that the probe names"),
             Self::Handshaking(peer) => write!(f, "in the TLS handshake with {peer}"),
             Self::AwaitingResponse(peer) => write!(f, "waiting for the response of {peer}"),
+            Self::AwaitingEcho(peer) => write!(f, "waiting for the echo reply of {peer}"),
             Self::ReadingBody(peer) => write!(f, "reading the body from {peer}"),
+            Self::Sending(peer) => write!(f, "sending to {peer}"),
+            Self::Awaiting(what, peer) => write!(f, "waiting for {what} from {peer}"),
         }
     }
 }
@@ -261,12 +422,48 @@ pub(crate) fn exact(length: Duration) -> String {
 }
 
 /// Connects, for every kind of probe.
-async fn connect(peer: SocketAddr, deadline: Deadline) -> Result<TcpStream, String> {
-    let stream = deadline
-        .within(Doing::Connecting(peer), TcpStream::connect(peer))
-        .await?
-        .map_err(|error| format!("connect {peer}: {}", words(&error)))?;
-    not_itself(stream, peer)
+async fn connect(peer: SocketAddr, source: Option<&DialFrom>, deadline: Deadline) -> Result<TcpStream, Failure> {
+    let failed = |error: &io::Error| failure::of_connect(error, peer, source);
+    let socket = if peer.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.map_err(|error| failed(&error))?;
+    match source {
+        None => {}
+        Some(DialFrom::Address(address)) if address.is_ipv4() != peer.is_ipv4() => {
+            return Err(failure::of_other_family(peer.ip(), *address));
+        }
+        Some(source @ DialFrom::Address(address)) => {
+            // The port is chosen when the peer is known: more connections than ports are possible to different peers.
+            nix::sys::socket::setsockopt(&socket, nix::sys::socket::sockopt::IpBindAddressNoPort, &true)
+                .map_err(io::Error::from)
+                .and_then(|()| socket.bind(SocketAddr::new(*address, 0)))
+                .map_err(|error| failure::of_source(&error, source))?;
+        }
+        Some(source @ DialFrom::Interface(name)) => {
+            socket.bind_device(Some(name.as_bytes())).map_err(|error| failure::of_source(&error, source))?;
+        }
+    }
+    let stream = deadline.within(Doing::Connecting(peer), socket.connect(peer)).await?;
+    Ok(not_itself(stream.map_err(|error| failed(&error))?, peer)?)
+}
+
+/// A socket that sends datagrams to the peer, and receives none but from it.
+async fn datagrams(peer: SocketAddr, source: Option<&DialFrom>) -> Result<UdpSocket, Failure> {
+    let failed = |error: &io::Error| failure::of_datagram("send to", error, peer, source);
+    let any = if peer.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { IpAddr::from(Ipv6Addr::UNSPECIFIED) };
+    let socket = match source {
+        Some(DialFrom::Address(address)) if address.is_ipv4() != peer.is_ipv4() => {
+            return Err(failure::of_other_family(peer.ip(), *address));
+        }
+        Some(source @ DialFrom::Address(address)) => {
+            UdpSocket::bind((*address, 0)).await.map_err(|error| failure::of_source(&error, source))?
+        }
+        _ => UdpSocket::bind((any, 0)).await.map_err(|error| failed(&error))?,
+    };
+    if let Some(source @ DialFrom::Interface(name)) = source {
+        socket.bind_device(Some(name.as_bytes())).map_err(|error| failure::of_source(&error, source))?;
+    }
+    socket.connect(peer).await.map_err(|error| failed(&error))?;
+    Ok(socket)
 }
 
 /// Refuses a connection to itself: dialling a port of this machine that nobody listens on, when the kernel happens to

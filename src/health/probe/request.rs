@@ -15,13 +15,13 @@ use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HOST, USER_AGENT};
 use hyper::http::request::Builder;
 use hyper::{Request, Uri};
-use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::http::{AGENT, MAX_BODY, authority, exchange, sentence};
-use super::tls::handshake;
-use super::{Deadline, Doing, Prober, connect};
+use super::exchange::{exchange, sentence};
+use super::handshake::handshake;
+use super::http::{AGENT, HTTP_1_1, MAX_BODY, authority};
+use super::{Deadline, Doing, Prober, Stream, connect};
 use crate::dns::Name;
-use crate::policy::Target;
+use crate::policy::{HttpVersion, Target, TlsSettings};
 
 /// Where a URL leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,9 +95,6 @@ pub(crate) enum Wanted {
     FirstLine(Deadline),
 }
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 impl Prober {
     /// Makes one request; `wanted` says how much of the body of a response with this status is read.
     ///
@@ -118,21 +115,26 @@ impl Prober {
             .header(CONNECTION, "close")
             .body(Full::new(body))
             .map_err(|error| format!("the request cannot be written: {error}"))?;
-        let (tls, port, ca) = (url.tls, url.port, ca.map(Path::to_owned));
+        let (tls, port) = (url.tls, url.port);
+        let settings = Arc::new(TlsSettings { ca: ca.map(Path::to_owned), ..TlsSettings::default() });
         let attempt = |host: String, address: IpAddr| {
-            let (prober, ca) = (self.clone(), ca.clone());
+            let (prober, settings) = (self.clone(), settings.clone());
             async move {
                 let peer = SocketAddr::new(address, port);
-                let stream = connect(peer, deadline).await?;
+                let stream = connect(peer, None, deadline).await?;
                 let stream: Box<dyn Stream> = match tls {
-                    true => Box::new(handshake(&prober.anchors, ca.as_deref(), &host, (stream, peer), deadline).await?),
+                    true => {
+                        let stream = (stream, peer);
+                        Box::new(handshake(&prober.tls, &settings, HTTP_1_1, &host, stream, deadline).await?)
+                    }
                     false => Box::new(stream),
                 };
                 Ok((stream, peer))
             }
         };
-        let (stream, peer) = self.first(&url.target, deadline, attempt).await?;
-        exchange(stream, request, peer, deadline, |response| async move {
+        let dialled = self.first(&url.target, deadline, attempt).await;
+        let (stream, peer) = dialled.map_err(|failure| failure.to_string())?;
+        exchange(stream, HttpVersion::One, request, peer, deadline, |response| async move {
             let status = response.status().as_u16();
             let body = read(response.into_body(), wanted(status), peer, deadline).await?;
             Ok(Reply { status, body })

@@ -15,8 +15,9 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name as WireName, RecordType};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
 
+use super::failure::is_exhausted;
 use super::renew::Renewable;
-use super::{Deadline, Doing, words};
+use super::{Deadline, Doing, Failure, words};
 use crate::dns::{Name, Rcode};
 
 /// Time after which another resolver is asked, or the same one again; a lost datagram is repeated before.
@@ -52,7 +53,17 @@ pub(super) enum Unresolved {
     /// There is the name, without an address of this family (RFC 2308 2.2).
     NoData,
     /// It could not be found out.
-    Failed(String),
+    Failed(Failure),
+}
+
+impl Unresolved {
+    /// Why it could not be found out if there is an address.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::NxDomain | Self::NoData => None,
+            Self::Failed(failure) => Some(failure),
+        }
+    }
 }
 
 /// Asks configured resolvers, or those of the system.
@@ -84,15 +95,15 @@ impl Resolver {
         deadline: Deadline,
     ) -> Result<Vec<IpAddr>, Unresolved> {
         let wire = WireName::from_bytes(name.wire())
-            .map_err(|error| Unresolved::Failed(format!("the name cannot be asked for: {error}")))?;
+            .map_err(|error| Unresolved::Failed(format!("the name cannot be asked for: {error}").into()))?;
         let resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let asking = async {
-            let resolver = resolver.get(|| async { build(&self.configured) }).await.map_err(Unresolved::Failed)?;
+            let resolver = resolver.get(|| async { build(&self.configured) }).await.map_err(failed)?;
             let found = resolver.lookup(wire, family.rtype()).await.map_err(|error| unresolved(&error))?;
             let addresses: Vec<IpAddr> = found.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
             if addresses.is_empty() { Err(Unresolved::NoData) } else { Ok(addresses) }
         };
-        deadline.within(Doing::Resolving, asking).await.unwrap_or_else(|late| Err(Unresolved::Failed(late)))
+        deadline.within(Doing::Resolving, asking).await.unwrap_or_else(|late| Err(failed(late)))
     }
 }
 
@@ -125,8 +136,15 @@ fn unresolved(error: &NetError) -> Unresolved {
     } else if error.is_no_records_found() {
         Unresolved::NoData
     } else {
-        Unresolved::Failed(reason(error))
+        match error {
+            NetError::Io(io) if is_exhausted(io) => Unresolved::Failed(Failure::Exhausted(reason(error))),
+            _ => failed(reason(error)),
+        }
     }
+}
+
+fn failed(why: String) -> Unresolved {
+    Unresolved::Failed(Failure::Failed(why))
 }
 
 fn reason(error: &NetError) -> String {
@@ -143,10 +161,10 @@ pub(super) fn sentence(name: &Name, unresolved: &[(Family, Unresolved)]) -> Stri
     if unresolved.iter().any(|(_, why)| *why == Unresolved::NxDomain) {
         return format!("`{name}` does not exist (NXDOMAIN)");
     }
-    let mut parts: Vec<(String, &str)> = Vec::new();
+    let mut parts: Vec<(String, String)> = Vec::new();
     for (family, why) in unresolved {
-        let Unresolved::Failed(why) = why else { continue };
-        match parts.iter_mut().find(|(_, other)| other == why) {
+        let Some(why) = why.failure().map(ToString::to_string) else { continue };
+        match parts.iter_mut().find(|(_, other)| *other == why) {
             Some((types, _)) => *types = format!("{types} and {}", family.rtype()),
             None => parts.push((family.rtype().to_string(), why)),
         }
@@ -164,7 +182,7 @@ mod tests {
 
     #[test]
     fn sentences_say_why_there_is_no_address() {
-        let failed = |why: &str| Unresolved::Failed(why.to_owned());
+        let failed = |why: &str| failed(why.to_owned());
         let check = |v4: Unresolved, v6: Unresolved, expected: &str| {
             let name = Name::parse("hub.example.net.", None).unwrap();
             assert_eq!(sentence(&name, &[(Family::V4, v4), (Family::V6, v6)]), expected);

@@ -1,157 +1,139 @@
-//! I/O shell: TLS towards what is probed. The certificate is always verified.
-//!
-//! Sessions are not resumed, for a resumed one is not verified again: a certificate that expires while probes go on
-//! would not be seen.
+//! I/O shell: the `tls` probe. A handshake, the certificate verified, and how long it is valid yet.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::{Duration, SystemTime};
 
-use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
+use rustls::ProtocolVersion;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::task::spawn_blocking;
-use tokio_rustls::TlsConnector;
+use tokio::time::timeout_at;
 use tokio_rustls::client::TlsStream;
 
-use super::renew::Renewable;
-use super::{Deadline, Doing, words};
-use crate::time::Timestamp;
+use super::handshake::alert;
+use super::{Attempt, Deadline, Failure, Remarks, words};
+use crate::policy::TlsProbe;
+use crate::time::{Timestamp, human};
 
-/// The trust anchors by file, `None` being the system's; each is read once, and again after a reload.
-#[derive(Debug, Default)]
-pub(super) struct TrustAnchors {
-    /// Held to look and to replace only, never while reading.
-    configs: Mutex<BTreeMap<Option<PathBuf>, Shared>>,
-}
+/// How long a peer may be silent after a handshake before it is asked to end the connection.
+const SILENCE: Duration = Duration::from_millis(250);
 
-type Shared = Arc<Renewable<Arc<ClientConfig>>>;
+const DAY: Duration = Duration::from_hours(24);
 
-impl TrustAnchors {
-    /// Has every file read again.
-    pub(super) fn renew(&self) {
-        for config in self.configs.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
-            *config = config.renewed();
-        }
-    }
-
-    async fn config(&self, ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-        let ca = ca.map(Path::to_owned);
-        let config = {
-            let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
-            configs.entry(ca.clone()).or_default().clone()
-        };
-        let load = || async {
-            // Reading takes milliseconds, and a file may be on a disk that hangs.
-            spawn_blocking(move || load(ca.as_deref())).await.map_err(|died| format!("read trust anchors: {died}"))?
-        };
-        config.get(load).await
-    }
-}
-
-/// Whether a probe could verify with this file of trust anchors; the error says why not.
-pub(super) fn check(ca: &Path) -> Result<(), String> {
-    load(Some(ca)).map(drop)
-}
-
-fn load(ca: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    let (certificates, place) = match ca {
-        Some(file) => {
-            let place = format!("trust anchors `{}`", file.display());
-            let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-            (certificates.map_err(|error| format!("read {place}: {}", pem_words(error)))?, place)
-        }
-        None => (rustls_native_certs::load_native_certs().certs, "the system's trust anchors".to_owned()),
+pub(super) async fn attempt(probe: &TlsProbe, attempt: &Attempt) -> Result<Remarks, Failure> {
+    let (stream, peer) = attempt.connect(probe.port).await?;
+    let mut stream = attempt.handshake(&probe.settings, &[], (stream, peer)).await?;
+    object(&mut stream, peer, attempt.deadline).await?;
+    let host = probe.settings.name.as_deref().unwrap_or(&attempt.host);
+    let expires = attempt.certificate_expires();
+    let note = match expires {
+        Some(expires) => judge(probe, host, peer, expires, now())?,
+        None => None,
     };
-    let found = certificates.len();
-    roots.add_parsable_certificates(certificates);
-    if roots.is_empty() {
-        return Err(format!("read {place}: {found} certificates, none of which can be used"));
+    Ok(Remarks { note, expires })
+}
+
+/// Waits for what the peer says to the client's side of the handshake, such as that it demands a certificate.
+///
+/// In TLS 1.3 the client's handshake is complete before the peer has seen the client's certificate (RFC 8446 2): the
+/// peer's objection comes after it. A session ticket or data come of a peer that has none. One that is silent is asked to
+/// end the connection, which it does without an alert.
+async fn object(stream: &mut TlsStream<TcpStream>, peer: SocketAddr, deadline: Deadline) -> Result<(), String> {
+    if stream.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return Ok(());
     }
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("set up TLS: {error}"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.resumption = Resumption::disabled();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
-}
-
-fn pem_words(error: rustls::pki_types::pem::Error) -> String {
-    match error {
-        rustls::pki_types::pem::Error::Io(error) => words(&error),
-        other => other.to_string(),
-    }
-}
-
-/// Speaks TLS over a connection and verifies that the peer is `host`: a name, or an address without brackets.
-pub(super) async fn handshake(
-    anchors: &TrustAnchors,
-    ca: Option<&Path>,
-    host: &str,
-    (stream, peer): (TcpStream, SocketAddr),
-    deadline: Deadline,
-) -> Result<TlsStream<TcpStream>, String> {
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| format!("`{host}` is no name that a certificate could be valid for"))?;
-    let config = deadline.within(Doing::ReadingAnchors, anchors.config(ca)).await??;
-    deadline
-        .within(Doing::Handshaking(peer), TlsConnector::from(config).connect(name, stream))
-        .await?
-        .map_err(|error| sentence(&error, peer, host))
-}
-
-fn sentence(error: &io::Error, peer: SocketAddr, host: &str) -> String {
-    use CertificateError as Bad;
-    use rustls::Error;
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(Error::InvalidCertificate(bad)) => match bad {
-            Bad::NotValidForNameContext { presented, .. } => {
-                format!("certificate of {peer} is not valid for `{host}`: {}", named(presented))
-            }
-            Bad::ExpiredContext { not_after, .. } => {
-                format!("certificate of {peer} for `{host}` expired at {}", moment(*not_after))
-            }
-            Bad::NotValidYetContext { not_before, .. } => {
-                format!("certificate of {peer} for `{host}` is not valid before {}", moment(*not_before))
-            }
-            Bad::UnknownIssuer => format!("certificate of {peer} for `{host}` is of an unknown issuer"),
-            Bad::BadSignature => {
-                format!("certificate of {peer} for `{host}` is not signed by the issuer that it names")
-            }
-            other => format!("certificate of {peer} for `{host}` is not accepted: {other}"),
-        },
-        Some(Error::InvalidMessage(_)) => format!("{peer} does not speak TLS"),
-        Some(other) => format!("TLS handshake with {peer}: {other}"),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            format!("{peer} closed the connection in the TLS handshake")
+    let of_itself = timeout_at(deadline.or(Deadline::after(SILENCE)).at(), word(stream)).await;
+    match of_itself {
+        Ok(Ok(true)) => return Ok(()),
+        Ok(Ok(false)) => return Err(format!("{peer} closed the connection right after the TLS handshake")),
+        Ok(Err(error)) => {
+            let other = || format!("after the TLS handshake with {peer}: {}", words(&error));
+            return Err(alert(&error, peer).unwrap_or_else(other));
         }
-        None => format!("TLS handshake with {peer}: {}", words(error)),
+        Err(_) => {}
+    }
+    let asked = async {
+        // Whether that can still be sent is what is to be found out.
+        drop(stream.shutdown().await);
+        word(stream).await
+    };
+    match timeout_at(deadline.at(), asked).await {
+        Ok(Err(error)) => alert(&error, peer).map_or(Ok(()), Err),
+        // The end, or a peer that does not care to end: neither is an objection.
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
-/// What a certificate is valid for; the names come as `DnsName("a")` and the like.
-fn named(presented: &[String]) -> String {
-    let names: Vec<&str> = presented
-        .iter()
-        .take(4)
-        .map(|name| {
-            name.split_once('(').map_or(name.as_str(), |(_, rest)| rest.trim_end_matches(')')).trim_matches('"')
-        })
-        .collect();
-    match (names.len(), presented.len() - names.len()) {
-        (0, _) => "it is for no name at all".to_owned(),
-        (_, 0) => format!("it is for {}", names.join(", ")),
-        (_, more) => format!("it is for {} and {more} more", names.join(", ")),
-    }
+/// Waits for a session ticket or data, or else, which is false, for the end.
+async fn word(stream: &mut TlsStream<TcpStream>) -> io::Result<bool> {
+    std::future::poll_fn(|context| {
+        let mut octet = [0];
+        let mut buffer = ReadBuf::new(&mut octet);
+        match Pin::new(&mut *stream).poll_read(context, &mut buffer) {
+            Poll::Pending if stream.get_ref().1.tls13_tickets_received() > 0 => Poll::Ready(Ok(true)),
+            read => read.map_ok(|()| !buffer.filled().is_empty()),
+        }
+    })
+    .await
 }
 
-fn moment(time: UnixTime) -> Timestamp {
-    Timestamp(time.as_secs().saturating_mul(1_000))
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Judges how long a certificate is valid yet: what is to be remarked on, or why it fails.
+fn judge(
+    probe: &TlsProbe,
+    host: &str,
+    peer: SocketAddr,
+    expires: Timestamp,
+    now: Timestamp,
+) -> Result<Option<String>, String> {
+    let left = expires.since(now);
+    // Whole days, so that the sentence is another one once a day only.
+    let days = left.as_secs() / DAY.as_secs();
+    let when = match days {
+        0 => "in less than a day".to_owned(),
+        1 => "in a day".to_owned(),
+        days => format!("in {days} days"),
+    };
+    if let Some(least) = probe.expiry_fail.filter(|least| left < *least) {
+        let least = human(least);
+        return Err(format!(
+            "certificate of {peer} for `{host}` expires at {expires}, {when}, expected no sooner than in {least}"
+        ));
+    }
+    let note = format!("certificate for `{host}` expires at {expires}, {when}");
+    Ok((left < probe.expiry_warn).then_some(note))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::TlsSettings;
+
+    #[test]
+    fn a_certificate_is_good_then_remarked_on_and_then_fails() {
+        let probe =
+            |expiry_fail| TlsProbe { port: 443, settings: TlsSettings::default(), expiry_fail, expiry_warn: 14 * DAY };
+        let peer = "192.0.2.1:443".parse().unwrap();
+        let expires = Timestamp(1_795_442_591_000);
+        let check = |expiry_fail, left: Duration, expected: Result<Option<&str>, &str>| {
+            let now = Timestamp(expires.0 - left.as_millis() as u64);
+            let found = judge(&probe(expiry_fail), "hub.example.net", peer, expires, now);
+            assert_eq!(found, expected.map(|note| note.map(str::to_owned)).map_err(str::to_owned));
+        };
+        let note = |when| format!("certificate for `hub.example.net` expires at 2026-11-23T14:03:11Z, {when}");
+        check(None, 14 * DAY, Ok(None));
+        check(None, 14 * DAY - Duration::from_millis(1), Ok(Some(&note("in 13 days"))));
+        check(None, 2 * DAY - Duration::from_secs(1), Ok(Some(&note("in a day"))));
+        check(None, Duration::ZERO, Ok(Some(&note("in less than a day"))));
+        check(Some(2 * DAY), 2 * DAY, Ok(Some(&note("in 2 days"))));
+        let failed = "certificate of 192.0.2.1:443 for `hub.example.net` expires at 2026-11-23T14:03:11Z, in a day, \
+                      expected no sooner than in 2 d";
+        check(Some(2 * DAY), 2 * DAY - Duration::from_secs(1), Err(failed));
+    }
 }

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::health::tests::tcp_probe;
-use crate::policy::{Expectation, HttpProbe, ProbeKind, ProbeName, Target, TcpProbe};
+use crate::policy::{Expectation, HttpProbe, HttpVersion, Method, ProbeKind, ProbeName, Target, TcpProbe};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,11 +27,14 @@ fn probe(port: u16) -> Probe {
 fn over_http(port: u16) -> Probe {
     let http = HttpProbe {
         port,
-        tls: false,
-        ca: None,
+        tls: None,
         host: None,
         path: "/".to_owned(),
-        expect: Expectation { status: vec![(200, 299)], body: None },
+        method: Method::Get,
+        version: HttpVersion::One,
+        headers: Vec::new(),
+        keep_alive: false,
+        expect: Expectation { status: vec![(200, 299)], body: None, value: None },
     };
     Probe { kind: ProbeKind::Http(http), timeout: PATIENCE, ..probe(port) }
 }
@@ -390,7 +393,7 @@ async fn probers_wait_while_nobody_takes_observations() {
     let (_open, port) = open().await;
     let (sender, mut observations) = mpsc::channel(1);
     let mut probers = Probers::start(&[], sender, || Timestamp(7));
-    let often = Probe { interval: Duration::from_millis(10), kind: ProbeKind::Tcp(TcpProbe { port }), ..probe(port) };
+    let often = Probe { interval: Duration::from_millis(10), kind: ProbeKind::Tcp(TcpProbe::new(port)), ..probe(port) };
     probers.update(wanted([("a", often)]), BTreeMap::new());
     tokio::time::sleep(Duration::from_millis(300)).await;
     let mut waiting = 0;

@@ -44,6 +44,7 @@
 
 mod barriers;
 mod call;
+mod comparison;
 mod definitions;
 mod endpoint;
 mod gate;

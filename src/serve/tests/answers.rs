@@ -19,12 +19,12 @@ use crate::zone::store::{Tree, tree_of};
 /// Endpoints of the hub: the one that is answered tells the generation.
 const ENDPOINTS: u16 = 1000;
 
-fn name(text: &str) -> Name {
+pub(super) fn name(text: &str) -> Name {
     Name::parse(text, None).unwrap()
 }
 
 /// `example.`, with `big.example.` that fits into no datagram.
-fn zone() -> Tree {
+pub(super) fn zone() -> Tree {
     let mut soa = [name("ns.example.").wire(), name("hostmaster.example.").wire()].concat();
     soa.extend_from_slice(&[0, 0, 0, 1].repeat(5));
     let text: Vec<Box<[u8]>> = (0..20).map(|i| [&[101, i][..], &[b'x'; 100]].concat().into_boxed_slice()).collect();
@@ -60,14 +60,14 @@ fn choosing(content: &Arc<Content>, generation: u64) -> Snapshot {
     Snapshot::new(generation, content.clone(), Box::new([endpoint])).unwrap()
 }
 
-fn question(owner: &str, rtype: RecordType, id: u16) -> Vec<u8> {
+pub(super) fn question(owner: &str, rtype: RecordType, id: u16) -> Vec<u8> {
     let mut message = Message::query();
     message.metadata.id = id;
     message.add_query(Query::query(HickoryName::from_str(owner).unwrap(), rtype));
     message.to_vec().unwrap()
 }
 
-fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
+pub(super) fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
     socket.send(query).unwrap();
     let mut response = vec![0; 65_535];
     let octets = socket.recv(&mut response).unwrap();
@@ -75,7 +75,7 @@ fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
     response
 }
 
-fn over_tcp(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {
+pub(super) fn over_tcp(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {
     stream.write_all(&framed(query)).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();

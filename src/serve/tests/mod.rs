@@ -5,6 +5,7 @@
 
 mod answers;
 mod drain;
+mod origins;
 mod switch;
 mod tcp;
 mod udp;
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::engine::{Engine, Outcome, ResponseLimits, Transport};
+use super::engine::{Engine, Outcome, ResponseLimits, Transport, Trust};
 use super::*;
 use crate::answer::client::Client;
 use crate::answer::publish::Publisher;
@@ -47,6 +48,7 @@ struct Setting {
     tcp_idle: Duration,
     tcp_workers: u16,
     busy_poll: Duration,
+    trust_ecs_from: Vec<ipnet::IpNet>,
 }
 
 impl Default for Setting {
@@ -58,6 +60,7 @@ impl Default for Setting {
             tcp_idle: PATIENCE * 3,
             tcp_workers: 2,
             busy_poll: Duration::ZERO,
+            trust_ecs_from: Vec::new(),
         }
     }
 }
@@ -65,7 +68,7 @@ impl Default for Setting {
 impl Setting {
     /// With [`stamp`] for an engine.
     fn start(self) -> Server {
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 } };
+        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 }, trust: Trust::default() };
         self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
             start_with(engine, listen, limits, readers, counters, runtime)
         })
@@ -97,6 +100,7 @@ impl Setting {
             tcp_connections: self.tcp_connections,
             tcp_idle: self.tcp_idle,
             drain: PATIENCE,
+            trust_ecs_from: self.trust_ecs_from,
         };
         let handle = runtime.handle().clone();
         let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();

@@ -103,9 +103,9 @@ impl Checker {
                 self.unless(!stands, "mark", || format!("{target} is marked after it was taken away: {reply:?}"));
             }
             Command::Failover { to, options, .. } => {
-                self.replied_move(Some(region_of(&to)), options.epoch, changed, reply);
+                self.replied_move(Some(region_of(&to)), &options, changed, reply);
             }
-            Command::Failback { options, .. } => self.replied_move(None, options.epoch, changed, reply),
+            Command::Failback { options, .. } => self.replied_move(None, &options, changed, reply),
             Command::Approve { .. }
             | Command::Cancel { .. }
             | Command::AckGate { .. }
@@ -130,10 +130,11 @@ impl Checker {
     pub(in crate::simulate) fn replied_move(
         &mut self,
         to: Option<&'static str>,
-        epoch: Option<u64>,
+        options: &MoveOptions,
         changed: bool,
         reply: &Result<Moved, CommandError>,
     ) {
+        let epoch = options.epoch;
         let Some((hub, before)) = self.turn.hub.clone() else { return };
         let to = to.or_else(|| self.books.endpoints(hub).next());
         let present = before.as_ref().map(|book| book.epoch);
@@ -148,8 +149,16 @@ impl Checker {
         let repeats = here && epoch.is_some_and(|epoch| Some(epoch + 1) == present);
         let planned = epoch.is_none() || epoch == present;
         let open = to.is_some_and(|to| {
-            let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= self.turn.now);
-            self.books.eligible(hub, to) && verdict && !self.books.fails(hub, to)
+            let now = self.turn.now;
+            let mark = match options.at.filter(|at| at.0 > now) {
+                None => self.books.mark(hub, to),
+                // One that has its time is held against what will be marked then.
+                Some(at) => {
+                    let ttl = self.books.hub(hub).filter(|hub| !options.now && hub.ttl_min < hub.ttl);
+                    self.books.mark_of_move(hub, to, at.0, now + ttl.map_or(0, |hub| hub.ttl * 1_000))
+                }
+            };
+            self.books.takes(hub, to, mark, now)
         });
         // Whether it may be accepted, and whether it may begin a move.
         let (accepts, begins) = match (known, planned, here) {

@@ -100,11 +100,11 @@ impl Checker {
         let spent = self.books.budget_ends(hub, now).is_some();
         let broken_glass = options.break_glass.is_some();
         self.unless(!spent || broken_glass, "budget", || format!("an operator moved {hub} to {to} over the budget"));
-        let breaks = self.books.broken_rule(hub, to, now).is_some();
+        let breaks = self.books.broken_rule(hub, to, now, true).is_some();
         self.unless(!breaks || broken_glass, "safety-rule", || {
             format!("an operator moved {hub} to {to} against a rule")
         });
-        let held = self.books.gates_and_rules(hub, to, None, now).iter().any(|(rule, _)| *rule == "fence");
+        let held = self.books.gates_and_rules(hub, to, None, now, true).iter().any(|(rule, _)| *rule == "fence");
         let timeout = self.books.hub(hub).and_then(|sketch| sketch.fence).map_or(0, |(timeout, _)| timeout);
         let failed = self.books.fences.get(hub).is_some_and(|said| match said.answer {
             Some((_, acknowledged)) => !acknowledged,
@@ -136,8 +136,8 @@ impl Checker {
         let meant = want.to;
         self.unless(meant == to, "eligible", || format!("{hub} switches from {from} to {to}, not to {meant}"));
         let held = self.books.barriers(hub, want, now, true).into_iter();
-        for (rule, sentence) in held.chain(self.books.gates_and_rules(hub, to, Some(want.why), now)).collect::<Vec<_>>()
-        {
+        let rules = self.books.gates_and_rules(hub, to, Some(want.why), now, true);
+        for (rule, sentence) in held.chain(rules).collect::<Vec<_>>() {
             self.broken(rule, || format!("{hub} switches from {from} to {to}, and {sentence}; it is {now}"));
         }
         Some(want.why)

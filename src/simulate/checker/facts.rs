@@ -30,6 +30,26 @@ impl Checker {
             },
             FactKind::Window => self.window(key.id().unwrap_or_default(), after, live),
             FactKind::Move => self.moves(hub, after.and_then(|fact| fact.get::<Move>().ok()), live),
+            FactKind::Gated => {
+                let gated = after.and_then(|fact| fact.get::<Gated>().ok());
+                let gated = gated.map(|gated| (gated.epoch, region_of(&gated.to), gated.since.0));
+                if let Some(book) = self.books.hubs.get_mut(hub) {
+                    book.written_gated = gated;
+                }
+            }
+            FactKind::Clock => {
+                let set_back = after.and_then(|fact| fact.get::<SetBack>().ok()).map(|found| (found.epoch, found.at.0));
+                let now = self.turn.now;
+                self.unless(!live || set_back.is_none_or(|(_, at)| at == now), "books", || {
+                    format!("{hub} is said to be ahead of the clock since {set_back:?} at {now}")
+                });
+                if let Some(book) = self.books.hubs.get_mut(hub) {
+                    book.written_set_back = set_back;
+                }
+            }
+            FactKind::Notice => {}
+            // The sketches have no hub without an active region.
+            FactKind::Usable => self.unless(false, "usable", || format!("{key} is of a hub that has an active region")),
             FactKind::Override => {
                 if after.is_some() {
                     self.turn.overridden.push(hub);

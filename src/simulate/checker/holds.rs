@@ -12,6 +12,7 @@ impl Checker {
         self.unless(!waits, "order", || "a command was not answered".into());
         let hubs: Vec<_> = self.books.sketch.hubs.keys().copied().collect();
         self.books.note_gates(now);
+        self.books.forget_fences();
         for hub in hubs.iter().copied() {
             self.stands(hub, state);
             if now > self.excused {
@@ -83,7 +84,7 @@ impl Checker {
         if let Some(want) = self.books.want(hub) {
             let barriers = self.books.barriers(hub, want, now, false).into_iter();
             let barriers: Vec<_> =
-                barriers.chain(self.books.gates_and_rules(hub, want.to, Some(want.why), now)).collect();
+                barriers.chain(self.books.gates_and_rules(hub, want.to, Some(want.why), now, false)).collect();
             self.unless(!barriers.is_empty(), "prompt", || {
                 format!("{hub} stays on {active} at {now}, and nothing holds the move to {} ({:?})", want.to, want.why)
             });
@@ -112,9 +113,9 @@ impl Checker {
         let to = region_of(&planned.to);
         let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= now);
         let shut = !self.books.shut_gates(hub, to, now).is_empty() && !planned.options.force;
-        let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now).is_some();
+        let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now, true).is_some();
         let safety = safety && planned.options.break_glass.is_none();
-        let told = self.books.gates_and_rules(hub, to, None, now).iter().all(|(rule, _)| *rule != "fence");
+        let told = self.books.gates_and_rules(hub, to, None, now, false).iter().all(|(rule, _)| *rule != "fence");
         let waits = !verdict || self.books.fails(hub, to) || shut && planned.options.until.is_some() || !told;
         self.unless(waits && !safety, "move", || format!("the move of {hub} waits for nothing: {planned:?}"));
         self.unless(self.books.eligible(hub, to), "move", || format!("the move of {hub} waits for {to}: {planned:?}"));

@@ -119,7 +119,7 @@ fn what_is_no_canary_or_has_nothing_to_show_is_not_drilled() {
     let over = Command::Failover { hub: name(A), to: RegionName::new("neu"), options: ramp, reason: "r".into() };
     bench.moved(over);
     bench.refused(drill(A, None), "a drill waits for its end");
-    bench.moved(Command::Cancel { hub: name(A), reason: "r".into() });
+    bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "r".into() });
     bench.moved(drill(A, Some("weu")));
     bench.refused(drill(A, None), "is being drilled by alice already");
     bench.moved(end());

@@ -11,7 +11,7 @@ use crate::policy::{
 const A: &str = "a.example.net.";
 
 /// The policy of [`loaded`], changed.
-fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
+pub(super) fn policy(change: impl Fn(&mut Policy), hub: impl Fn(&mut Hub)) -> Loaded {
     let mut loaded = loaded_with(&["weu", "neu"], hub);
     let mut policy = Policy::clone(&loaded.policy);
     change(&mut policy);
@@ -68,7 +68,7 @@ impl Bench {
     }
 
     /// Persists everything that was committed, as a store would, and starts again from it.
-    fn restart(&mut self, loaded: Loaded) -> Bench {
+    pub(super) fn restart(&mut self, loaded: Loaded) -> Bench {
         let mut persisted = Persisted { roster: self.state.roster().clone(), ..Persisted::default() };
         persisted.standings = self.state.standings().to_vec();
         persisted.marks = self.state.marks().clone();
@@ -77,7 +77,7 @@ impl Bench {
     }
 }
 
-fn gated(on_shut: OnShut) -> Bench {
+pub(super) fn gated(on_shut: OnShut) -> Bench {
     start(
         |policy| policy.gates = [gate("registry", exec())].into(),
         move |hub| hub.gates = vec![used("registry", on_shut)],
@@ -429,7 +429,7 @@ fn a_move_is_stopped_by_a_cancel_by_another_switch_and_by_what_it_finds() {
     bench.moved(failover("neu", MoveOptions::default()));
     let other = bench.command(failover("neu", MoveOptions { epoch: Some(9), ..MoveOptions::default() }));
     assert!(matches!(other, Err(CommandError::Refused(_))), "another one while one is under way");
-    assert!(bench.moved(Command::Cancel { hub: name(A), reason: "no".into() }).changed);
+    assert!(bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() }).changed);
     assert_eq!((bench.stage(), bench.active().as_str(), low(&bench)), ("stopped", "weu 1, weu 1", vec![false, false]));
     bench.pass(100);
     assert_eq!(bench.active(), "weu 1, weu 1");
@@ -446,7 +446,7 @@ fn a_move_is_stopped_by_a_cancel_by_another_switch_and_by_what_it_finds() {
     assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "neu 2, neu 2"), "health was faster");
     bench.pass(100);
     assert_eq!(bench.active(), "neu 2, neu 2");
-    let cancel = bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    let cancel = bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() });
     assert!(!cancel.changed);
 }
 
@@ -521,16 +521,17 @@ fn two_operators_move_a_hub_that_needs_two() {
     assert_eq!((bench.stage(), bench.active().as_str()), ("stopped", "neu 2, weu 1"), "not approved in time");
 }
 
-fn fenced(on_failure: OnFenceFailure) -> Bench {
+pub(super) fn fenced(on_failure: OnFenceFailure) -> Bench {
     let fence =
         Fence { hook: Hook::Exec(Exec { command: vec!["fence".into()] }), timeout: Duration::from_secs(5), on_failure };
     start(|_| {}, move |hub| hub.fence = Some(Arc::new(fence.clone())))
 }
 
-fn answer(bench: &mut Bench, acknowledged: bool) {
+pub(super) fn answer(bench: &mut Bench, acknowledged: bool) {
     for call in std::mem::take(&mut bench.fenced) {
         let sentence = if acknowledged { "fenced" } else { "exit 1" };
-        let fenced = Fenced { hub: call.hub, to: call.to, epoch: call.epoch, acknowledged, sentence: sentence.into() };
+        let FenceCall { hub, to, epoch, planned, .. } = call;
+        let fenced = Fenced { hub, to, epoch, planned, acknowledged, sentence: sentence.into() };
         bench.event(Event::Fenced(fenced));
     }
 }
@@ -690,7 +691,7 @@ fn a_move_that_was_due_while_the_daemon_did_not_run_is_not_done() {
 fn a_region_that_was_told_for_a_move_that_is_stopped_is_named() {
     let mut bench = fenced(OnFenceFailure::Proceed);
     bench.moved(failover("neu", at_once(None)));
-    bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() });
     let said = |bench: &Bench, part: &str| bench.log.iter().any(|line| line.contains(part));
     assert!(said(&bench, "weu was told that it is not active any more, and it is: tell it so"), "{:?}", bench.log);
     answer(&mut bench, true);
@@ -723,7 +724,7 @@ fn a_repeat_with_other_options_is_no_repeat() {
 fn a_region_is_told_anew_for_a_move_that_is_asked_for_again() {
     let mut bench = fenced(OnFenceFailure::Proceed);
     bench.moved(failover("neu", at_once(None)));
-    let moved = bench.moved(Command::Cancel { hub: name(A), reason: "no".into() });
+    let moved = bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() });
     assert_eq!(moved.notes, ["weu was told that it is not active any more, and it is: tell it so"]);
     answer(&mut bench, true);
     bench.moved(failover("neu", at_once(None)));

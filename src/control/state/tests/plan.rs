@@ -37,7 +37,7 @@ fn check(bench: &mut Bench, to: &str, options: MoveOptions, outcome: Outcome, pa
         Outcome::Begins | Outcome::Waits => assert!(moved.unwrap().changed),
         Outcome::Refused => assert_eq!(moved.unwrap_err().to_string(), plan.verdict),
     }
-    bench.command(Command::Cancel { hub: name(A), reason: "r".into() }).unwrap();
+    bench.command(Command::Cancel { hub: name(A), epoch: None, reason: "r".into() }).unwrap();
 }
 
 #[test]
@@ -179,4 +179,83 @@ fn a_mark_says_beforehand_what_its_beginning_and_its_end_move() {
     assert_eq!(foreseen.begins.moved, 0);
     assert!(foreseen.begins.notes[0].contains("gate registry is shut"), "{:?}", foreseen.begins.notes);
     assert!(held.look().foresee(&"asia".parse().unwrap(), MarkKind::Down).is_err());
+}
+
+#[test]
+fn a_hub_that_only_waits_is_said_to_move_after_that() {
+    // neu has no verdict yet.
+    let mut bench = Bench::new();
+    bench.verdict("weu", true);
+    let foreseen = bench.foresee("weu", MarkKind::Down);
+    assert_eq!((foreseen.begins.moved, foreseen.begins.later), (0, 2), "{foreseen:?}");
+    assert_eq!(foreseen.begins.notes, Vec::<String>::new());
+    let later = &foreseen.begins.waiting[0];
+    assert_eq!((later.hub.to_string().as_str(), later.to.as_str()), (A, "neu"));
+    assert_eq!(later.waiting, "verdict");
+    assert!(later.sentence.contains("waits at most") && later.sentence.contains("first verdict"), "{later:?}");
+    // What was said is what happens.
+    bench.mark("weu", MarkKind::Down, None);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.now = later.until;
+    bench.pass(0);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+
+    // What was waiting before waits no longer because of the mark, and is not said to.
+    let foreseen = bench.foresee("neu", MarkKind::Up);
+    assert_eq!((foreseen.begins.moved, foreseen.begins.later), (0, 0), "{foreseen:?}");
+    // The end of a mark, where a better region takes over by itself.
+    let mut back = start(|_| {}, |hub| hub.failback = Failback::After(Duration::from_mins(15)));
+    back.pass(1);
+    let foreseen = back.foresee("a.example.net./weu", MarkKind::Down);
+    assert_eq!((foreseen.begins.moved, foreseen.ends.later), (1, 1), "{foreseen:?}");
+    assert_eq!(foreseen.ends.waiting[0].waiting, "failback");
+}
+
+/// A window of a target, from and until so many seconds from the start on.
+fn window(bench: &mut Bench, target: &str, kind: MarkKind, from: u64, until: u64) -> String {
+    let at = |seconds| Some(START.after(Duration::from_secs(seconds)));
+    let (from, until, reason) = (at(from), at(until), "disk swap".into());
+    let mark = Command::Mark { target: target.parse().unwrap(), kind, reason, from, until };
+    let summary = bench.moved(mark).summary;
+    summary.split([' ', ':']).nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn a_move_that_has_its_time_is_held_against_the_windows_of_that_time() {
+    let mut bench = start(|_| {}, |_| {});
+    let at = |seconds| MoveOptions { at: Some(START.after(Duration::from_secs(seconds))), ..at_once(None) };
+    let id = window(&mut bench, "neu", MarkKind::Drain, 600, 900);
+    check(&mut bench, "neu", at(500), Outcome::Begins, "nothing stands in the way");
+    let refused = "neu is to be marked drain by alice until 1970-01-01T00:31:40Z (disk swap) from 1970-01-01T00:26:40Z, \
+                   before the move would switch; choose another time, or take the window away with `concierge unmark \
+                   --window ";
+    check(&mut bench, "neu", at(700), Outcome::Refused, &format!("{refused}{id}`"));
+    check(&mut bench, "neu", at(900), Outcome::Begins, "nothing stands in the way");
+    let plan = |bench: &Bench, seconds| bench.plan(Some("neu"), &at(seconds)).changes;
+    let begins = format!("at 1970-01-01T00:26:40Z window {id} begins: neu marked drain by alice until");
+    let ends = format!("at 1970-01-01T00:31:40Z window {id} ends: neu marked drain by alice until");
+    assert_eq!(plan(&bench, 500), Vec::<String>::new());
+    let [first] = &plan(&bench, 700)[..] else { panic!("one") };
+    assert!(first.starts_with(&begins), "{first}");
+    let [first, second] = &plan(&bench, 901)[..] else { panic!("two") };
+    assert!(first.starts_with(&begins) && second.starts_with(&ends), "{first}, {second}");
+    assert_eq!(bench.plan(Some("neu"), &MoveOptions::default()).changes, Vec::<String>::new());
+
+    // A mark that has ended by then does not count, and the move is done.
+    bench.mark("neu", MarkKind::Down, Some(START.after(Duration::from_secs(300))));
+    check(&mut bench, "neu", at(299), Outcome::Refused, "neu is marked down; unmark it first");
+    check(&mut bench, "neu", at(400), Outcome::Begins, "nothing stands in the way");
+    bench.moved(failover("neu", at(400)));
+    bench.pass(400);
+    assert_eq!(bench.active(), "neu 2, weu 1");
+}
+
+#[test]
+fn a_window_that_moves_the_hub_before_is_told_of() {
+    let mut bench = start(|_| {}, |_| {});
+    let id = window(&mut bench, "weu", MarkKind::Down, 600, 900);
+    let at = MoveOptions { at: Some(START.after(Duration::from_secs(700))), ..at_once(None) };
+    let changes = bench.plan(Some("neu"), &at).changes;
+    assert!(changes[0].contains(&format!("window {id} begins: weu marked down")), "{changes:?}");
+    assert!(changes[0].ends_with("; a.example.net. leaves weu then if it can, which stops this move"), "{changes:?}");
 }

@@ -29,7 +29,8 @@ pub(super) fn history(folder: &Path) -> Store {
             Standing { since: Timestamp(at), active, ..standing(epoch) }
         };
         let changes = hubs.map(|hub| {
-            let (before, after) = ((epoch > 1).then(|| stands(epoch - 1)), stands(epoch));
+            let before = (epoch > 1).then(|| Arc::new(stands(epoch - 1)));
+            let after = stands(epoch).into();
             Change { hub: HubId(hub), kind: ChangeKind::Switch, reason: "because".into(), before, after }
         });
         let author = Author { name: "alice".into(), origin: "test".into() };
@@ -333,10 +334,14 @@ fn switches_before_the_third_layout_are_remembered() {
             let sheets: Vec<_> = table.iter().unwrap().map(|row| owned(row.unwrap())).collect();
             assert_eq!(sheets.len(), usize::from(sheet));
             for (number, sheet) in sheets {
-                let mut sheet: serde_json::Value = serde_json::from_slice(&sheet).unwrap();
-                for standing in sheet["standings"].as_array_mut().unwrap() {
+                let sheet: serde_json::Value = serde_json::from_slice(&sheet).unwrap();
+                let standings = sheet["hubs"].as_array().unwrap().iter().map(|hub| {
+                    let mut standing = sheet["distinct"][hub.as_u64().unwrap() as usize].clone();
                     standing.as_object_mut().unwrap().remove("recent").unwrap();
-                }
+                    standing
+                });
+                let standings: Vec<_> = standings.collect();
+                let sheet = serde_json::json!({ "through": sheet["through"], "standings": standings });
                 table.insert(number, sheet.to_string().as_bytes()).unwrap();
             }
         });

@@ -33,7 +33,7 @@ proptest! {
         let names: Vec<_> = (0..3).map(|hub| Name::parse(&format!("h{hub}.x."), None).unwrap()).collect();
         let named: Vec<_> = names.iter().map(|name| (roster.admit(name), name.clone())).collect();
         let roster = Arc::new(roster);
-        let mut standings: Vec<Option<Standing>> = vec![None; 3];
+        let mut standings: Vec<Option<Arc<Standing>>> = vec![None; 3];
         let author = Author { name: "alice".into(), origin: "test".into() };
         // By time, from 10 on in tens: what stands, and which marks.
         let mut then = Vec::new();
@@ -65,7 +65,7 @@ proptest! {
                 }
             };
             let before = standings[hub as usize].clone();
-            let after = step.follow(before.as_ref(), at);
+            let after = Arc::new(step.follow(before.as_deref(), at));
             standings[hub as usize] = Some(after.clone());
             let change = Change { hub: HubId(hub), kind: step.kind, reason: step.reason, before, after };
             let switch = Switch { at, author: author.clone(), roster: roster.clone(), changes: vec![change] };

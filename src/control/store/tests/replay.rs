@@ -54,7 +54,7 @@ struct Bench {
     folder: tempfile::TempDir,
     store: Option<Store>,
     roster: Arc<Roster>,
-    standings: Vec<Option<Standing>>,
+    standings: Vec<Option<Arc<Standing>>>,
     told: VecDeque<AuditRecord>,
     /// The number of the last record.
     last: u64,
@@ -107,8 +107,8 @@ impl Bench {
         let at = Timestamp(self.now);
         let changes = (first..HUBS).step_by(step as usize).map(|hub| {
             let before = self.standings[hub as usize].clone();
-            let step = next(before.as_ref());
-            let after = step.follow(before.as_ref(), at);
+            let step = next(before.as_deref());
+            let after = Arc::new(step.follow(before.as_deref(), at));
             Change { hub: HubId(hub), kind: step.kind, reason: step.reason, before, after }
         });
         let changes = changes.collect();

@@ -12,7 +12,7 @@ fn days(days: u64) -> Duration {
 
 /// A store of three hubs: each day one of them moves, and somebody marks a region. The naming is record 1, the first
 /// regions are 2 to 4; then each day has two records.
-fn diary(folder: &Path, length: u64) -> (Store, Vec<Option<Standing>>) {
+fn diary(folder: &Path, length: u64) -> (Store, Vec<Option<Arc<Standing>>>) {
     let store = Store::open(folder).unwrap();
     let mut roster = Roster::default();
     let names: Vec<_> = (0..3).map(|hub| Name::parse(&format!("h{hub}.x."), None).unwrap()).collect();
@@ -26,12 +26,12 @@ fn diary(folder: &Path, length: u64) -> (Store, Vec<Option<Standing>>) {
             let after = crate::control::change::Step {
                 kind: ChangeKind::Switch,
                 to: RegionName::new(["weu", "neu"][(day % 2) as usize]),
-                epoch: before.as_ref().map_or(1, |before: &Standing| before.epoch + 1),
+                epoch: before.as_ref().map_or(1, |before: &Arc<Standing>| before.epoch + 1),
                 cause: Cause::Mark,
                 all: false,
                 reason: "because".into(),
             };
-            let after = after.follow(before.as_ref(), at);
+            let after = Arc::new(after.follow(before.as_deref(), at));
             standings[hub as usize] = Some(after.clone());
             Change { hub: HubId(hub), kind: ChangeKind::Switch, reason: "because".into(), before, after }
         });
@@ -50,7 +50,7 @@ fn diary(folder: &Path, length: u64) -> (Store, Vec<Option<Standing>>) {
 }
 
 /// Removes what is older than this until there is no more, and says how many records went.
-fn retain(store: &Store, keep: Duration, now: Timestamp, standings: &[Option<Standing>]) -> u64 {
+fn retain(store: &Store, keep: Duration, now: Timestamp, standings: &[Option<Arc<Standing>>]) -> u64 {
     let mut removed = 0;
     for _ in 0..100 {
         match store.retain(keep, now, standings).unwrap() {

@@ -1,10 +1,15 @@
 //! Observations of real sockets of this machine.
 
 mod dns;
+mod handshake;
 mod http;
+mod icmp;
+mod kept;
 mod peers;
+mod query;
 mod request;
 mod resolve;
+mod source;
 mod tcp;
 mod tls;
 
@@ -18,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::health::tests::tcp_probe;
-use crate::policy::{Expectation, HttpProbe, TcpProbe};
+use crate::policy::{Expectation, HttpProbe, HttpVersion, Method, TcpProbe};
 
 const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -36,18 +41,21 @@ fn probe(kind: ProbeKind) -> Probe {
 }
 
 fn tcp(port: u16) -> Probe {
-    probe(ProbeKind::Tcp(TcpProbe { port }))
+    probe(ProbeKind::Tcp(TcpProbe::new(port)))
 }
 
 /// Plain HTTP with everything else at its default.
 fn http(port: u16) -> HttpProbe {
     HttpProbe {
         port,
-        tls: false,
-        ca: None,
+        tls: None,
         host: None,
         path: "/".to_owned(),
-        expect: Expectation { status: vec![(200, 299)], body: None },
+        method: Method::Get,
+        version: HttpVersion::One,
+        headers: Vec::new(),
+        keep_alive: false,
+        expect: Expectation { status: vec![(200, 299)], body: None, value: None },
     }
 }
 
@@ -56,12 +64,22 @@ fn within_ms(millis: u64, probe: Probe) -> Probe {
 }
 
 async fn observe(probe: Probe, addresses: &[IpAddr]) -> Outcome {
-    Arc::new(Prober::new(&[])).observe(&Arc::new(probe), &Target::Addresses(addresses.to_vec())).await
+    Arc::new(Prober::new(&[])).observe(&Arc::new(probe), &Target::Addresses(addresses.to_vec())).await.outcome
 }
 
 #[track_caller]
 fn assert_failed(outcome: &Outcome, expected: &str) {
     assert_eq!(*outcome, Outcome::Failed(expected.to_owned()));
+}
+
+#[track_caller]
+fn assert_unable(outcome: &Outcome, expected: &str) {
+    assert_eq!(*outcome, Outcome::Unable(expected.to_owned()));
+}
+
+/// Trust anchors in this file, and everything else at its default.
+fn trusting(ca: Option<std::path::PathBuf>) -> TlsSettings {
+    TlsSettings { ca, ..TlsSettings::default() }
 }
 
 /// Serves every connection to a free port of `address` with `serve`, until the test ends.

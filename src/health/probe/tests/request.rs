@@ -7,7 +7,7 @@ use hyper::Request;
 
 use super::dns::{Reply, at, name_server};
 
-use super::tls::{Anchors, authority, certificate_for, https};
+use super::handshake::{Anchors, authority, certificate_for, https};
 use super::*;
 use crate::dns::{Rcode, Rtype};
 use crate::health::probe::request::{Url, Wanted};
@@ -80,7 +80,7 @@ async fn certificates_are_verified() {
     assert_eq!(good, Ok((200, "ready".to_owned())));
     assert_eq!(handshakes.lock().unwrap()[0].0.as_deref(), Some("registry.example.net"));
 
-    let stranger = Anchors::of(&super::tls::authority());
+    let stranger = Anchors::of(&super::handshake::authority());
     let refused = get_with(&prober, &url, Some(&stranger.file()), Wanted::All).await.unwrap_err();
     assert!(refused.starts_with(&format!("certificate of 127.0.0.1:{port} for `registry.example.net`")), "{refused}");
 

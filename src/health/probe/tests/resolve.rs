@@ -12,7 +12,7 @@ fn prober(resolver: SocketAddr) -> Arc<Prober> {
 }
 
 async fn observe_hub(prober: &Arc<Prober>, probe: Probe) -> Outcome {
-    prober.observe(&Arc::new(probe), &Target::Host(name(HUB))).await
+    prober.observe(&Arc::new(probe), &Target::Host(name(HUB))).await.outcome
 }
 
 /// NODATA for every type but the one of `record`.

@@ -1,4 +1,5 @@
 use socket2::{Domain, Socket, Type};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
@@ -82,4 +83,56 @@ async fn a_connection_to_itself_is_refused() {
     socket.bind(peer).unwrap();
     let itself = socket.connect(peer).await.unwrap();
     assert_eq!(not_itself(itself, peer).map(drop), Err(format!("connect {peer}: connection refused")));
+}
+
+/// A peer that answers each line with what `says` makes of it.
+async fn answering(says: fn(&str) -> Vec<u8>) -> u16 {
+    listen(V4, move |stream| async move {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = tokio::io::BufReader::new(reader).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if writer.write_all(&says(&line)).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await
+}
+
+fn expecting(port: u16, send: Option<&str>, expect: Option<&str>) -> Probe {
+    probe(ProbeKind::Tcp(TcpProbe { port, send: send.map(str::to_owned), expect: expect.map(str::to_owned) }))
+}
+
+#[tokio::test]
+async fn what_is_expected_has_to_come_after_what_is_sent() {
+    let port = answering(|line| format!("+{}\r\n", line.replace("PING", "PONG")).into_bytes()).await;
+    let ping = |expect| expecting(port, Some("PING\r\n"), Some(expect));
+    assert_eq!(observe(ping("+PONG"), &[V4]).await, Outcome::Good);
+    assert_eq!(observe(expecting(port, Some("PING\r\n"), None), &[V4]).await, Outcome::Good);
+    let late = format!("timed out after 300 ms while waiting for the expected text from 127.0.0.1:{port}");
+    let outcome = observe(within_ms(300, ping("+OK")), &[V4]).await;
+    assert_failed(&outcome, &format!("{late}, got 7 octets without it"));
+    assert_failed(&observe(within_ms(300, expecting(port, None, Some("+PONG"))), &[V4]).await, &late);
+}
+
+#[tokio::test]
+async fn an_expected_text_may_come_in_parts_and_its_lack_is_said() {
+    let port = listen(V4, |mut stream| async move {
+        for part in ["220 hub.exam", "ple.net ESM", "TP\r\n"] {
+            stream.write_all(part.as_bytes()).await.unwrap();
+            stream.flush().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(observe(expecting(port, None, Some("hub.example.net ESMTP")), &[V4]).await, Outcome::Good);
+    let expected = format!("expected `554` from 127.0.0.1:{port}, got 27 octets without it, and the end");
+    assert_failed(&observe(expecting(port, None, Some("554")), &[V4]).await, &expected);
+    let port = listen(V4, |mut stream| async move {
+        drop(stream.write_all(&[b'x'; 70_000]).await);
+        drop(stream.write_all(b"ok").await);
+    })
+    .await;
+    let expected = format!("expected `ok` in the first 64 KiB from 127.0.0.1:{port}");
+    assert_failed(&observe(expecting(port, None, Some("ok")), &[V4]).await, &expected);
 }

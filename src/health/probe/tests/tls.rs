@@ -1,253 +1,107 @@
-use std::path::PathBuf;
-use std::sync::Mutex;
+//! The `tls` probe.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{HandshakeKind, ServerConfig};
-use tempfile::TempDir;
-use tokio_rustls::TlsAcceptor;
+use std::time::SystemTime;
 
+use rcgen::CertificateParams;
+
+use super::handshake::{Anchors, Authority, authority, certificate_for, https, https_for};
 use super::*;
+use crate::policy::TlsProbe;
 
-pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
+const DAY: Duration = Duration::from_hours(24);
 
-pub(super) fn authority() -> Authority {
-    authority_called("an authority")
+/// A certificate for 127.0.0.1 that is valid for so long from now on.
+fn valid_for(length: Duration) -> (CertificateParams, Timestamp) {
+    let mut params = certificate_for(&["127.0.0.1"]);
+    let expires = SystemTime::now() + length;
+    params.not_after = expires.into();
+    let seconds = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    (params, Timestamp(seconds * 1000))
 }
 
-fn authority_called(name: &str) -> Authority {
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+fn tls(port: u16, anchors: &Anchors) -> TlsProbe {
+    TlsProbe { port, settings: trusting(Some(anchors.file())), expiry_fail: None, expiry_warn: 14 * DAY }
 }
 
-/// A folder with the authority's certificate as `ca.pem`.
-pub(super) struct Anchors {
-    folder: TempDir,
+async fn observed(tls: TlsProbe) -> Observed {
+    let probe = Arc::new(probe(ProbeKind::Tls(tls)));
+    Arc::new(Prober::new(&[])).observe(&probe, &Target::Addresses(vec![V4])).await
 }
 
-impl Anchors {
-    pub(super) fn of(authority: &Authority) -> Self {
-        let anchors = Self { folder: TempDir::new().unwrap() };
-        std::fs::write(anchors.file(), authority.pem()).unwrap();
-        anchors
-    }
-
-    pub(super) fn file(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-}
-
-pub(super) fn certificate_for(names: &[&str]) -> CertificateParams {
-    CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
-}
-
-/// What the server saw of each handshake: the name asked for, and whether it was a whole one.
-pub(super) type Handshakes = Arc<Mutex<Vec<(Option<String>, Option<HandshakeKind>)>>>;
-
-/// An HTTPS server with a certificate issued by `authority`.
-pub(super) async fn https(address: IpAddr, authority: &Authority, params: CertificateParams) -> (u16, Handshakes) {
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, authority).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let handshakes = Handshakes::default();
-    let seen = handshakes.clone();
-    let port = listen(address, move |stream| {
-        let (acceptor, seen) = (acceptor.clone(), seen.clone());
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let connection = stream.get_ref().1;
-            let handshake = (connection.server_name().map(str::to_owned), connection.handshake_kind());
-            seen.lock().unwrap().push(handshake);
-            head(&mut stream).await;
-            drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready").await);
-            drop(stream.shutdown().await);
-        }
-    })
-    .await;
-    (port, handshakes)
-}
-
-fn over_tls(port: u16, host: Option<&str>, ca: Option<PathBuf>) -> Probe {
-    probe(ProbeKind::Http(HttpProbe { tls: true, host: host.map(str::to_owned), ca, ..http(port) }))
+async fn serve(length: Duration) -> (u16, Timestamp, Authority) {
+    let authority = authority();
+    let (params, expires) = valid_for(length);
+    let (port, _) = https(V4, &authority, params).await;
+    (port, expires, authority)
 }
 
 #[tokio::test]
-async fn a_certificate_for_the_host_is_good() {
-    let authority = authority();
+async fn a_handshake_is_good_and_says_when_the_certificate_expires() {
+    let (port, expires, authority) = serve(100 * DAY).await;
     let anchors = Anchors::of(&authority);
-    let (port, handshakes) = https(V4, &authority, certificate_for(&["hub.example.net"])).await;
-    let mut good = over_tls(port, Some("hub.example.net"), Some(anchors.file()));
-    assert_eq!(observe(good.clone(), &[V4]).await, Outcome::Good);
-    assert_eq!(handshakes.lock().unwrap()[0].0.as_deref(), Some("hub.example.net"));
-
-    let ProbeKind::Http(http) = &mut good.kind else { unreachable!("it is an HTTP probe") };
-    http.expect.body = Some("ready".to_owned());
-    http.host = Some(format!("hub.example.net:{port}"));
-    assert_eq!(observe(good, &[V4]).await, Outcome::Good, "the port is not part of the name");
+    let good = Observed { outcome: Outcome::Good, remarks: Remarks { note: None, expires: Some(expires) } };
+    assert_eq!(observed(tls(port, &anchors)).await, good);
+    let https = HttpProbe { tls: Some(trusting(Some(anchors.file()))), ..http(port) };
+    let https = Arc::new(probe(ProbeKind::Http(https)));
+    let seen = Arc::new(Prober::new(&[])).observe(&https, &Target::Addresses(vec![V4])).await;
+    assert_eq!(seen, good, "every kind that speaks TLS sees it");
 }
 
 #[tokio::test]
-async fn a_certificate_for_another_host_is_refused() {
-    let authority = authority();
+async fn a_certificate_that_expires_soon_is_remarked_on_or_fails() {
+    let (port, expires, authority) = serve(5 * DAY + DAY / 2).await;
     let anchors = Anchors::of(&authority);
-    let (port, _) = https(V4, &authority, certificate_for(&["other.example.net", "192.0.2.1"])).await;
-    let outcome = observe(over_tls(port, Some("hub.example.net"), Some(anchors.file())), &[V4]).await;
+    let seen = observed(tls(port, &anchors)).await;
+    let note = format!("certificate for `127.0.0.1` expires at {expires}, in 5 days");
+    assert_eq!(
+        seen,
+        Observed { outcome: Outcome::Good, remarks: Remarks { note: Some(note), expires: Some(expires) } }
+    );
+    let failed = observed(TlsProbe { expiry_fail: Some(6 * DAY), ..tls(port, &anchors) }).await;
     let expected = format!(
-        "certificate of 127.0.0.1:{port} is not valid for `hub.example.net`: it is for other.example.net, 192.0.2.1"
+        "certificate of 127.0.0.1:{port} for `127.0.0.1` expires at {expires}, in 5 days, expected no sooner than in 6 d"
     );
-    assert_failed(&outcome, &expected);
+    assert_failed(&failed.outcome, &expected);
 }
 
 #[tokio::test]
-async fn a_certificate_outside_its_time_is_refused() {
+async fn the_name_and_the_chain_are_verified() {
+    let (port, _, authority) = serve(100 * DAY).await;
+    let anchors = Anchors::of(&authority);
+    let mut other = tls(port, &anchors);
+    other.settings.name = Some("hub.example.net".to_owned());
+    let expected = format!("certificate of 127.0.0.1:{port} is not valid for `hub.example.net`: it is for 127.0.0.1");
+    assert_failed(&observed(other).await.outcome, &expected);
+    let stranger = Anchors::of(&super::handshake::authority_called("a stranger"));
+    let expected = format!("certificate of 127.0.0.1:{port} for `127.0.0.1` is of an unknown issuer");
+    assert_failed(&observed(tls(port, &stranger)).await.outcome, &expected);
+}
+
+/// In TLS 1.3 the peer objects after the client's handshake is complete.
+#[tokio::test]
+async fn a_peer_that_demands_a_client_certificate_fails_without_one() {
     let authority = authority();
     let anchors = Anchors::of(&authority);
-    let check = async |from: i32, until: i32, expected: &str| {
-        let mut params = certificate_for(&["hub.example.net"]);
-        (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(until, 1, 1));
-        let (port, _) = https(V4, &authority, params).await;
-        let outcome = observe(over_tls(port, Some("hub.example.net"), Some(anchors.file())), &[V4]).await;
-        assert_failed(&outcome, &format!("certificate of 127.0.0.1:{port} for `hub.example.net` {expected}"));
-    };
-    check(2020, 2021, "expired at 2021-01-01T00:00:00Z").await;
-    check(3000, 3001, "is not valid before 3000-01-01T00:00:00Z").await;
+    let (port, _) = https_for(V4, &authority, certificate_for(&["127.0.0.1"]), Some(&authority)).await;
+    let without = tls(port, &anchors);
+    let expected = format!("127.0.0.1:{port} demands a client certificate");
+    assert_failed(&observed(without.clone()).await.outcome, &expected);
+    let mut with = without;
+    with.settings.client = Some(anchors.client(&authority));
+    assert_eq!(observed(with).await.outcome, Outcome::Good);
 }
 
 #[tokio::test]
-async fn a_certificate_of_an_unknown_issuer_is_refused() {
-    let anchors = Anchors::of(&authority());
-    let check = async |issuer: Authority, expected: &str| {
-        let (port, _) = https(V4, &issuer, certificate_for(&["hub.example.net"])).await;
-        let outcome = observe(over_tls(port, Some("hub.example.net"), Some(anchors.file())), &[V4]).await;
-        assert_failed(&outcome, &format!("certificate of 127.0.0.1:{port} for `hub.example.net` {expected}"));
-    };
-    check(authority_called("another authority"), "is of an unknown issuer").await;
-    // One that calls itself by the trusted name has another key.
-    check(authority(), "is not signed by the issuer that it names").await;
-}
-
-#[tokio::test]
-async fn the_systems_anchors_do_not_vouch_for_a_private_authority() {
-    let authority = authority();
-    let (port, _) = https(V4, &authority, certificate_for(&["hub.example.net"])).await;
-    let Outcome::Failed(sentence) = observe(over_tls(port, Some("hub.example.net"), None), &[V4]).await else {
-        panic!("a private authority is trusted")
-    };
-    // A machine may have no anchors at all.
-    assert!(
-        sentence.contains("is of an unknown issuer") || sentence.contains("the system's trust anchors"),
-        "{sentence}"
-    );
-}
-
-#[tokio::test]
-async fn addresses_are_verified_as_addresses() {
-    let authority = authority();
-    let anchors = Anchors::of(&authority);
-    for (dialled, named) in [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")] {
-        let (port, handshakes) = https(address(dialled), &authority, certificate_for(&[dialled])).await;
-        let good = over_tls(port, None, Some(anchors.file()));
-        assert_eq!(observe(good, &[address(dialled)]).await, Outcome::Good);
-        assert_eq!(handshakes.lock().unwrap()[0].0, None, "no server name is sent for an address (RFC 6066 3)");
-
-        let (port, _) = https(address(dialled), &authority, certificate_for(&["192.0.2.1"])).await;
-        let outcome = observe(over_tls(port, None, Some(anchors.file())), &[address(dialled)]).await;
-        let expected = format!("certificate of {named}:{port} is not valid for `{dialled}`: it is for 192.0.2.1");
-        assert_failed(&outcome, &expected);
-    }
-}
-
-/// A resumed session would not be verified.
-#[tokio::test]
-async fn every_observation_verifies_anew() {
-    let authority = authority();
-    let anchors = Anchors::of(&authority);
-    let (port, handshakes) = https(V4, &authority, certificate_for(&["hub.example.net"])).await;
-    let prober = Arc::new(Prober::new(&[]));
-    let probe = Arc::new(over_tls(port, Some("hub.example.net"), Some(anchors.file())));
-    for _ in 0..3 {
-        assert_eq!(prober.observe(&probe, &Target::Addresses(vec![V4])).await, Outcome::Good);
-    }
-    let kinds: Vec<_> = handshakes.lock().unwrap().iter().map(|(_, kind)| *kind).collect();
-    assert_eq!(kinds, [Some(HandshakeKind::Full); 3]);
-}
-
-#[tokio::test]
-async fn a_peer_without_tls_says_so() {
+async fn a_peer_without_tls_is_a_failure() {
     let port = listen(V4, |mut stream| async move {
-        stream.write_all(b"220 mail.example.net ESMTP\r\n").await.unwrap();
+        drop(stream.write_all(b"SSH-2.0-server\r\n").await);
         head(&mut stream).await;
     })
     .await;
-    let authority = authority();
-    let anchors = Anchors::of(&authority);
-    let outcome = observe(over_tls(port, None, Some(anchors.file())), &[V4]).await;
-    assert_failed(&outcome, &format!("127.0.0.1:{port} does not speak TLS"));
-}
-
-#[tokio::test]
-async fn a_peer_that_ends_or_stalls_the_handshake_is_a_failure() {
-    let authority = authority();
-    let anchors = Anchors::of(&authority);
-    let port = listen(V4, |mut stream| async move {
-        drop(stream.read(&mut [0; 4096]).await);
-    })
-    .await;
-    let outcome = observe(over_tls(port, None, Some(anchors.file())), &[V4]).await;
-    assert_failed(&outcome, &format!("127.0.0.1:{port} closed the connection in the TLS handshake"));
-
-    let port =
-        listen(V4, |mut stream| async move { while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} })
-            .await;
-    let outcome = observe(within_ms(500, over_tls(port, None, Some(anchors.file()))), &[V4]).await;
-    assert_failed(&outcome, &format!("timed out after 500 ms while in the TLS handshake with 127.0.0.1:{port}"));
-}
-
-#[tokio::test]
-async fn trust_anchors_that_cannot_be_read_are_a_failure_with_the_file() {
-    let authority = authority();
-    let anchors = Anchors::of(&authority);
-    let (port, _) = https(V4, &authority, certificate_for(&["127.0.0.1"])).await;
-    let file = anchors.file();
-    let check = async |expected: &str| {
-        let outcome = observe(over_tls(port, None, Some(file.clone())), &[V4]).await;
-        assert_failed(&outcome, &format!("read trust anchors `{}`: {expected}", file.display()));
-    };
-    std::fs::write(&file, "not a certificate").unwrap();
-    check("0 certificates, none of which can be used").await;
-    std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
-    check("1 certificates, none of which can be used").await;
-    std::fs::remove_file(&file).unwrap();
-    check("no such file or directory").await;
-}
-
-#[tokio::test]
-async fn a_reload_reads_trust_anchors_again_and_a_bad_file_changes_nothing() {
-    let (first, second) = (authority(), authority());
-    let anchors = Anchors::of(&first);
-    let prober = Arc::new(Prober::new(&[]));
-    let (port, _) = https(V4, &first, certificate_for(&["127.0.0.1"])).await;
-    let probe = Arc::new(over_tls(port, None, Some(anchors.file())));
-    let target = Target::Addresses(vec![V4]);
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good);
-
-    std::fs::write(anchors.file(), "").unwrap();
-    prober.renew();
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good);
-
-    std::fs::write(anchors.file(), second.pem()).unwrap();
-    assert_eq!(prober.observe(&probe, &target).await, Outcome::Good, "nothing is read without a reload");
-    prober.renew();
-    assert_ne!(prober.observe(&probe, &target).await, Outcome::Good);
+    let anchors = Anchors::of(&authority());
+    let expected = format!("127.0.0.1:{port} does not speak TLS");
+    assert_failed(&observed(tls(port, &anchors)).await.outcome, &expected);
+    let closed = closed_port(V4).await;
+    let expected = format!("connect 127.0.0.1:{closed}: connection refused");
+    assert_failed(&observed(tls(closed, &anchors)).await.outcome, &expected);
 }

@@ -7,7 +7,7 @@ fn the_example_is_read_whole() {
     let policy = check(EXAMPLE, &[]).unwrap();
     assert_eq!(policy.regions[&RegionName::new("northeurope")].location, Some((53.35, -6.26)));
     let probe = &policy.probes[&ProbeName::new("broker")];
-    assert_eq!(probe.kind, ProbeKind::Tcp(TcpProbe { port: 8883 }));
+    assert_eq!(probe.kind, ProbeKind::Tcp(TcpProbe::new(8883)));
     assert_eq!((probe.interval.as_secs(), probe.timeout.as_secs(), probe.confirm.as_secs()), (5, 2, 1));
     assert_eq!((probe.fall.get(), probe.rise.get()), (3, 5));
     let hub = &policy.hubs[&name("hub.example.net.")];
@@ -54,16 +54,16 @@ fn an_http_probe_has_defaults() {
         }
     };
     let plain = http("http = {}");
-    assert_eq!((plain.port, plain.tls, plain.path.as_str(), plain.host.clone()), (80, false, "/", None));
+    assert_eq!((plain.port, plain.tls.clone(), plain.path.as_str(), plain.host.clone()), (80, None, "/", None));
     assert_eq!((plain.expect.status.as_slice(), plain.expect.body.clone()), ([(200, 299)].as_slice(), None));
     let tls: HttpProbe = http("http.tls = true");
-    assert_eq!((tls.port, tls.tls), (443, true));
+    assert_eq!((tls.port, tls.tls.is_some()), (443, true));
     assert_eq!(http("https = {}"), tls);
     let full = http(
         "https = { port = 8443, path = \"/health?deep=1\", host = \"hub.example.net\", status = [200, \"301-302\", \"404\"], body = \"ok\", ca = \"ca.pem\" }",
     );
     assert_eq!(full.expect.status, [(200, 200), (301, 302), (404, 404)]);
-    assert_eq!(full.ca.as_deref(), Some(Path::new("zones/ca.pem")));
+    assert_eq!(full.tls.unwrap().ca.as_deref(), Some(Path::new("zones/ca.pem")));
     assert_eq!(full.port, 8443);
 }
 

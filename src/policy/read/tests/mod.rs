@@ -6,13 +6,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::super::{
-    Answer, Comparison, Demand, EndpointId, Exec, Failback, Gate, GateKind, GateName, GateUse, Hook, HttpProbe, Hub,
-    OnFenceFailure, OnShut, Origin, Prefixes, ProbeKind, ProbeName, ProbeTarget, RegionName, Selection, Target,
-    TcpProbe, WhenAllDown,
+    Answer, ClientCertificate, Comparison, Demand, DialFrom, DnsProbe, EndpointId, Exec, Failback, FieldValue, Gate,
+    GateKind, GateName, GateUse, Hook, HttpProbe, HttpVersion, Hub, Method, OnFenceFailure, OnShut, Origin, Prefixes,
+    ProbeKind, ProbeName, ProbeTarget, RegionName, Secret, Selection, Target, TcpProbe, TlsSettings, WhenAllDown,
 };
 use super::*;
 use crate::cli::render::render;
-use crate::dns::Rtype;
+use crate::dns::{Rcode, Rtype};
 
 mod barriers;
 mod docs;
@@ -30,6 +30,9 @@ mod selection;
 mod shadows;
 mod texts;
 mod together;
+
+/// The kinds of probes, as sentences name them.
+const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `dns`, `icmp`";
 
 const FILE: &str = "zones/example.net.toml";
 
