@@ -10,6 +10,8 @@ const SIZE: &str = "^[0-9]+(KiB|MiB|GiB)$";
 const MICROS: &str = "^([0-9]+(us|ms)|0s)$";
 /// An address with a port; IPv6 in brackets.
 const SOCKET: &str = r"^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$";
+/// An address or a prefix.
+const PREFIX: &str = "^([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?$";
 /// An address, with or without a port.
 const RESOLVER: &str = r"^([0-9.]+(:[0-9]{1,5})?|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$";
 
@@ -62,6 +64,11 @@ pub(super) fn schema() -> Value {
             "drain",
             "Time from the signal to stop until what is still open is cut.",
             Node::duration("0s", "5m").default("5s"),
+        )
+        .key(
+            "trust_ecs_from",
+            "Resolvers whose client subnet (RFC 7871) is believed: addresses and prefixes.",
+            Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
         );
     let admin = Node::table().key(
         "socket",
