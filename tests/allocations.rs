@@ -59,6 +59,9 @@ struct Kind {
 /// OPT with 1232 octets and a COOKIE, as dig and BIND send it.
 const COOKIE: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 
+/// OPT with 1232 octets and the subnet 10.1.2.0/24.
+const SUBNET: &[u8] = &[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 11, 0, 8, 0, 7, 0, 1, 24, 0, 10, 1, 2];
+
 fn query(name: &str, rtype: u16, opt: &[u8]) -> Vec<u8> {
     let mut query = vec![7, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(!opt.is_empty())];
     for label in name.split_terminator('.') {
@@ -86,6 +89,12 @@ fn kinds() -> Vec<Kind> {
         plain("hub with addresses", "addresses.example.net.", A, 0, 2),
         plain("hub that spreads its TTL", "spread.example.net.", A, 0, 1),
         plain("hub that spreads its TTL, at the end of a chain", "to.spread.example.net.", A, 0, 2),
+        plain("hub by weights", "weighted.example.net.", A, 0, 1),
+        plain("hub by where the client is", "geo.example.net.", A, 0, 1),
+        kind("hub by where the client's client is", query("geo.example.net.", A, SUBNET), 0, 1),
+        plain("hub by a prefix", "sticky.example.net.", A, 0, 1),
+        plain("hub with several regions at once", "all.example.net.", A, 0, 2),
+        plain("hub with hubs inside", "outer.example.net.", A, 0, 1),
         plain("text of a hub", "_concierge.spread.example.net.", TXT, 0, 1),
         plain("address", "www.example.net.", A, 0, 1),
         kind("address with COOKIE", query("www.example.net.", A, COOKIE), 0, 1),
@@ -138,6 +147,26 @@ endpoints = [{ region = \"one\", cname = \"one.example.org.\" }, { region = \"tw
 endpoints = [{ region = \"one\", addresses = [\"192.0.2.6\", \"192.0.2.7\"] }, { region = \"two\", addresses = [\"192.0.2.8\"] }]
 ";
 
+/// The endpoints of hubs without an active region.
+const ENDPOINTS: &str = "\
+endpoints = [{ region = \"one\", addresses = [\"192.0.2.6\"] }, { region = \"two\", addresses = [\"192.0.2.8\"] }]
+";
+
+/// The hubs that are answered by who asks or by a draw.
+fn stateless() -> String {
+    let hub = |name: &str, keys: &str| format!("[hubs.\"{name}.example.net.\"]\n{keys}\n{ENDPOINTS}");
+    let inside = "[hubs.\"outer.example.net.\"]\npolicy = \"weighted\"\nendpoints = [{ region = \"one\", hub = \
+                  \"geo.example.net.\" }, { region = \"two\", hub = \"sticky.example.net.\" }]\n";
+    [
+        hub("weighted", "policy = \"weighted\""),
+        hub("geo", "policy = \"geo\"\nmap = [{ subnet = \"10.0.0.0/8\", to = [\"two\"] }]"),
+        hub("sticky", "policy = \"sticky\""),
+        hub("all", "policy = \"all\""),
+        inside.into(),
+    ]
+    .concat()
+}
+
 /// The sockets of the daemon over a snapshot that is made as the daemon makes its first one, and nothing beside them.
 struct Server {
     serving: Serving,
@@ -154,11 +183,12 @@ impl Server {
         std::fs::create_dir(&zones).unwrap();
         let big: String = (0..20).map(|i| format!("big TXT \"{i}{}\"\n", "x".repeat(100))).collect();
         std::fs::write(zones.join("example.net.zone"), [ZONE, &big].concat()).unwrap();
-        std::fs::write(zones.join("example.net.toml"), POLICY).unwrap();
+        std::fs::write(zones.join("example.net.toml"), [POLICY, &stateless()].concat()).unwrap();
         let publisher = publish(&zones, &folder.path().join("state"));
         let mut config = Config::default_at(folder.path());
         config.listen.dns = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:0".parse().unwrap()];
         config.listen.workers = 1;
+        config.limits.trust_ecs_from = ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()).into();
         config.listen.tcp_workers = 1;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         // Everybody is watched.

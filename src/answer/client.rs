@@ -24,6 +24,18 @@ pub struct Client {
     trusted: bool,
 }
 
+/// The network of a client alone, as is kept of one from query to query.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Source(u64);
+
+impl Source {
+    /// The client, trusted with nothing.
+    #[inline]
+    pub fn client(self) -> Client {
+        Client { network: self.0, lot: 0, trusted: false }
+    }
+}
+
 /// What a hub without an active region selects by: the network that an answer is for, and a draw.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
@@ -50,9 +62,15 @@ impl Client {
         Self { trusted, ..self }
     }
 
+    /// What there is to keep of it; that it is trusted is kept elsewhere.
+    #[inline]
+    pub fn source(self) -> Source {
+        Source(self.network)
+    }
+
     /// Whether its word on whom it asks for is taken.
     #[inline]
-    pub(super) fn is_trusted(self) -> bool {
+    pub fn is_trusted(self) -> bool {
         self.trusted
     }
 
@@ -169,6 +187,13 @@ pub(super) fn mix(mut state: u64) -> u64 {
 impl std::fmt::Debug for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Origin")
+    }
+}
+
+/// As little is shown of it as of a client.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Source")
     }
 }
 

@@ -218,7 +218,7 @@ impl Selector {
                     Ok(usize::from(endpoints.iter().max_by_key(|(number, _)| mix(number ^ prefix))?.1))
                 }
                 Pick::Rotating { key, turns } => {
-                    let turn = u64::from(origin.draw(*key)) * turns.len() as u64 >> 32;
+                    let turn = (u64::from(origin.draw(*key)) * turns.len() as u64) >> 32;
                     Err(&**turns.get(turn as usize)?)
                 }
             };

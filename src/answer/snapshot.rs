@@ -129,7 +129,7 @@ impl Snapshot {
         node: Node<'a>,
         origin: Origin,
         watch: &mut impl Watch,
-    ) -> Option<(Rrsets<'a>, Option<(Option<HubAnswer>, &'a HubAnswers)>)> {
+    ) -> Option<(Rrsets<'a>, Option<Told<'a>>)> {
         let Some(position) = node.hub() else { return Some((node.rrsets(), None)) };
         match self.served.hubs.get(position as usize) {
             Some(hub) => match hub.rrsets(self.choices.get(position as usize)?) {
@@ -177,6 +177,9 @@ impl Snapshot {
         Some(hub.ttl(own, client))
     }
 }
+
+/// A hub, and as what a client is told of it.
+pub(super) type Told<'a> = (Option<HubAnswer>, &'a HubAnswers);
 
 /// What one hub answers with, and what the answer says of itself.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Every subcommand but `serve`, `check`, `import`, `schema`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
 //! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
-//! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits). What failed is said as [`failed`] says.
+//! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits). What failed is said as `failed` says.
 
 mod check;
 mod client;

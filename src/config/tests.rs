@@ -74,12 +74,13 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 3);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 4);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
     assert_eq!((config.health.resolvers.len(), config.public.listen.len()), (2, 1));
+    assert_eq!(config.limits.trust_ecs_from.len(), 2);
     assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
 }
 

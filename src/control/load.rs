@@ -3,17 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::event::{LoadFailure, Loaded};
+use super::event::{LoadFailure, Loaded, Stamps};
+use crate::answer::snapshot::Content;
 use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
+use crate::geo::{Database, Databases};
 use crate::health::probe::{check_client_certificate, check_secret, check_trust_anchors};
-use crate::policy::{self, ClientCertificate, GateKind, Hook, HttpGate, Policy, Secret};
+use crate::policy::{self, ClientCertificate, GateKind, GeoFile, GeoSettings, Hook, HttpGate, Policy, Secret};
 use crate::zone::{self, Zone};
 
 /// What the folder holds, checked.
@@ -236,9 +238,56 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
             return (None, diagnostics);
         }
     };
+    let stamps = stamps(&policy.geo);
+    let content = match open(&policy.geo) {
+        Ok(databases) if content.has_maps() => content.classed_by(&databases),
+        Ok(_) => content,
+        Err(problems) => {
+            diagnostics.extend(problems);
+            return (None, diagnostics);
+        }
+    };
     let warnings = diagnostics.iter().map(ToString::to_string).collect();
     let compile = started.elapsed();
-    (Some(Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile }), diagnostics)
+    let loaded = Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile, stamps };
+    (Some(loaded), diagnostics)
+}
+
+/// The database files of a policy.
+fn files(geo: &GeoSettings) -> impl Iterator<Item = &GeoFile> {
+    geo.database.iter().chain(&geo.asn)
+}
+
+/// The database files as they are at this moment.
+pub(super) fn stamps(geo: &GeoSettings) -> Stamps {
+    let stamp = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.modified().ok()?, found.len(), found.ino()))
+    };
+    Stamps(files(geo).map(|file| (file.path.clone(), stamp(&file.path))).collect())
+}
+
+/// Reads the databases of a policy; the problems have their places.
+fn open(geo: &GeoSettings) -> Result<Databases, Vec<Diagnostic>> {
+    let mut problems = Vec::new();
+    let mut read = |file: &Option<GeoFile>| {
+        let file = file.as_ref()?;
+        let hint = "a MaxMind DB file, such as GeoLite2-City.mmdb, relative to the policy file's folder";
+        let problem = |why| Diagnostic::error(file.place.clone(), format!("cannot {why}")).hint(format!("name {hint}"));
+        Database::open(&file.path).map_err(|why| problems.push(problem(why))).ok()
+    };
+    let databases = Databases { database: read(&geo.database), asn: read(&geo.asn) };
+    if problems.is_empty() { Ok(databases) } else { Err(problems) }
+}
+
+/// The same content with clients classed by the databases as they are in their files.
+///
+/// # Errors
+/// What is wrong with them: one sentence each.
+pub(super) fn class_anew(geo: &GeoSettings, content: &Content) -> Result<Content, Vec<String>> {
+    let databases =
+        open(geo).map_err(|problems| problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>())?;
+    Ok(content.classed_by(&databases))
 }
 
 impl From<&[Diagnostic]> for LoadFailure {
@@ -336,6 +385,19 @@ mod tests {
                  is relative to the policy file's folder)",
                 "warning: probe `p` cannot have its secret: read the secret in environment variable \
                  `CONCIERGE_NO_SUCH_VARIABLE`: it is not set (hint: set it where the daemon is started, if not here)",
+            ],
+        );
+    }
+
+    #[test]
+    fn databases_that_cannot_be_read_are_found_where_they_are_named() {
+        let policy = "[regions.a]\n[geo]\ndatabase = \"none.mmdb\"\n[hubs.\"h.c.\"]\npolicy = \"geo\"\nmap = [{ country = \
+                      \"DE\", to = [\"a\"] }]\nendpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"] }]\n";
+        check(
+            &[("c.zone", ZONE), ("p.toml", policy)],
+            &[
+                "p.toml:3:12: error: cannot read the database `none.mmdb`: no such file or directory (hint: name a MaxMind \
+                 DB file, such as GeoLite2-City.mmdb, relative to the policy file's folder)",
             ],
         );
     }

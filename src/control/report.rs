@@ -45,6 +45,9 @@ pub struct Status {
     pub sight: SightStatus,
     /// The last load of zones and policy.
     pub reload: ReloadStatus,
+    /// The databases that say where a client is, where the policy has any.
+    #[serde(default)]
+    pub databases: Option<DatabasesStatus>,
     /// The probers.
     pub probers: ProberStatus,
     /// What probers saw beside their verdicts: of those alone that saw something.
@@ -402,6 +405,17 @@ pub struct RemarkStatus {
     pub note: Option<String>,
     /// When the certificate expires that was last seen.
     pub expires: Option<Timestamp>,
+}
+
+/// The databases that say where a client is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatabasesStatus {
+    /// When they were last read.
+    pub at: Timestamp,
+    /// Whether clients are classed by them. If not, they are by those of before.
+    pub ok: bool,
+    /// What was wrong with them: one sentence each.
+    pub problems: Vec<String>,
 }
 
 /// The probers.

@@ -37,7 +37,7 @@ use super::accept::Arrival;
 use super::counters::{Counters, Tally};
 use super::engine::{Engine, Trust};
 use super::pipeline::{Follows, Pipeline, Written, has_message};
-use crate::answer::client::{Client, Lots};
+use crate::answer::client::{Client, Lots, Source as ClientSource};
 use crate::answer::publish::Reader;
 
 /// Octets read at once.
@@ -69,7 +69,9 @@ pub(super) struct Desk {
 #[derive(Debug)]
 pub(super) struct Connection {
     socket: OwnedFd,
-    client: Client,
+    source: ClientSource,
+    /// Whether the client's word on whom it asks for is taken.
+    trusted: bool,
     /// What its worker's epoll set tells of it.
     pub(super) interest: Interest,
     /// Whether it has another turn without having to be told of.
@@ -149,9 +151,11 @@ impl Desk {
 
 impl Connection {
     pub(super) fn new(arrival: Arrival, trust: &Trust) -> Self {
+        let client = trust.client(arrival.peer);
         Self {
             socket: arrival.socket,
-            client: trust.client(arrival.peer),
+            source: client.source(),
+            trusted: client.is_trusted(),
             interest: Interest::None,
             queued: false,
             new: true,
@@ -160,6 +164,10 @@ impl Connection {
             arrived: UNBOUNDED,
             held: None,
         }
+    }
+
+    fn client(&self) -> Client {
+        self.source.client().trusted(self.trusted)
     }
 
     /// Whether an answer may be owed: of a query begun, or not completely with the kernel, or that may be here.
@@ -217,7 +225,7 @@ impl Connection {
                 let mut input = held.input;
                 if has_message(&input) {
                     let (stopped, written) =
-                        answer(self.socket.as_fd(), self.client, desk, Source::Held(&input), completed);
+                        answer(self.socket.as_fd(), self.client(), desk, Source::Held(&input), completed);
                     self.keep(&mut input, &written, &desk.pipeline);
                     self.after(stopped)?;
                     input = self.held.take().map(|held| held.input).unwrap_or_default();
@@ -253,12 +261,12 @@ impl Connection {
         }
         let stopped = if input.len() > SHORT {
             input.extend_from_slice(&desk.input[..octets]);
-            let (stopped, written) = answer(self.socket.as_fd(), self.client, desk, Source::Held(&input), completed);
+            let (stopped, written) = answer(self.socket.as_fd(), self.client(), desk, Source::Held(&input), completed);
             self.keep(&mut input, &written, &desk.pipeline);
             stopped
         } else {
             let end = before + octets;
-            let (stopped, written) = answer(self.socket.as_fd(), self.client, desk, Source::Desk(end), completed);
+            let (stopped, written) = answer(self.socket.as_fd(), self.client(), desk, Source::Desk(end), completed);
             if written.answered < end || !written.rest.is_empty() {
                 input.clear();
                 input.extend_from_slice(&desk.input[written.answered..end]);

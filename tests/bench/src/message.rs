@@ -40,6 +40,13 @@ pub(crate) enum Expected {
         /// Its TTL in seconds.
         ttl: u32,
     },
+    /// One A record with one of two addresses.
+    Either {
+        /// The addresses.
+        addresses: [[u8; 4]; 2],
+        /// Its TTL in seconds.
+        ttl: u32,
+    },
     /// One CNAME record, and nothing of its target.
     Cname {
         /// Its target.
@@ -160,6 +167,10 @@ pub(crate) fn check(query: &[u8], question: usize, expected: &Expected, answer: 
         Expected::Address { address, ttl } => {
             expect_record(answer, &record, TYPE_A, Some(ttl))?;
             if data == address { Ok(()) } else { Err(Wrong::Data) }
+        }
+        Expected::Either { addresses, ttl } => {
+            expect_record(answer, &record, TYPE_A, Some(ttl))?;
+            if addresses.iter().any(|address| data == address) { Ok(()) } else { Err(Wrong::Data) }
         }
         Expected::Cname { target, ttl } => {
             expect_record(answer, &record, TYPE_CNAME, Some(ttl))?;
@@ -359,6 +370,16 @@ mod tests {
         assert_eq!(wrong(record + 9, 1), Err(Wrong::Record), "TTL");
         assert_eq!(wrong(record + 15, 2), Err(Wrong::Data), "address");
         assert_eq!(check(&query, question, &EXPECTED, &right[..record + 10]), Err(Wrong::Malformed));
+    }
+
+    #[test]
+    fn one_of_two_addresses_is_right_and_no_third() {
+        let (query, question, right) = good(Additional::Nothing);
+        let verdict =
+            |one, other| check(&query, question, &Expected::Either { addresses: [one, other], ttl: 300 }, &right);
+        assert_eq!(verdict([10, 0, 0, 1], [10, 0, 0, 2]), Ok(()));
+        assert_eq!(verdict([10, 0, 0, 2], [10, 0, 0, 1]), Ok(()));
+        assert_eq!(verdict([10, 0, 0, 2], [10, 0, 0, 3]), Err(Wrong::Data));
     }
 
     #[test]

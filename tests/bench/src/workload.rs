@@ -6,6 +6,8 @@
 //! *.w                      A 192.0.2.80
 //! h000 ... h099            hubs that answer a CNAME to the active region, outside of the zone
 //! p000 ... p099            hubs that answer the address of the active region
+//! g000 ... g099            hubs that answer by the country of the client, where policies are measured
+//! w000 ... w099            hubs that answer by weights, 3 to 1, where policies are measured
 //! ```
 //!
 //! What a hub is differs by server: concierge has its policy, gdnsd `DYNC` and `DYNA` records of `metafo` and
@@ -34,6 +36,10 @@ const TARGET: &[&str] = &["hub-weu", "devices", "example"];
 /// What the hubs with addresses answer, in the order of preference.
 pub(crate) const ADDRESSES: [&str; 2] = ["192.0.2.101", "192.0.2.102"];
 const ADDRESS: [u8; 4] = [192, 0, 2, 101];
+/// The weights of these addresses, where a hub goes by weights.
+pub(crate) const WEIGHTS: [u32; 2] = [3, 1];
+/// The country of the clients, whose address is the first of these.
+pub(crate) const COUNTRY: &str = "DE";
 const WILDCARD: [u8; 4] = [192, 0, 2, 80];
 
 /// How hubs stand in the zone file.
@@ -45,6 +51,8 @@ pub(crate) enum HubRecords {
     Static,
     /// As gdnsd's `DYNC` and `DYNA` records.
     Dynamic,
+    /// The same, and those that answer by country and by weight.
+    Policies,
 }
 
 /// The content of the zone.
@@ -78,9 +86,13 @@ impl Zone {
                     writeln!(out, "h{hub:03} {HUB_TTL} IN CNAME {}", TARGETS[0])?;
                     writeln!(out, "p{hub:03} {HUB_TTL} IN A {}", ADDRESSES[0])?;
                 }
-                HubRecords::Dynamic => {
+                HubRecords::Dynamic | HubRecords::Policies => {
                     writeln!(out, "h{hub:03} {HUB_TTL}/{HUB_TTL} DYNC metafo!hub")?;
                     writeln!(out, "p{hub:03} {HUB_TTL}/{HUB_TTL} DYNA simplefo!priority")?;
+                    if hubs == HubRecords::Policies {
+                        writeln!(out, "g{hub:03} {HUB_TTL}/{HUB_TTL} DYNA geoip!geo")?;
+                        writeln!(out, "w{hub:03} {HUB_TTL}/{HUB_TTL} DYNA weighted!weighted")?;
+                    }
                 }
             }
         }
@@ -140,6 +152,16 @@ impl Pool {
     /// A for hubs that answer an address.
     pub(crate) fn priority() -> Self {
         Self::of_hubs('p', Expected::Address { address: ADDRESS, ttl: HUB_TTL })
+    }
+
+    /// A for hubs that answer by the country of the client.
+    pub(crate) fn geo() -> Self {
+        Self::of_hubs('g', Expected::Address { address: ADDRESS, ttl: HUB_TTL })
+    }
+
+    /// A for hubs that answer by weights.
+    pub(crate) fn weighted() -> Self {
+        Self::of_hubs('w', Expected::Either { addresses: [ADDRESS, [192, 0, 2, 102]], ttl: HUB_TTL })
     }
 
     fn of_hubs(letter: char, expected: Expected) -> Self {

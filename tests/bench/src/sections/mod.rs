@@ -4,6 +4,7 @@ mod idle;
 mod instructions;
 mod latency;
 mod memory;
+mod policies;
 mod reload;
 mod start;
 mod switch;
@@ -21,6 +22,8 @@ pub(crate) enum Section {
     Udp,
     /// Latency at fixed rates.
     Latency,
+    /// CPU time per query for hubs that answer by the client's country and by weights.
+    Policies,
     /// User-space instructions per query.
     Instructions,
     /// Memory with 1,000 names and with 1,000,000.
@@ -39,9 +42,10 @@ pub(crate) enum Section {
 
 impl Section {
     /// All, in the order in which they run.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Udp,
         Self::Latency,
+        Self::Policies,
         Self::Instructions,
         Self::Memory,
         Self::Start,
@@ -56,6 +60,7 @@ impl Section {
         match self {
             Self::Udp => udp::run(bench),
             Self::Latency => latency::run(bench),
+            Self::Policies => policies::run(bench),
             Self::Instructions => instructions::run(bench),
             Self::Memory => memory::run(bench),
             Self::Start => start::run(bench),

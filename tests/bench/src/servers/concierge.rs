@@ -8,7 +8,7 @@ use anyhow::Result;
 use rustix::process::Signal;
 
 use super::{Running, Server, Site};
-use crate::workload::{ADDRESSES, APEX, HUB_TTL, HUBS, HubRecords, TARGETS, Zone};
+use crate::workload::{ADDRESSES, APEX, COUNTRY, HUB_TTL, HUBS, HubRecords, TARGETS, WEIGHTS, Zone};
 
 /// The regions of the hubs that are switched, in the order of preference.
 pub(crate) const SWITCHING_REGIONS: [&str; 3] = ["one", "two", "three"];
@@ -34,7 +34,7 @@ impl Server for Concierge {
                 site.address, site.tcp_connections,
             ),
         )?;
-        fs::write(site.folder.join("zones/policy.toml"), policy(site.switching)?)?;
+        fs::write(site.folder.join("zones/policy.toml"), policy(site)?)?;
         self.write_zone(site, site.zone)?;
         let mut command = Command::new(&site.concierge);
         command.arg("serve").arg("--config").arg(file);
@@ -50,7 +50,7 @@ impl Server for Concierge {
     }
 }
 
-fn policy(switching: u32) -> Result<String> {
+fn policy(site: &Site) -> Result<String> {
     let mut text = String::from("[regions.weu]\n[regions.neu]\n");
     for hub in 0..HUBS {
         for (letter, key, answers) in [('h', "cname = ", TARGETS), ('p', "addresses = ", ADDRESSES)] {
@@ -64,6 +64,28 @@ fn policy(switching: u32) -> Result<String> {
             )?;
         }
     }
+    if let Some(countries) = &site.countries {
+        writeln!(text, "[geo]\ndatabase = \"{}\"", countries.display())?;
+        for hub in 0..HUBS {
+            let endpoint = |at: usize, region: &str, weight: &str| {
+                format!("{{ region = \"{region}\", addresses = [\"{}\"]{weight} }}", ADDRESSES[at])
+            };
+            writeln!(
+                text,
+                "[hubs.\"g{hub:03}.{APEX}\"]\npolicy = \"geo\"\nttl = \"{HUB_TTL}s\"\nmap = [{{ country = \"{COUNTRY}\", to = \
+                 [\"weu\"] }}]\ndefault = [\"neu\"]\nendpoints = [{}, {}]",
+                endpoint(0, "weu", ""),
+                endpoint(1, "neu", ""),
+            )?;
+            writeln!(
+                text,
+                "[hubs.\"w{hub:03}.{APEX}\"]\npolicy = \"weighted\"\nttl = \"{HUB_TTL}s\"\nendpoints = [{}, {}]",
+                endpoint(0, "weu", &format!(", weight = {}", WEIGHTS[0])),
+                endpoint(1, "neu", &format!(", weight = {}", WEIGHTS[1])),
+            )?;
+        }
+    }
+    let switching = site.switching;
     if switching > 0 {
         for region in SWITCHING_REGIONS {
             writeln!(text, "[regions.{region}]")?;

@@ -1,12 +1,13 @@
 //! gdnsd: hubs are `DYNC` records of `metafo` and `DYNA` records of `simplefo`, of services that are always up.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
 use super::{Running, Server, Site};
-use crate::workload::{ADDRESSES, HubRecords, TARGETS, Zone};
+use crate::workload::{ADDRESSES, COUNTRY, HubRecords, TARGETS, WEIGHTS, Zone};
 
 /// The closest relative.
 pub(crate) struct Gdnsd;
@@ -37,7 +38,7 @@ plugins => {{
     dcmap => {{ weu => {}, neu => {} }}
   }} }} }}
   simplefo => {{ priority => {{ primary => {}, secondary => {} }} }}
-}}
+{}}}
 ",
             site.address,
             site.tcp_connections.clamp(16, 65535),
@@ -45,6 +46,7 @@ plugins => {{
             TARGETS[1],
             ADDRESSES[0],
             ADDRESSES[1],
+            site.countries.as_deref().map(policies).unwrap_or_default(),
         );
         fs::write(site.folder.join("config"), configuration)?;
         self.write_zone(site, site.zone)?;
@@ -56,7 +58,7 @@ plugins => {{
     fn write_zone(&self, site: &Site, zone: Zone) -> Result<()> {
         // Whatever is in the folder of zones is a zone, so that the file is made elsewhere.
         let file = site.folder.join("bench.example");
-        zone.write(&file, HubRecords::Dynamic)?;
+        zone.write(&file, if site.countries.is_some() { HubRecords::Policies } else { HubRecords::Dynamic })?;
         fs::rename(&file, site.folder.join("zones/bench.example")).context("cannot move the zone into place")
     }
 
@@ -70,4 +72,27 @@ plugins => {{
         }
         Ok(())
     }
+}
+
+/// The plugins that answer by country and by weight.
+fn policies(countries: &Path) -> String {
+    format!(
+        "  geoip => {{
+    maps => {{ world => {{
+      geoip2_db => \"{}\"
+      datacenters => [ weu, neu ]
+      map => {{ EU => {{ {COUNTRY} => [ weu, neu ] }}, default => [ neu, weu ] }}
+    }} }}
+    resources => {{ geo => {{ map => world, dcmap => {{ weu => {}, neu => {} }} }} }}
+  }}
+  weighted => {{ weighted => {{ multi = false, weu = [ {}, {} ], neu = [ {}, {} ] }} }}
+",
+        countries.display(),
+        ADDRESSES[0],
+        ADDRESSES[1],
+        ADDRESSES[0],
+        WEIGHTS[0],
+        ADDRESSES[1],
+        WEIGHTS[1],
+    )
 }

@@ -1,13 +1,15 @@
 //! Knot DNS: hubs are static records.
 
+use std::fmt::Write;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
 use rustix::process::Signal;
 
 use super::{Running, Server, Site};
-use crate::workload::{APEX, HubRecords, Zone};
+use crate::workload::{ADDRESSES, APEX, COUNTRY, HUB_TTL, HUBS, HubRecords, WEIGHTS, Zone};
 
 /// The one that loads fastest.
 pub(crate) struct Knot;
@@ -19,6 +21,10 @@ impl Server for Knot {
 
     fn prepare(&self, site: &Site) -> Result<Command> {
         let folder = site.folder.display();
+        let (modules, used) = match &site.countries {
+            Some(countries) => policies(site, countries)?,
+            None => Default::default(),
+        };
         let configuration = format!(
             "server:
     rundir: {folder}
@@ -38,10 +44,10 @@ template:
     zonefile-sync: -1
     journal-content: none
     semantic-checks: off
-zone:
+{modules}zone:
   - domain: {APEX}
     file: zone
-",
+{used}",
             site.address.ip(),
             site.address.port(),
             site.tcp_connections,
@@ -61,4 +67,40 @@ zone:
     fn reload(&self, running: &Running) -> Result<()> {
         running.signal(Signal::HUP)
     }
+}
+
+/// The modules that answer by country and by weight, and where the zone uses them.
+fn policies(site: &Site, countries: &Path) -> Result<(String, String)> {
+    let (mut geo, mut weighted) = (String::new(), String::new());
+    for hub in 0..HUBS {
+        writeln!(geo, "g{hub:03}.{APEX}:")?;
+        for (country, address) in [COUNTRY, "*"].iter().zip(ADDRESSES) {
+            writeln!(geo, "  - geo: \"{country}\"\n    A: {address}")?;
+        }
+        writeln!(weighted, "w{hub:03}.{APEX}:")?;
+        for (weight, address) in WEIGHTS.iter().zip(ADDRESSES) {
+            writeln!(weighted, "  - weight: {weight}\n    A: {address}")?;
+        }
+    }
+    let (geo_file, weighted_file) = (site.folder.join("geo.conf"), site.folder.join("weighted.conf"));
+    fs::write(&geo_file, geo)?;
+    fs::write(&weighted_file, weighted)?;
+    let modules = format!(
+        "mod-geoip:
+  - id: geo
+    config-file: {}
+    ttl: {HUB_TTL}
+    mode: geodb
+    geodb-file: {}
+    geodb-key: [ country/iso_code ]
+  - id: weighted
+    config-file: {}
+    ttl: {HUB_TTL}
+    mode: weighted
+",
+        geo_file.display(),
+        countries.display(),
+        weighted_file.display(),
+    );
+    Ok((modules, "    module: [ mod-geoip/geo, mod-geoip/weighted ]\n".into()))
 }

@@ -91,6 +91,8 @@ pub(crate) struct Site {
     pub(crate) zone: Zone,
     /// Hubs with three regions beside the zone; concierge only.
     pub(crate) switching: u32,
+    /// The database of countries that hubs beside the zone go by; concierge, gdnsd and Knot only.
+    pub(crate) countries: Option<PathBuf>,
     /// TCP connections that it takes at once.
     pub(crate) tcp_connections: u32,
     /// The program that was built.
@@ -122,7 +124,7 @@ impl Places {
             let folder = self.scratch.join(format!("{}-{number}", server.name()));
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
             let concierge = self.concierge.clone();
-            return Ok(Site { folder, address, zone, switching: 0, tcp_connections: 1000, concierge });
+            return Ok(Site { folder, address, zone, switching: 0, countries: None, tcp_connections: 1000, concierge });
         }
     }
 }
