@@ -1,6 +1,6 @@
 //! The command line: one file a subcommand.
 //!
-//! Every subcommand but `serve`, `check`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
+//! Every subcommand but `serve`, `check`, `import`, `schema`, `demo` and `drill` speaks to the running daemon over its admin socket and shows what it
 //! answers, as text for people or with `--output json` as it came. Exit codes: 0 done, 1 failed or refused, 2 wrong
 //! usage, 78 configuration, zone or policy rejected (`EX_CONFIG` of sysexits). What failed is said as `failed` says.
 
@@ -15,6 +15,7 @@ mod failed;
 mod follow;
 mod gate;
 mod history;
+mod import;
 mod mark;
 mod moves;
 mod operators;
@@ -24,6 +25,7 @@ mod reload;
 pub mod render;
 mod report;
 mod resolvers;
+mod schema;
 mod serve;
 mod status;
 mod table;
@@ -87,6 +89,10 @@ enum Subcommands {
     Demo(demo::Demo),
     /// Check configuration, zones and policy, and report every mistake of every file
     Check(check::Check),
+    /// Make a policy of what gdnsd or Route 53 is configured with
+    Import(import::Import),
+    /// Print the JSON schema of a kind of file, for editors
+    Schema(schema::Schema),
     /// Show what is active, since when and why, and how every endpoint is
     Status(status::StatusArgs),
     /// Show why a name is answered as it is
@@ -133,6 +139,8 @@ pub fn run() -> ExitCode {
         Subcommands::Demo(demo) => demo.run(&common),
         Subcommands::Check(check) => check.run(&common),
         Subcommands::Drill(drill) => drill.run(&common),
+        Subcommands::Import(import) => import.run(&common),
+        Subcommands::Schema(schema) => schema.run(),
         Subcommands::Status(status) => asked(&common, async |client| status.run(client, &common).await),
         Subcommands::Explain(explain) => asked(&common, async |client| explain.run(client, &common).await),
         Subcommands::Mark(mark) => asked(&common, async |client| mark.run(client, &common).await),

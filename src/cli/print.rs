@@ -20,6 +20,11 @@ pub(super) fn line(text: impl Display) -> Result<(), Failed> {
     }
 }
 
+/// Prints a text, which ends its last line itself, to standard output.
+pub(super) fn text(text: &str) -> Result<(), Failed> {
+    line(text.strip_suffix('\n').unwrap_or(text))
+}
+
 /// Prints a line to standard output for whoever may look: the job goes on when nobody does.
 pub(super) fn say(text: impl Display) {
     drop(line(text));

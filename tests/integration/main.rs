@@ -17,6 +17,7 @@ mod failover;
 mod fleet;
 mod full_disk;
 mod grace;
+mod import;
 mod interfaces;
 mod load;
 mod marks;

@@ -1,0 +1,119 @@
+//! `config/concierge.toml`.
+
+use serde_json::{Value, json};
+
+use super::node::Node;
+
+/// A size with its unit.
+const SIZE: &str = "^[0-9]+(KiB|MiB|GiB)$";
+/// A short time with its unit.
+const MICROS: &str = "^([0-9]+(us|ms)|0s)$";
+/// An address with a port; IPv6 in brackets.
+const SOCKET: &str = r"^([0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$";
+/// An address or a prefix.
+const PREFIX: &str = "^([0-9.]+|[0-9A-Fa-f:.]+)(/[0-9]{1,3})?$";
+/// An address, with or without a port.
+const RESOLVER: &str = r"^([0-9.]+(:[0-9]{1,5})?|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]:[0-9]{1,5})$";
+
+pub(super) fn schema() -> Value {
+    let sockets = |least| Node::list(Node::pattern(SOCKET), least..=256);
+    let listen = Node::table()
+        .key(
+            "dns",
+            "Addresses served over UDP and TCP; port 0 takes a free one.",
+            sockets(1).default(json!(["127.0.0.1:5300", "[::1]:5300"])),
+        )
+        .key("workers", "UDP workers for each address; 0 is one a core.", Node::integer(0..=256).default(0))
+        .key(
+            "tcp_workers",
+            "TCP workers for all addresses together; 0 is one a core.",
+            Node::integer(0..=256).default(0),
+        )
+        .key(
+            "udp_receive_buffer",
+            "Queries that wait for one UDP worker: 64KiB to 1GiB.",
+            Node::pattern(SIZE).default("4MiB"),
+        )
+        .key(
+            "udp_send_buffer",
+            "Responses that the network has not taken from one UDP worker: 64KiB to 1GiB.",
+            Node::pattern(SIZE).default("1MiB"),
+        )
+        .key(
+            "busy_poll",
+            "How long a UDP worker without queries looks for more before it sleeps, at most 10ms; 0s is off.",
+            Node::pattern(MICROS).default("0s"),
+        );
+    let limits = Node::table()
+        .key(
+            "max_udp_bytes",
+            "Largest UDP response in octets, whatever the client offers.",
+            Node::integer(512..=4096).default(1232),
+        )
+        .key(
+            "tcp_connections",
+            "TCP connections open at once, all addresses together.",
+            Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "tcp_idle",
+            "Time after which a TCP connection without a complete query is closed.",
+            Node::duration("1s", "10m").default("10s"),
+        )
+        .key(
+            "drain",
+            "Time from the signal to stop until what is still open is cut.",
+            Node::duration("0s", "5m").default("5s"),
+        )
+        .key(
+            "trust_ecs_from",
+            "Resolvers whose client subnet (RFC 7871) is believed: addresses and prefixes.",
+            Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
+        );
+    let admin = Node::table().key(
+        "socket",
+        "The operators' Unix socket; only its owner may connect. Default: `admin.sock` in the state folder.",
+        Node::path(),
+    );
+    let public = Node::table()
+        .key("listen", "Addresses of the public read-only HTTP listener; none is off.", sockets(0).default(json!([])))
+        .key(
+            "connections",
+            "HTTP connections open at once, all addresses together.",
+            Node::integer(16..=1_000_000).default(10_000),
+        );
+    let resolvers = Node::list(Node::pattern(RESOLVER), 0..=256).default(json!([]));
+    let health = Node::table().key("resolvers", "Recursive resolvers asked for the addresses of CNAME targets, port 53 where none is written. Default: those of /etc/resolv.conf.", resolvers);
+    let audit = Node::table().key(
+        "keep",
+        "How long records of the audit trail are kept. Default: for ever.",
+        Node::duration("1d", "36500d"),
+    );
+    let statistics = Node::table().key(
+        "resolvers",
+        "One of so many resolvers is watched for when it comes back after a switch; 0 for none.",
+        Node::integer(0..=1024).default(8),
+    );
+    let log = Node::table()
+        .key(
+            "format",
+            "One line for people, or one JSON object a line.",
+            Node::words(&["text", "json"]).default("text"),
+        )
+        .key("filter", "A level, or directives such as `info,concierge::health=debug`.", Node::path().default("info"));
+    Node::table()
+        .key("zones", "Folder of `*.zone` and policy `*.toml` files.", Node::path().default("../zones"))
+        .key("state", "Folder of the store; made when it does not exist.", Node::path().default("../state"))
+        .key("listen", "Where queries come in.", listen)
+        .key("limits", "What one client, and all together, may use.", limits)
+        .key("admin", "The operators' API.", admin)
+        .key("public", "What devices and back ends may ask over HTTP.", public)
+        .key("health", "What the probers need to know of this machine.", health)
+        .key("audit", "The audit trail.", audit)
+        .key("statistics", "What is noted of those who ask.", statistics)
+        .key("log", "What is logged and how, to standard error.", log)
+        .document(
+            "concierge: configuration",
+            "How the daemon runs. Every key has a default; paths are relative to the folder of the file.",
+        )
+}
