@@ -75,7 +75,7 @@ impl Import {
             Ok(imported) => imported,
             Err(refusal) => {
                 print::complain(format_args!("error: {refusal}\n"));
-                return Err(Failed::Rejected);
+                return Err(Failed::Rejected(vec![refusal.to_string()]));
             }
         };
         let written = to.into.as_deref().map(|folder| write(folder, &imported)).transpose()?;
@@ -157,7 +157,7 @@ fn included(parent: &str, path: &str) -> Result<Vec<Input>, String> {
     let path = Path::new(parent).parent().unwrap_or(Path::new("")).join(path);
     let plain = |failed| match failed {
         Failed::Sentence(sentence) => sentence,
-        Failed::Said | Failed::Rejected => format!("cannot read {}", path.display()),
+        _ => format!("cannot read {}", path.display()),
     };
     let last = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let paths = match last.split_once('*') {
