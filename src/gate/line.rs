@@ -4,7 +4,7 @@
 pub(super) const LONGEST: usize = 256;
 
 /// The first line of a text, bounded, with everything escaped that a terminal could take for an order.
-pub(super) fn first(octets: &[u8]) -> String {
+pub(crate) fn first(octets: &[u8]) -> String {
     // No more octets than the longest line can have, so that a large text costs nothing.
     let octets = &octets[..octets.len().min(4 * LONGEST + 4)];
     let text = String::from_utf8_lossy(octets);

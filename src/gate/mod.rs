@@ -13,7 +13,7 @@
 mod exec;
 pub mod fence;
 pub(crate) mod http;
-mod line;
+pub(crate) mod line;
 pub mod run;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! Pure. [`Policy`] is the validated content of all `zones/*.toml`; its reader makes it from text, with every
 //! problem at once; the decision is one function that chooses the active region.
 
+mod broker;
 pub mod decide;
 mod judge;
 mod model;
@@ -12,6 +13,7 @@ mod scene;
 mod secret;
 mod standing;
 
+pub use broker::{AmqpProbe, GrpcProbe, MqttProbe, MqttVersion, Password, Sasl, SharedAccess};
 pub use decide::{Decision, FenceWait, Hold, Rule, Waiting, budget_ends, decide, fence_wait, is_pinned};
 pub use judge::{MoveRefused, Moved, Objection, judge_move, objections, preferred};
 pub use model::{

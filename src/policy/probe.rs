@@ -9,7 +9,7 @@ use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Comparison, ProbeName, Secret};
+use super::{AmqpProbe, Comparison, GrpcProbe, MqttProbe, Password, ProbeName, Sasl, Secret};
 use crate::dns::{Name, Rcode, Rtype};
 
 /// The definition of a health check.
@@ -84,6 +84,12 @@ pub enum ProbeKind {
     Tls(TlsProbe),
     /// An HTTP request is made and its response judged.
     Http(HttpProbe),
+    /// An MQTT session is begun as a device begins it.
+    Mqtt(MqttProbe),
+    /// An AMQP 1.0 connection is opened and closed.
+    Amqp(AmqpProbe),
+    /// A gRPC server is asked whether it serves.
+    Grpc(GrpcProbe),
     /// A DNS query is sent and its response judged.
     Dns(DnsProbe),
     /// An ICMP echo request is sent and its reply waited for (RFC 792, RFC 4443 4).
@@ -97,6 +103,9 @@ impl ProbeKind {
             Self::Tcp(_) => "tcp",
             Self::Tls(_) => "tls",
             Self::Http(_) => "http",
+            Self::Mqtt(_) => "mqtt",
+            Self::Amqp(_) => "amqp",
+            Self::Grpc(_) => "grpc",
             Self::Dns(_) => "dns",
             Self::Icmp => "icmp",
         }
@@ -108,13 +117,21 @@ impl ProbeKind {
             Self::Tcp(_) | Self::Dns(_) | Self::Icmp => None,
             Self::Tls(tls) => Some(&tls.settings),
             Self::Http(http) => http.tls.as_ref(),
+            Self::Mqtt(mqtt) => mqtt.tls.as_ref(),
+            Self::Amqp(amqp) => amqp.tls.as_ref(),
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
         }
     }
 
     /// The secrets that it gives to what it probes.
     pub fn secrets(&self) -> Vec<&Secret> {
         match self {
-            Self::Tcp(_) | Self::Tls(_) | Self::Dns(_) | Self::Icmp => Vec::new(),
+            Self::Mqtt(mqtt) => mqtt.password.iter().map(Password::secret).collect(),
+            Self::Amqp(amqp) => match &amqp.sasl {
+                Sasl::Plain { password, .. } => vec![password.secret()],
+                Sasl::None | Sasl::Anonymous | Sasl::External => Vec::new(),
+            },
+            Self::Tcp(_) | Self::Tls(_) | Self::Grpc(_) | Self::Dns(_) | Self::Icmp => Vec::new(),
             Self::Http(http) => http.headers.iter().filter_map(|(_, value)| value.secret()).collect(),
         }
     }

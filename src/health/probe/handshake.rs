@@ -27,7 +27,7 @@ use crate::time::Timestamp;
 
 /// Protocols that are offered in the handshake (RFC 7301 3.1), in order of preference; none without a name for what is
 /// spoken.
-pub(super) type Protocols = &'static [&'static [u8]];
+pub(super) type Protocols<'a> = &'a [&'a [u8]];
 
 /// The ways to speak TLS that the probes ask for; the files of each are read once, and again after a reload.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub(super) struct TlsConfigs {
 struct Way {
     ca: Option<PathBuf>,
     client: Option<ClientCertificate>,
-    protocols: Protocols,
+    protocols: Vec<Vec<u8>>,
 }
 
 type Shared = Arc<Renewable<Arc<ClientConfig>>>;
@@ -80,7 +80,7 @@ pub(super) fn check_client(client: &ClientCertificate) -> Result<(), String> {
 fn load(way: &Way) -> Result<Arc<ClientConfig>, String> {
     let mut config = configure(anchors(way.ca.as_deref())?, way.client.as_ref())?;
     config.resumption = Resumption::disabled();
-    config.alpn_protocols = way.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config.alpn_protocols = way.protocols.clone();
     Ok(Arc::new(config))
 }
 
@@ -133,13 +133,14 @@ fn pem_words(error: rustls::pki_types::pem::Error) -> String {
 pub(super) async fn handshake(
     configs: &TlsConfigs,
     settings: &TlsSettings,
-    protocols: Protocols,
+    protocols: Protocols<'_>,
     host: &str,
     (stream, peer): (TcpStream, SocketAddr),
     deadline: Deadline,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let name = ServerName::try_from(host.to_owned())
         .map_err(|_| format!("`{host}` is no name that a certificate could be valid for"))?;
+    let protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let way = Way { ca: settings.ca.clone(), client: settings.client.clone(), protocols };
     // Files of this machine: that they cannot be read says nothing of the peer.
     let config = deadline.within(Doing::ReadingFiles, configs.config(way)).await.and_then(|config| config);

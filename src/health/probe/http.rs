@@ -152,7 +152,7 @@ pub(super) fn authority(host: &str, port: u16, tls: bool) -> String {
 }
 
 /// The host of a `Host` field, as TLS wants it.
-fn without_port(authority: &str) -> &str {
+pub(super) fn without_port(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }

@@ -17,13 +17,18 @@
 //! Deliberately absent: redirects (a 3xx is judged by the expected status) and proxies.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probes connect and wait")]
 
+mod amqp;
 mod dns;
 mod exchange;
 mod failure;
+mod grpc;
 mod handshake;
 pub(crate) mod http;
 mod icmp;
 mod kept;
+mod mqtt;
+mod octets;
+mod password;
 mod renew;
 pub(crate) mod request;
 mod resolve;
@@ -32,6 +37,9 @@ mod tcp;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod token;
+mod websocket;
+mod wire;
 
 use std::fmt;
 use std::future::Future;
@@ -253,6 +261,9 @@ impl Attempt {
             ProbeKind::Tcp(tcp) => tcp::attempt(tcp, self).await,
             ProbeKind::Tls(tls) => tls::attempt(tls, self).await,
             ProbeKind::Http(http) => http::attempt(http, self).await,
+            ProbeKind::Mqtt(mqtt) => mqtt::attempt(mqtt, self).await,
+            ProbeKind::Amqp(amqp) => amqp::attempt(amqp, self).await,
+            ProbeKind::Grpc(grpc) => grpc::attempt(grpc, self).await,
             ProbeKind::Dns(dns) => dns::attempt(dns, self).await,
             ProbeKind::Icmp => icmp::attempt(self).await,
         }?;
@@ -284,12 +295,11 @@ impl Attempt {
     }
 
     /// Connects to a port and speaks TLS if there are settings for it, as the settings' `name` or the host.
-    #[allow(dead_code, reason = "for kinds that speak over either")]
     async fn connect_over(
         &self,
         port: u16,
         tls: Option<&TlsSettings>,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
     ) -> Result<(Box<dyn Stream>, SocketAddr), Failure> {
         let (stream, peer) = self.connect(port).await?;
         let stream: Box<dyn Stream> = match tls {
@@ -303,7 +313,7 @@ impl Attempt {
     async fn handshake(
         &self,
         settings: &TlsSettings,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
         connection: (TcpStream, SocketAddr),
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let host = settings.name.as_deref().unwrap_or(&self.host);
@@ -315,7 +325,7 @@ impl Attempt {
         &self,
         host: &str,
         settings: &TlsSettings,
-        protocols: Protocols,
+        protocols: Protocols<'_>,
         connection: (TcpStream, SocketAddr),
     ) -> Result<TlsStream<TcpStream>, Failure> {
         let tls = &self.prober.tls;

@@ -19,6 +19,11 @@ const MOST: usize = 16 * 1024;
 pub(super) struct Revealed(Arc<str>);
 
 impl Revealed {
+    /// A secret that was made of another one.
+    pub(super) fn new(secret: String) -> Self {
+        Self(secret.into())
+    }
+
     /// The secret, to be given to what is probed and to nobody else.
     pub(super) fn expose(&self) -> &str {
         &self.0

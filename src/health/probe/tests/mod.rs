@@ -1,10 +1,15 @@
 //! Observations of real sockets of this machine.
 
+mod amqp;
+mod brokers;
 mod dns;
+mod grpc;
 mod handshake;
 mod http;
 mod icmp;
 mod kept;
+mod mosquitto;
+mod mqtt;
 mod peers;
 mod query;
 mod request;

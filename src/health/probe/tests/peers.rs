@@ -11,14 +11,14 @@ use crate::policy::{DnsProbe, TlsProbe};
 use crate::zone::parse_rdata;
 
 /// A server that ends with the test.
-struct Peer {
+pub(super) struct Peer {
     process: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Peer {
     /// Starts it and reads the port from the first line that has `before` in front of it.
-    fn start(command: &mut Command, before: &str) -> Self {
+    pub(super) fn start(command: &mut Command, before: &str) -> Self {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port = lines.by_ref().map_while(Result::ok).find_map(|line| {

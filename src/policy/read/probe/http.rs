@@ -62,7 +62,7 @@ fn read_one(value: &Value<'_>, https: bool, problems: &mut Vec<Diagnostic>) -> O
 }
 
 /// A request target in origin form (RFC 9112 3.2.1).
-fn read_path(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
+pub(super) fn read_path(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
     const EXPECTED: &str = "a path that starts with `/`, without spaces";
     const EXAMPLE: &str = "such as \"/health\"";
     let text = value.text(EXPECTED, EXAMPLE, problems)?;

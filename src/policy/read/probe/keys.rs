@@ -129,7 +129,7 @@ pub(super) fn read_secret(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> 
     secret
 }
 
-fn read_variable(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
+pub(super) fn read_variable(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<String> {
     const EXPECTED: &str = "the name of an environment variable";
     const EXAMPLE: &str = "such as \"PROBE_PASSWORD\"";
     let text = value.text(EXPECTED, EXAMPLE, problems)?;

@@ -1,9 +1,13 @@
 //! `[probes.NAME]`: one kind, and how often it is asked. Each kind has a file of its own here, and a line in [`KINDS`].
 
+mod amqp;
+mod broker;
 mod dns;
+mod grpc;
 mod http;
 mod icmp;
 mod keys;
+mod mqtt;
 mod tcp;
 mod tls;
 
@@ -27,6 +31,9 @@ const KINDS: &[(&str, ReadKind)] = &[
     ("tls", tls::read),
     ("http", http::read),
     ("https", http::read_https),
+    ("mqtt", mqtt::read),
+    ("amqp", amqp::read),
+    ("grpc", grpc::read),
     ("dns", dns::read),
     ("icmp", icmp::read),
 ];

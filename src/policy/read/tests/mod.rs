@@ -15,6 +15,7 @@ use crate::cli::render::render;
 use crate::dns::{Rcode, Rtype};
 
 mod barriers;
+mod brokers;
 mod docs;
 mod endpoints;
 mod gates;
@@ -31,7 +32,7 @@ mod texts;
 mod together;
 
 /// The kinds of probes, as sentences name them.
-const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `dns`, `icmp`";
+const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `mqtt`, `amqp`, `grpc`, `dns`, `icmp`";
 
 const FILE: &str = "zones/example.net.toml";
 
