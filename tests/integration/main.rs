@@ -7,6 +7,7 @@
 
 mod answers;
 mod audit;
+mod brokers;
 mod command_line;
 mod crash;
 mod demo;
