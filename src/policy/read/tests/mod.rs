@@ -32,7 +32,7 @@ mod texts;
 mod together;
 
 /// The kinds of probes, as sentences name them.
-const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `dns`, `icmp`";
+const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `dns`, `icmp`, `exec`, `push`, `composite`";
 
 const FILE: &str = "zones/example.net.toml";
 
