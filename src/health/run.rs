@@ -75,7 +75,8 @@ impl Probers {
     ///
     /// `resolvers` are asked for the addresses of host names; with none, those of `/etc/resolv.conf`. Observations go to
     /// `observations` as they are complete; when it is full the probers wait, and when it is closed they end. `clock`
-    /// gives the time at which an observation was complete. At most `descriptors` files are open for all of them.
+    /// gives the time at which an observation was complete. At most `descriptors` files are open for all of them,
+    /// half of them for connections that are kept.
     ///
     /// # Errors
     /// When their thread or its runtime cannot be made.
@@ -85,14 +86,15 @@ impl Probers {
         observations: mpsc::Sender<Observation>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let prober = Arc::new(Prober::new(resolvers));
+        let kept = descriptors / 2;
+        let prober = Arc::new(Prober::keeping(resolvers, kept));
         let restarts = Arc::new(AtomicU64::new(0));
         let (orders, received) = mpsc::unbounded_channel();
         let surroundings = Surroundings {
             prober: prober.clone(),
             observations,
             clock: Box::new(clock),
-            budget: Budget::new(descriptors),
+            budget: Budget::new(descriptors - kept),
             began: Instant::now(),
         };
         let supervisor = Supervisor {

@@ -29,13 +29,20 @@ impl Whose {
 }
 
 /// The connections that wait for the next observation; at most one an address of what is probed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kept {
+    /// As many as are kept, so that they leave files to observations.
+    most: usize,
     /// With the probe that each was made by. Held to put and to take only.
     connections: Mutex<HashMap<Whose, (Arc<Probe>, Connection)>>,
 }
 
 impl Kept {
+    /// None so far, and never more than `most`.
+    pub(super) fn at_most(most: usize) -> Self {
+        Self { most, connections: Mutex::default() }
+    }
+
     /// Takes a connection out, if there is one that can be used: of the same definition, alive and not too old.
     pub(super) fn take(&self, whose: &Whose, probe: &Arc<Probe>, now: Instant) -> Option<Connection> {
         let taken = self.connections.lock().unwrap_or_else(PoisonError::into_inner).remove(whose);
@@ -44,10 +51,12 @@ impl Kept {
         usable.then_some(connection)
     }
 
-    /// Keeps a connection for the next observation.
+    /// Keeps a connection for the next observation, or closes it where as many are kept as may be.
     pub(super) fn keep(&self, whose: Whose, probe: Arc<Probe>, connection: Connection) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.insert(whose, (probe, connection));
+        if connections.len() < self.most {
+            connections.insert(whose, (probe, connection));
+        }
     }
 
     /// Closes all: a reload may have changed whose they are.

@@ -126,11 +126,16 @@ pub struct Remarks {
 impl Prober {
     /// Resolves through these recursive resolvers; with none, through those of `/etc/resolv.conf`.
     pub fn new(resolvers: &[SocketAddr]) -> Self {
+        Self::keeping(resolvers, usize::MAX)
+    }
+
+    /// The same with at most so many connections that are kept from one observation to the next.
+    pub fn keeping(resolvers: &[SocketAddr], most: usize) -> Self {
         Self {
             resolver: Resolver::new(resolvers),
             tls: TlsConfigs::default(),
             secrets: Secrets::default(),
-            kept: Kept::default(),
+            kept: Kept::at_most(most),
         }
     }
 

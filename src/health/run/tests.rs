@@ -429,7 +429,7 @@ async fn what_hangs_takes_no_more_files_than_there_are_and_says_who_was_not_obse
     let (listener, silent) = open().await;
     let (_open, port) = open().await;
     let (sender, observations) = mpsc::channel(16);
-    let mut probers = Probers::start(&[], 2, sender, || Timestamp(7)).unwrap();
+    let mut probers = Probers::start(&[], 4, sender, || Timestamp(7)).unwrap();
     let mut received = Received { observations, began: Instant::now() };
     let hanging = || over_http(silent);
     probers.update(wanted([("hangs-1", hanging()), ("hangs-2", hanging())]), BTreeMap::new());
