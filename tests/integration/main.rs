@@ -22,6 +22,7 @@ mod marks;
 mod moves;
 mod operation;
 mod overload;
+mod policies;
 mod public;
 mod reload;
 mod timing;
