@@ -313,7 +313,10 @@ impl State {
             weight: None,
             answer: presentation(&endpoint.answer),
             probe: endpoint.probe.as_ref().map(ToString::to_string),
-            measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
+            measured: match self.layout.endpoints[position].inner {
+                Some(_) => view.health,
+                None => watch.map_or(Health::Unknown, |watch| watch.machine.health()),
+            },
             measured_since: watch.and_then(|watch| watch.machine.since()),
             effective,
             observed: watch.and_then(|watch| watch.last.as_ref()).map(|last| ObservationStatus {

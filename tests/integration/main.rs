@@ -24,6 +24,7 @@ mod marks;
 mod moves;
 mod operation;
 mod overload;
+mod policies;
 mod public;
 mod refusals;
 mod reload;
