@@ -333,8 +333,8 @@ mod tests {
 
     #[test]
     fn databases_that_cannot_be_read_are_found_where_they_are_named() {
-        let policy = "[regions.a]\n[geo]\ndatabase = \"none.mmdb\"\n[hubs.\"h.c.\"]\npolicy = \"geo\"\nmap = [{ country = \
-                      \"DE\", to = [\"a\"] }]\nendpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"] }]\n";
+        let policy = "[regions.a]\n[geo]\ndatabase = \"none.mmdb\"\n[probes.p]\ntcp.port = 1\n[hubs.\"h.c.\"]\npolicy = \"geo\"\nmap = [{ country = \
+                      \"DE\", to = [\"a\"] }]\nendpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }]\n";
         check(
             &[("c.zone", ZONE), ("p.toml", policy)],
             &[
