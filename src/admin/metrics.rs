@@ -299,6 +299,12 @@ impl Page {
             ],
         )?;
         writer.gauge("load_ok", "1 when the last load is what is answered", f64::from(u8::from(reload.ok)))?;
+        if let Some(databases) = &self.status.databases {
+            let help = "1 when clients are classed by the database files as they are";
+            writer.gauge("geo_database_ok", help, f64::from(u8::from(databases.ok)))?;
+            let help = "When the database files were last read";
+            writer.gauge("geo_database_timestamp_seconds", help, seconds(databases.at))?;
+        }
         writer.gauge("load_timestamp_seconds", "When the last load was", seconds(reload.at))?;
         writer.gauge("load_read_seconds", "Reading and checking the files", reload.read_ms / 1e3)?;
         writer.gauge("snapshot_compile_seconds", "Compiling the snapshot's content", reload.compile_ms / 1e3)?;

@@ -3,7 +3,7 @@
 //! | request | what it does |
 //! | --- | --- |
 //! | `GET /v1/status` | the state of everything |
-//! | `GET /v1/explain/NAME?rtype=` | why a name is answered as it is |
+//! | `GET /v1/explain/NAME?rtype=&from=` | why a name is answered as it is, to a client at an address |
 //! | `GET /v1/explain/NAME?at=` | why a hub answered what it did at a past time |
 //! | `PUT /v1/marks/TARGET` | marks a region, or with `HUB/REGION` an endpoint |
 //! | `DELETE /v1/marks/TARGET?author=&reason=` | takes the mark away |
@@ -303,20 +303,21 @@ async fn status(State(shared): State<Shared>) -> Answer {
 async fn explain(
     State(shared): State<Shared>,
     UrlPath(name): UrlPath<String>,
-    Query(ExplainQuery { rtype, at }): Query<ExplainQuery>,
+    Query(ExplainQuery { rtype, at, from }): Query<ExplainQuery>,
 ) -> Answer {
     if let Some(at) = at {
-        if rtype.is_some() {
+        if rtype.is_some() || from.is_some() {
             return Err(bad(
-                "what the audit trail tells of a past time is the same for every type: leave `rtype` out".into()
+                "what the audit trail tells of a past time is the same for every type and client: leave `rtype` and `from` out".into()
             ));
         }
         return history::explain_past(&shared, &name, at).await;
     }
     let rtype = rtype.map(|text| Rtype::parse(&text).ok_or_else(|| bad(format!("`{text}` is no record type"))));
-    let (name, rtype) = (owner(&name)?, rtype.transpose()?);
+    let from = from.map(|text| text.parse().map_err(|_| bad(format!("`{text}` is no IP address"))));
+    let (name, rtype, from) = (owner(&name)?, rtype.transpose()?, from.transpose()?);
     look(&shared, move |view| {
-        let explanation = view.explain(&name, rtype).map_err(CommandError::Refused)?;
+        let explanation = view.explain(&name, rtype, from).map_err(CommandError::Refused)?;
         Ok(Json(explanation).into_response())
     })
     .await

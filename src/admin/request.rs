@@ -146,6 +146,8 @@ pub struct AuthorAndReason {
 pub struct ExplainQuery {
     /// The record type by its mnemonic; a hub's own, or A, when left out.
     pub rtype: Option<String>,
+    /// The address of a client: what a hub without an active region answers may depend on it.
+    pub from: Option<String>,
     /// A past time, milliseconds since the Unix epoch: what a hub answered then, and why.
     pub at: Option<Timestamp>,
 }

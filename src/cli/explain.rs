@@ -1,5 +1,7 @@
 //! `concierge explain`.
 
+use std::net::IpAddr;
+
 use clap::Args;
 
 use super::client::{Client, escape};
@@ -18,8 +20,11 @@ pub(super) struct Explain {
     /// The record type [default: what the hub answers; A for other names]
     #[arg(long = "type", short = 't', value_name = "TYPE")]
     rtype: Option<String>,
+    /// For a client at this address, where the answer depends on who asks [default: this machine]
+    #[arg(long, value_name = "IP")]
+    from: Option<IpAddr>,
     /// What a hub answered at a past time, as the audit trail tells it: RFC 3339, `2026-11-23`, `14:00`, or `2h ago`
-    #[arg(long, value_name = "TIME", conflicts_with = "rtype")]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["rtype", "from"])]
     at: Option<String>,
 }
 
@@ -28,8 +33,10 @@ impl Explain {
         if let Some(at) = &self.at {
             return self.past(history::past(at)?.0, client, common).await;
         }
-        let rtype = self.rtype.as_ref().map(|rtype| format!("?rtype={}", escape(rtype))).unwrap_or_default();
-        let path = format!("/v1/explain/{}{rtype}", escape(&self.name.to_string()));
+        let rtype = self.rtype.as_ref().map(|rtype| format!("rtype={}", escape(rtype)));
+        let from = self.from.map(|from| format!("from={}", escape(&from.to_string())));
+        let query: Vec<String> = rtype.into_iter().chain(from).collect();
+        let path = format!("/v1/explain/{}?{}", escape(&self.name.to_string()), query.join("&"));
         let explanation: Explanation = client.get(&path).await?;
         if common.output == Output::Json {
             return print_json(&explanation);

@@ -200,6 +200,13 @@ fn alarms(status: &Status) -> Vec<String> {
             many(status.reload.problems.len(), "problem")
         ));
     }
+    if let Some(databases) = status.databases.as_ref().filter(|databases| !databases.ok) {
+        alarms.push(format!(
+            "databases have changed and cannot be read, clients are classed by those read {} ago: {}",
+            human(status.now.since(databases.at)),
+            databases.problems.join("; ")
+        ));
+    }
     if status.probers.stalled > 0 {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
     }

@@ -1,6 +1,7 @@
 //! What the one writer is told, and what it wants done.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +42,13 @@ pub enum Event {
         author: Author,
         /// Who waits for it; a signal has nobody.
         reply: Option<ReplyTo>,
+    },
+    /// Database files had changed: what is answered with clients classed by them, or why they could not be read.
+    Classed {
+        /// The result: one sentence for each problem.
+        content: Result<Arc<Content>, Vec<String>>,
+        /// The files as they were found.
+        stamps: Stamps,
     },
     /// A gate was looked at.
     Gate(Evidence),
@@ -172,6 +180,11 @@ pub enum Command {
     },
 }
 
+/// Database files as they were found, by path: when they last changed, their length and their inode; `None` where there
+/// was no such file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stamps(pub Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>);
+
 /// Zones and policy, read and compiled.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -185,6 +198,8 @@ pub struct Loaded {
     pub read: Duration,
     /// How long the compilation took.
     pub compile: Duration,
+    /// The database files as they were found.
+    pub stamps: Stamps,
 }
 
 /// Why new zones and policy were refused: one sentence for each problem.

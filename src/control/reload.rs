@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{CommandError, Level, LoadFailure, Loaded, LogLine};
+use super::event::{CommandError, Level, LoadFailure, Loaded, LogLine, Stamps};
 use super::layout::Layout;
 use super::reason;
-use super::report::{AuditKind, ReloadStatus};
+use super::report::{AuditKind, DatabasesStatus, ReloadStatus};
 use super::state::{Marked, State, Watch, health_key};
 use super::turn::{Pending, Turn};
+use crate::answer::snapshot::Content;
 use crate::health::machine::Machine;
 use crate::policy::{Hold, Policy, ProbeTarget};
 
@@ -61,8 +62,37 @@ impl State {
         }
     }
 
+    /// Takes in database files that had changed: the answers that follow from them, in one publication, or nothing.
+    pub(super) fn take_classed(&mut self, content: Result<Arc<Content>, Vec<String>>, stamps: Stamps, turn: &mut Turn) {
+        let stamps = Arc::new(stamps);
+        match content {
+            // Zones and policy were loaded anew in between, and the databases with them.
+            Ok(content) if !content.is_of(&self.content) => return,
+            Ok(content) => {
+                self.content = content;
+                self.databases = Arc::new(DatabasesStatus { at: turn.now, ok: true, problems: Vec::new() });
+                let paths: Vec<_> = stamps.0.iter().map(|(path, _)| path.display().to_string()).collect();
+                let sentence = format!("databases read anew, for their files had changed: {}", paths.join(", "));
+                turn.audit_by_daemon(AuditKind::Reload, "databases".into(), &sentence);
+                turn.say(Level::Info, "reload", sentence);
+                turn.publish = true;
+            }
+            Err(problems) => {
+                let sentence = format!(
+                    "databases have changed and cannot be read, clients are classed by those of before: {}",
+                    problems.join("; ")
+                );
+                turn.say(Level::Error, "reload", sentence);
+                self.databases = Arc::new(DatabasesStatus { at: self.databases.at, ok: false, problems });
+            }
+        }
+        self.stamps = stamps;
+    }
+
     pub(super) fn load(&mut self, loaded: Loaded, turn: &mut Turn) {
-        let Loaded { policy, content, warnings, read, compile } = loaded;
+        let Loaded { policy, content, warnings, read, compile, stamps } = loaded;
+        self.stamps = Arc::new(stamps);
+        self.databases = Arc::new(DatabasesStatus { at: turn.now, ok: true, problems: Vec::new() });
         self.end_drills(turn);
         self.totals.reloads_ok += 1;
         let milliseconds = |length: Duration| length.as_secs_f64() * 1e3;

@@ -45,6 +45,9 @@ pub struct Status {
     pub sight: SightStatus,
     /// The last load of zones and policy.
     pub reload: ReloadStatus,
+    /// The databases that say where a client is, where the policy has any.
+    #[serde(default)]
+    pub databases: Option<DatabasesStatus>,
     /// The probers.
     pub probers: ProberStatus,
     /// The one writer's own pace.
@@ -376,6 +379,17 @@ pub struct ReloadStatus {
     pub read_ms: f64,
     /// Compiling the snapshot's content, milliseconds.
     pub compile_ms: f64,
+}
+
+/// The databases that say where a client is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatabasesStatus {
+    /// When they were last read.
+    pub at: Timestamp,
+    /// Whether clients are classed by them. If not, they are by those of before.
+    pub ok: bool,
+    /// What was wrong with them: one sentence each.
+    pub problems: Vec<String>,
 }
 
 /// The probers.

@@ -16,7 +16,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain;
 use super::clock::Clock;
-use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo};
+use super::event::{
+    Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo, Stamps,
+};
 use super::load;
 use super::report::{Moved, Status, TurnStatus};
 use super::state::State;
@@ -25,7 +27,7 @@ use super::told;
 use super::view::View;
 use crate::answer::Refused;
 use crate::answer::publish::Publisher;
-use crate::answer::snapshot::Snapshot;
+use crate::answer::snapshot::{Content, Snapshot};
 use crate::gate::fence::Fences;
 use crate::gate::run::Gates;
 use crate::gate::{Evidence, FenceCall, Fenced};
@@ -42,6 +44,8 @@ const QUEUED_OBSERVATIONS: usize = 4096;
 const AHEAD: i32 = 10;
 /// Time between two looks for audit records that are too old.
 const RETAIN: Duration = Duration::from_hours(1);
+/// Time between two looks at the database files.
+const DATABASES: Duration = Duration::from_secs(10);
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -50,10 +54,21 @@ type Answer = oneshot::Sender<Result<Moved, CommandError>>;
 /// What the loop is told from outside.
 #[derive(Debug)]
 enum Message {
-    Command { command: Command, author: Author, answer: Answer },
-    View { answer: oneshot::Sender<View> },
-    Reload { author: Author, answer: Option<Answer> },
+    Command {
+        command: Command,
+        author: Author,
+        answer: Answer,
+    },
+    View {
+        answer: oneshot::Sender<View>,
+    },
+    Reload {
+        author: Author,
+        answer: Option<Answer>,
+    },
     Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
+    /// The database files were looked at: what follows, if they had changed.
+    Classed(Option<(Stamps, Result<Arc<Content>, Vec<String>>)>),
     Stop,
 }
 
@@ -175,6 +190,10 @@ pub struct Loop {
     restarts: u64,
     /// When old audit records are looked for next.
     retain_at: Timestamp,
+    /// When the database files are looked at next.
+    databases_at: Timestamp,
+    /// Whether they are being looked at.
+    looking: bool,
     pace: TurnStatus,
 }
 
@@ -304,6 +323,8 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         loading: None,
         restarts: 0,
         retain_at: Timestamp::default(),
+        databases_at: Timestamp::default(),
+        looking: false,
         pace: TurnStatus::default(),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -364,6 +385,36 @@ impl Loop {
             write(&LogLine::new(Level::Warn, "store", error.to_string()));
         }
         self.retain();
+        self.look_at_databases();
+    }
+
+    /// Looks whether a database file has changed, and reads them if so: on a thread of its own, for it takes its time.
+    fn look_at_databases(&mut self) {
+        let now = self.parts.clock.now();
+        if self.looking || self.loading.is_some() || now < self.databases_at {
+            return;
+        }
+        self.databases_at = now.after(DATABASES);
+        if self.parts.state.stamps.0.is_empty() {
+            return;
+        }
+        let (policy, content) = (self.parts.state.policy.clone(), self.parts.state.content.clone());
+        let (known, own) = (self.parts.state.stamps.clone(), self.own.clone());
+        let spawned = std::thread::Builder::new().name("databases".into()).spawn(move || {
+            load::step_back();
+            let stamps = load::stamps(&policy.geo);
+            let changed = (stamps != *known).then(|| {
+                let failed = |_| Err(vec!["the loader failed; this is a defect of concierge".into()]);
+                let work = std::panic::AssertUnwindSafe(|| load::class_anew(&policy.geo, &content).map(Arc::new));
+                let content = std::panic::catch_unwind(work).unwrap_or_else(failed);
+                (stamps, content)
+            });
+            if let Some(own) = own.upgrade() {
+                // A loop that is gone has no use for it.
+                drop(own.blocking_send(Message::Classed(changed)));
+            }
+        });
+        self.looking = spawned.is_ok();
     }
 
     /// Removes what is older than the configuration keeps, a portion at each look, and looks again in an hour when there
@@ -424,6 +475,12 @@ impl Loop {
                 }
             }
             Message::Loaded(loaded) => self.loaded(*loaded),
+            Message::Classed(found) => {
+                self.looking = false;
+                if let Some((stamps, content)) = found {
+                    self.turn(Event::Classed { content, stamps });
+                }
+            }
             Message::Stop => {}
         }
     }

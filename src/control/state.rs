@@ -17,13 +17,13 @@ use super::among::Inside;
 use super::asks::PAST;
 use super::change::{ChangeKind, Switch};
 use super::drill::Drill;
-use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded};
+use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded, Stamps};
 use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::gates::Told;
 use super::known::Known;
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
-use super::report::{AuditKind, Moved, ReloadStatus, Switched, Totals};
+use super::report::{AuditKind, DatabasesStatus, Moved, ReloadStatus, Switched, Totals};
 use super::roster::{HubId, Roster};
 use super::sight::Look;
 use super::turn::{Pending, Turn};
@@ -122,6 +122,10 @@ pub struct State {
     pub(super) inside: Arc<BTreeMap<u32, Inside>>,
     /// Positions of the hubs without an active region in which something fails that may be no more than this node's fault.
     pub(super) doubted: Arc<BTreeSet<u32>>,
+    /// The database files as they were found last, whether they could be read or not.
+    pub(super) stamps: Arc<Stamps>,
+    /// What became of them.
+    pub(super) databases: Arc<DatabasesStatus>,
 }
 
 /// What stands, and what is published of it.
@@ -314,6 +318,8 @@ impl State {
             drills: Arc::default(),
             inside: Arc::default(),
             doubted: Arc::default(),
+            stamps: Arc::default(),
+            databases: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -343,6 +349,7 @@ impl State {
                 let answer = self.reload(loaded, &mut turn);
                 turn.reply = reply.map(|reply| (reply, answer));
             }
+            Event::Classed { content, stamps } => self.take_classed(content, stamps, &mut turn),
             Event::Gate(evidence) => self.take_evidence(evidence, &mut turn),
             Event::Fenced(fenced) => self.take_fenced(fenced, &mut turn),
             Event::Tick => self.find_silent_probers(&mut turn),

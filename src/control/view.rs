@@ -7,11 +7,12 @@
 use super::layout::HubAt;
 use super::report::no_region;
 use super::report::{
-    BudgetStatus, Condition, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus, HoldStatus, HubStatus,
-    MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus, SightStatus, Status,
-    TurnStatus, WindowStatus, ZoneStatus,
+    BudgetStatus, Condition, DatabasesStatus, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus,
+    HoldStatus, HubStatus, MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, ShadowStatus,
+    SightStatus, Status, TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::dns::{Name, Rtype};
@@ -64,13 +65,13 @@ impl View {
         switches.map(|(epoch, switch)| (epoch, switch.at)).take(most).collect()
     }
 
-    /// Explains the answer to a query for `name` and `rtype`. Without a type, a hub is asked for what it answers, and
-    /// every other name for A.
+    /// Explains the answer to a query for `name` and `rtype` from a client, or from this machine. Without a type, a hub is
+    /// asked for what it answers, and every other name for A.
     ///
     /// # Errors
     /// When what is answered could not be published, which would be a defect.
-    pub fn explain(&self, name: &Name, rtype: Option<Rtype>) -> Result<Explanation, String> {
-        self.state.explain(name, rtype, self.now)
+    pub fn explain(&self, name: &Name, rtype: Option<Rtype>, from: Option<IpAddr>) -> Result<Explanation, String> {
+        self.state.explain(name, rtype, from, self.now)
     }
 }
 
@@ -122,6 +123,7 @@ impl State {
                 },
             },
             reload: ReloadStatus::clone(&self.reload),
+            databases: (!self.stamps.0.is_empty()).then(|| DatabasesStatus::clone(&self.databases)),
             probers: ProberStatus { running: self.watches.len() as u64, stalled, restarts: self.prober_restarts },
             turn: TurnStatus::default(),
             totals: self.totals.clone(),

@@ -1,5 +1,6 @@
 //! How a hub turns the origin of a query into an endpoint.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -93,6 +94,19 @@ pub enum Origin {
     Country([u8; 2]),
     /// A continent, by its code of two capital letters: AF, AN, AS, EU, NA, OC or SA.
     Continent([u8; 2]),
+}
+
+/// `subnet 192.0.2.0/24`, `AS64500`, `country DE`, `continent EU`.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = |code: &[u8; 2]| String::from_utf8_lossy(code).into_owned();
+        match self {
+            Self::Subnet(subnet) => write!(f, "subnet {subnet}"),
+            Self::Asn(number) => write!(f, "AS{number}"),
+            Self::Country(country) => write!(f, "country {}", code(country)),
+            Self::Continent(continent) => write!(f, "continent {}", code(continent)),
+        }
+    }
 }
 
 /// The databases that say where an address is.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::dice::Dice;
 use crate::answer::compile::compile;
-use crate::control::event::Loaded;
+use crate::control::event::{Loaded, Stamps};
 use crate::diagnostic::Source;
 use crate::dns::Name;
 use crate::{policy, zone};
@@ -453,7 +453,14 @@ impl Sketch {
         let content = compile(zones.into_iter().map(|zone| zone.tree).collect(), &policy)
             .map_err(|refused| refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         let (policy, content, warnings) = (Arc::new(policy), Arc::new(content), told());
-        Ok(Loaded { policy, content, warnings, read: Duration::ZERO, compile: Duration::ZERO })
+        Ok(Loaded {
+            policy,
+            content,
+            warnings,
+            read: Duration::ZERO,
+            compile: Duration::ZERO,
+            stamps: Stamps::default(),
+        })
     }
 }
 

@@ -94,6 +94,7 @@ fn loaded_of(hubs: &[&str], regions: &[&str], change: impl Fn(&mut Hub)) -> Load
         warnings: Vec::new(),
         read: Duration::ZERO,
         compile: Duration::ZERO,
+        stamps: Stamps::default(),
     }
 }
 

@@ -232,7 +232,7 @@ impl Selecting {
         let mut first: BTreeMap<&Origin, &EntryDraft> = BTreeMap::new();
         for entry in self.entries() {
             if let Some(earlier) = first.get(&entry.origin) {
-                let message = format!("{} is in the map twice", described(&entry.origin));
+                let message = format!("{} is in the map twice", entry.origin);
                 let problem = Diagnostic::error(entry.place.clone(), message);
                 problems.push(problem.related(earlier.place.clone(), "first here").hint("keep one of the two"));
             } else {
@@ -470,16 +470,6 @@ fn read_prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Pr
     table.close(problems);
     let usual = Prefixes::default();
     Some(Prefixes { ipv4: ipv4.or(usual.ipv4)?, ipv6: ipv6.or(usual.ipv6)? })
-}
-
-fn described(origin: &Origin) -> String {
-    let code = |code: &[u8; 2]| String::from_utf8_lossy(code).into_owned();
-    match origin {
-        Origin::Subnet(subnet) => format!("subnet {subnet}"),
-        Origin::Asn(number) => format!("AS{number}"),
-        Origin::Country(country) => format!("country {}", code(country)),
-        Origin::Continent(continent) => format!("continent {}", code(continent)),
-    }
 }
 
 /// Somebody has to be drawn.

@@ -13,7 +13,7 @@ fn explained(
         Bench::started(loaded_of(&["a.example.net."], &["weu", "neu"], change), Persisted::default(), START);
     let layout = bench.state.layout.clone();
     Arc::make_mut(&mut bench.state.stands).set_low_ttl(&layout.hubs[0], low_ttl);
-    let explanation = bench.state.explain(&name(asked), rtype, bench.now).unwrap();
+    let explanation = bench.state.explain(&name(asked), rtype, None, bench.now).unwrap();
     (explanation.steps, explanation.answer)
 }
 
