@@ -139,7 +139,7 @@ enum Options {
     Malformed,
 }
 
-#[inline]
+#[inline(always)]
 fn options(rdata: &[u8], trusted: bool) -> Options {
     let mut options = rdata;
     while let Some([code_high, code_low, high, low]) = options.first_chunk() {
