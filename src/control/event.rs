@@ -192,10 +192,12 @@ pub enum Command {
     },
 }
 
-/// Database files as they were found, by path: when they last changed, their length and their inode; `None` where there
-/// was no such file.
+/// Database files as they were found, by path; `None` where there was no such file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stamps(pub Vec<(PathBuf, Option<(std::time::SystemTime, u64, u64)>)>);
+pub struct Stamps(pub Vec<(PathBuf, Option<Stamp>)>);
+
+/// A file as it was found: when it last changed, its length and its inode.
+pub type Stamp = (std::time::SystemTime, u64, u64);
 
 /// Zones and policy, read and compiled.
 #[derive(Clone, Debug)]

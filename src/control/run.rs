@@ -68,9 +68,12 @@ enum Message {
     },
     Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
     /// The database files were looked at: what follows, if they had changed.
-    Classed(Option<(Stamps, Result<Arc<Content>, Vec<String>>)>),
+    Classed(Option<(Stamps, Reclassed)>),
     Stop,
 }
+
+/// What is answered by databases that had changed, or what is wrong with them: one sentence each.
+type Reclassed = Result<Arc<Content>, Vec<String>>;
 
 /// A loader at work, and those who wait for it.
 #[derive(Debug)]

@@ -14,13 +14,16 @@ use super::turn::Turn;
 use crate::policy::{Standing, SwitchTime};
 use crate::time::Timestamp;
 
+/// A hub, and when it was first found that its last switches were in the future; `None` when they are not any more.
+pub(super) type Found = (HubId, Option<SetBack>);
+
 /// What stands at a start, with nothing in the future; and the hubs of which it was first found to be there, or is not
 /// any more.
 pub(super) fn not_in_the_future(
     standings: Vec<Option<Arc<Standing>>>,
     known: &Known,
     now: Timestamp,
-) -> (Vec<Option<Arc<Standing>>>, Vec<(HubId, Option<SetBack>)>) {
+) -> (Vec<Option<Arc<Standing>>>, Vec<Found>) {
     let mut changes = Vec::new();
     let each = standings.into_iter().zip(0..).map(|(standing, number)| {
         let (hub, standing) = (HubId(number), standing?);
@@ -48,7 +51,7 @@ pub(super) fn not_in_the_future(
 
 impl State {
     /// Keeps when it was found that the clock was set back, and lets the waits for gates that are ahead of it begin then.
-    pub(super) fn keep_set_back(&mut self, changes: Vec<(HubId, Option<SetBack>)>, turn: &mut Turn) {
+    pub(super) fn keep_set_back(&mut self, changes: Vec<Found>, turn: &mut Turn) {
         for (hub, set_back) in changes {
             if let Some(name) = self.roster.name(hub).cloned() {
                 self.set_fact(FactKey::clock(&name), set_back.as_ref(), turn);

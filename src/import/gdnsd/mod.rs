@@ -19,7 +19,7 @@ use super::{Import, Input, Output};
 use hubs::{Hubs, Ttl};
 use resources::Resource;
 use services::Services;
-use vscf::Value;
+use vscf::{Include, Value};
 use zone::{Dynamic, Place, Zone};
 
 /// What holds for everything that comes from gdnsd.
@@ -34,10 +34,7 @@ const DIFFERENCES: &[&str] = &[
 ///
 /// A file is the configuration if it reads as one with any of gdnsd's three keys, else a zone, whose name is that of the
 /// file. `include` reads what a file includes.
-pub fn gdnsd(
-    inputs: &[Input],
-    include: &mut dyn FnMut(&str, &str) -> Result<Vec<Input>, String>,
-) -> Result<Import, Refusal> {
+pub fn gdnsd(inputs: &[Input], include: &mut Include<'_>) -> Result<Import, Refusal> {
     let mut configuration = Vec::new();
     let mut zones = Vec::new();
     for input in inputs {
@@ -150,7 +147,7 @@ fn report_unused(plugins: &Value, zones: &[Zone], hubs: &mut Hubs<'_>) {
                 let resource = dynamic.resource.as_deref().unwrap_or_default();
                 dynamic.plugin == *plugin && resource.split('/').next() == Some(name)
             };
-            if !records.iter().any(|record| named(&record)) && !refers(plugins, plugin, name) {
+            if !records.iter().any(named) && !refers(plugins, plugin, name) {
                 hubs.draft.note(
                     format!("plugins.{plugin}.{name}"),
                     "no DYNA or DYNC record of the zones that were given refers to it, so that there is no hub for it",

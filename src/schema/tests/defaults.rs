@@ -45,7 +45,10 @@ fn free(document: &toml::Value, path: &[Step]) -> Vec<Vec<Step>> {
         _ => Vec::new(),
     };
     let below = |(step, value): (Step, &toml::Value)| {
-        free(value, rest).into_iter().map(move |tail| [&[step.clone()], tail.as_slice()].concat()).collect::<Vec<_>>()
+        free(value, rest)
+            .into_iter()
+            .map(move |tail| [std::slice::from_ref(&step), tail.as_slice()].concat())
+            .collect::<Vec<_>>()
     };
     inside.into_iter().flat_map(below).collect()
 }

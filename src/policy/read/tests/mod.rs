@@ -34,8 +34,7 @@ mod texts;
 mod together;
 
 /// The kinds of probes, as sentences name them.
-const KINDS: &str =
-    "`tcp`, `tls`, `http`, `https`, `mqtt`, `amqp`, `grpc`, `dns`, `icmp`, `exec`, `push`, `composite`";
+const KINDS: &str = "`tcp`, `tls`, `http`, `https`, `mqtt`, `amqp`, `grpc`, `dns`, `icmp`, `exec`, `push`, `composite`";
 
 const FILE: &str = "zones/example.net.toml";
 
