@@ -132,7 +132,7 @@ fn database(country: &'static str) -> Vec<u8> {
     database.metadata.ip_version = IpVersion::V6;
     database.metadata.binary_format_major_version = 2;
     database.metadata.database_type = "Test-City".into();
-    let data = database.insert_value(&json!({ "country": { "iso_code": country } })).unwrap();
+    let data = database.insert_value(json!({ "country": { "iso_code": country } })).unwrap();
     database.insert_node("::127.0.0.0/104".parse::<IpAddrWithMask>().unwrap(), data);
     database.write_to(Vec::new()).unwrap()
 }
