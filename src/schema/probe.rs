@@ -55,8 +55,12 @@ pub(super) fn probe() -> Node {
             "The interval while observations contradict the health; at most `interval`.",
             Node::duration("100ms", "1h").default("1s"),
         )
-        .key("fall", "So many failed observations in a row make `down`.", Node::integer(1..=100).default(3))
-        .key("rise", "So many good ones in a row make `up` again.", Node::integer(1..=100).default(5))
+        .key(
+            "fall",
+            "So many failed observations in a row make `down`. Default: 3, of `push` 1.",
+            Node::integer(1..=100),
+        )
+        .key("rise", "So many good ones in a row make `up` again. Default: 5, of `push` 1.", Node::integer(1..=100))
         .key("shadow", "It is observed and shown, and decides nothing.", Node::flag().default(false))
         .exactly_one(&kinds)
 }
