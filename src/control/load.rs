@@ -401,6 +401,8 @@ mod tests {
         check(
             &[("c.zone", ZONE), ("p.toml", policy)],
             &[
+                "p.toml:7:14: warning: the endpoint in `a` has no `probe`: its health stays unknown (hint: add `probe = \
+                 \"NAME\"`)",
                 "p.toml:3:12: error: cannot read the database `none.mmdb`: no such file or directory (hint: name a MaxMind \
                  DB file, such as GeoLite2-City.mmdb, relative to the policy file's folder)",
             ],

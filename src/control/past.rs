@@ -538,6 +538,6 @@ mod tests {
                 "the audit trail begins with record 10 of 1970-01-01T00:01:02Z: older ones were removed",
             ],
         );
-        check(65, 17, &["the audit trail tells no switch of Hub.x.", "no reload is told of"]);
+        check(65, 17, &["the audit trail tells no switch and no set of Hub.x.", "no reload is told of"]);
     }
 }

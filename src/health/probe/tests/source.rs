@@ -19,6 +19,13 @@ async fn a_connection_comes_from_the_address() {
     .await;
     let source = address("127.0.0.9");
     assert_eq!(observe(from(DialFrom::Address(source), tcp(port)), &[V4]).await, Outcome::Good);
+    // The connection is made before it is accepted.
+    for _ in 0..1_000 {
+        if !seen.lock().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(*seen.lock().unwrap(), [source]);
 }
 
