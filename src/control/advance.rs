@@ -83,6 +83,8 @@ impl State {
         let told = self.told_next(position, at).filter(|told| told.to == to);
         let fence = told.and_then(|told| fence_wait(&at.rules, self.fence_view(position, at), to, told.called)?.until);
         let verdict = self.view(at.endpoints().start + to, self.turned).verdict_by;
+        // A fence that may be called again is not while something else holds the move, and that is no time to wake at.
+        let fence = fence.filter(|at| *at > self.turned);
         fence.into_iter().chain(verdict).min()
     }
 

@@ -167,8 +167,8 @@ impl State {
                 Some(hold) => holds.insert(position as u32, hold),
                 None => holds.remove(&(position as u32)),
             };
-            if decision.cause.is_some() {
-                self.let_go.extend(before.map(|hold| (position as u32, hold)));
+            if before != decision.hold {
+                self.held_before.push((position as u32, before, decision.cause.is_some()));
             }
         }
         if !self.told.is_empty() {

@@ -97,9 +97,10 @@ pub struct State {
     /// Whether what was to be published was not, because a commit failed: which TTL is answered needs no commit, and is not
     /// taken back with one.
     pub(super) unpublished: bool,
-    /// By hub position: the holds that the last event let go, for the case that its commit fails. What they have waited for
-    /// is not waited for again.
-    pub(super) let_go: Vec<(u32, Hold)>,
+    /// By hub position: the holds that the last event changed, as they were before it, and whether with a switch, for the
+    /// case that its commit fails. What has been waited for is not waited for again, and what never was has not been waited
+    /// for; a wait that something measured began has begun.
+    pub(super) held_before: Vec<(u32, Option<Hold>, bool)>,
     /// When the last event was taken in: nothing is due before it.
     pub(super) turned: Timestamp,
     /// What is durable besides, as it is kept.
@@ -356,7 +357,7 @@ impl State {
             retry: None,
             unsaved: BTreeSet::new(),
             unpublished: false,
-            let_go: Vec::new(),
+            held_before: Vec::new(),
             turned: now,
             facts: Arc::new(facts),
             known: Arc::new(known),
@@ -457,10 +458,20 @@ impl State {
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
         self.totals.commits_failed += 1;
         self.unpublished = true;
-        let let_go = std::mem::take(&mut self.let_go);
-        // After a load everything is as it was before it, and what was let go then stays so.
+        let held = std::mem::take(&mut self.held_before);
+        let says = |kind| matches!(kind, FactKind::Window | FactKind::Move | FactKind::Gate | FactKind::Flap);
+        let said = !commit.marks.is_empty() || commit.facts.iter().any(|(key, ..)| says(key.kind()));
+        // After a load everything is as it was before it.
         if !commit.is_empty() {
-            Arc::make_mut(&mut self.holds).extend(let_go);
+            let holds = Arc::make_mut(&mut self.holds);
+            let again = |position: u32| hubs.contains(&layout.hubs[position as usize].id);
+            let held = held.into_iter().rev().filter(|(position, _, switched)| (*switched || said) && again(*position));
+            for (position, hold, _) in held {
+                match hold {
+                    Some(hold) => holds.insert(position, hold),
+                    None => holds.remove(&position),
+                };
+            }
         }
         self.retry_later(hubs, now);
     }
@@ -498,12 +509,16 @@ impl State {
     /// Everything that follows from what the event changed.
     fn finish(&mut self, mut turn: Turn) -> Vec<Effect> {
         self.turned = turn.now;
-        self.let_go.clear();
+        self.held_before.clear();
         self.expire_marks(&mut turn);
         self.advance_windows(&mut turn);
         self.advance_moves(&mut turn);
         self.advance_drills(&mut turn);
         self.settle(&mut turn);
+        if !turn.changes.is_empty() {
+            // What has switched may leave no place for a move that waits for its gate.
+            self.advance_moves(&mut turn);
+        }
         self.stop_overtaken(&mut turn);
         // A stage that has just changed may change what a hub answers with.
         self.settle(&mut turn);

@@ -30,13 +30,23 @@ pub struct Standing {
 }
 
 impl Standing {
-    /// As many switches as are remembered.
+    /// As many switches as are remembered, and as many automatic ones.
     pub const RECENT: usize = 32;
 
-    /// The remembered switches and one more, without the oldest when there are too many.
+    /// The remembered switches and one more, without those that are too many: a budget counts the last ones of any origin,
+    /// and a flap limit the last automatic ones, however many there were of operators between them.
     pub fn with_switch(&self, at: Timestamp, automatic: bool) -> Arc<[SwitchTime]> {
-        let kept = &self.recent[(self.recent.len() + 1).saturating_sub(Self::RECENT)..];
-        kept.iter().copied().chain([SwitchTime { at, automatic }]).collect()
+        let mut kept: Vec<_> = self.recent.iter().copied().chain([SwitchTime { at, automatic }]).collect();
+        let (mut left, mut automatic_left) = (Self::RECENT, Self::RECENT);
+        kept.reverse();
+        kept.retain(|switch| {
+            let counts = left > 0 || (switch.automatic && automatic_left > 0);
+            left = left.saturating_sub(1);
+            automatic_left = automatic_left.saturating_sub(usize::from(switch.automatic));
+            counts
+        });
+        kept.reverse();
+        kept.into()
     }
 }
 

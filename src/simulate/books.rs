@@ -34,6 +34,8 @@ pub(super) struct Books {
     /// By hub: what was said to the region that is left.
     pub(super) fences: BTreeMap<&'static str, Fencing>,
     pub(super) blind: bool,
+    /// Whether, when the last of what endpoints are chosen by began to fail, all of it had at once.
+    pub(super) at_once: bool,
     /// Whether it was blind before, since the start.
     pub(super) regained: bool,
     /// When commits began to fail whose changes may not have been tried again: what they would have changed is known to
@@ -117,7 +119,7 @@ pub(super) struct Book {
     /// The region that a move is wanted to and held, and since when.
     pub(super) wanted: Option<(&'static str, Wall)>,
     /// The region that a move is wanted to, and since when gates alone have held it.
-    pub(super) gated: Option<(&'static str, Wall)>,
+    pub(super) gated: Option<(&'static str, Since)>,
     /// The same as it was written down: the epoch, the region, and since when.
     pub(super) written_gated: Option<(u64, &'static str, Wall)>,
     /// What was written down before the start, until there is more to know.
@@ -259,6 +261,7 @@ impl Books {
             moves: BTreeMap::new(),
             fences: BTreeMap::new(),
             blind: false,
+            at_once: false,
             regained: false,
             failing: None,
         }
@@ -293,8 +296,9 @@ impl Books {
         let everything = self.everything_fails();
         let references: Vec<_> = self.sketch.references().collect();
         let failed = |aim: &Aim| self.watches.get(aim).is_some_and(|watch| watch.failing.is_some());
+        self.at_once &= everything;
         let blind = match references.is_empty() {
-            true => self.blind && everything,
+            true => self.at_once,
             false => references.iter().all(failed),
         };
         self.look_up(blind);
@@ -308,10 +312,12 @@ impl Books {
         let is_reference = aim.host.region == OUTSIDE;
         let references: Vec<_> = self.sketch.references().collect();
         let failed = |aim: &Aim| self.watches.get(aim).is_some_and(|watch| watch.failing.is_some());
+        if !is_reference && good == failed_before {
+            self.at_once = !good && self.everything_fails() && self.began_together();
+        }
         let blind = match references.is_empty() {
             false => references.iter().all(failed),
-            true if !good && !failed_before => self.everything_fails() && self.began_together(),
-            true => self.blind && self.everything_fails(),
+            true => self.at_once && self.everything_fails(),
         };
         self.look_up(blind);
         let probe = self.sketch.probes[aim.probe].clone();
@@ -587,7 +593,7 @@ impl Books {
     ) -> Vec<(&'static str, String)> {
         let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
         let mut barriers = Vec::new();
-        for used in self.holding_gates(hub, to, now) {
+        for used in self.holding_gates(hub, to, now, certain) {
             barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
         }
         if let Some(rule) = self.broken_rule(hub, to, now, certain) {
@@ -728,11 +734,13 @@ impl Books {
         Some(self.announced(hub, even_doubtful).map_or(active, |said| said.to))
     }
 
-    /// The gates that hold a move: those that are shut, and whose time to be passed has not come.
-    fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall) -> Vec<UseSketch> {
+    /// The gates that hold a move: those that are shut, and whose time to be passed has not come, or may not have.
+    fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Vec<UseSketch> {
         let Some(book) = self.hubs.get(hub) else { return Vec::new() };
-        let gated = book.gated.or(book.gated_before);
-        let waited = gated.filter(|(wanted, _)| *wanted == to).map_or(0, |(_, since)| now - since);
+        let since = |since: Since| if certain { since.earliest } else { since.latest };
+        let before = book.gated_before.map(|(to, at)| (to, Since { earliest: at, latest: at }));
+        let gated = book.gated.or(before).filter(|(wanted, _)| *wanted == to);
+        let waited = gated.map_or(0, |(_, gated)| now.saturating_sub(since(gated)));
         let holds = |used: &UseSketch| used.proceed.is_none_or(|after| waited < after * 1_000);
         self.shut_gates(hub, to, now).into_iter().filter(holds).collect()
     }
@@ -742,9 +750,11 @@ impl Books {
         let names: Vec<_> = self.sketch.hubs.keys().copied().collect();
         for hub in names {
             let want = self.want(hub);
-            let held = want.is_some_and(|want| {
-                self.barriers(hub, want, now, false).is_empty() && !self.shut_gates(hub, want.to, now).is_empty()
-            });
+            let held = |certain| {
+                let clear = |want: &Want| self.barriers(hub, *want, now, certain).is_empty();
+                want.filter(clear).is_some_and(|want| !self.shut_gates(hub, want.to, now).is_empty())
+            };
+            let (may_be, is) = (held(true), held(false));
             let active = self.hubs.get(hub).map(|book| book.active);
             // Nothing is known of the active region yet: whatever was wanted before may be wanted again.
             let open = active
@@ -752,15 +762,22 @@ impl Books {
                 .is_some_and(|(aim, watch)| watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now));
             let Some(book) = self.hubs.get_mut(hub) else { continue };
             book.gated_before = book.gated_before.filter(|(to, _)| want.map_or(open, |want| want.to == *to));
-            let before = book.gated_before.map_or(now, |(_, since)| since);
             book.wanted = want.map(|want| match book.wanted {
                 Some(wanted) if wanted.0 == want.to => wanted,
                 _ => (want.to, now),
             });
             book.gated = match (want, book.gated) {
                 (None, _) => None,
-                (Some(want), Some(gated)) if gated.0 == want.to => Some(gated),
-                (Some(want), _) if held => Some((want.to, before)),
+                (Some(want), Some((to, since))) if to == want.to => {
+                    let latest = if is { since.latest.min(now) } else { since.latest };
+                    Some((to, Since { latest, ..since }))
+                }
+                (Some(want), _) if may_be => {
+                    let latest = if is { now } else { Wall::MAX };
+                    let since = Since { earliest: now, latest };
+                    let before = book.gated_before.map(|(_, at)| Since { earliest: at, latest: at });
+                    Some((want.to, before.unwrap_or(since)))
+                }
                 _ => None,
             };
         }
@@ -801,7 +818,7 @@ impl Books {
         self.watches.clear();
         self.evidence.clear();
         self.fences.clear();
-        (self.blind, self.regained) = (false, false);
+        (self.blind, self.at_once, self.regained) = (false, false, false);
         for book in self.hubs.values_mut() {
             book.good.clear();
             // A clock that was set back must not make a dwell of years, nor one that begins with each start.

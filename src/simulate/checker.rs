@@ -255,7 +255,7 @@ impl Checker {
     }
 
     pub(super) fn observe(&mut self, aim: Aim, good: bool, at: u64) {
-        let known = |books: &Books| books.watches.get(&aim).map(|watch| watch.verdict);
+        let known = |books: &Books| books.watches.get(&aim).map(|watch| (watch.verdict, watch.failing.is_some()));
         let before = known(&self.books);
         self.books.observe(aim, good, at);
         if known(&self.books) != before {

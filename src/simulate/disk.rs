@@ -8,9 +8,40 @@ use super::history::Failure;
 use crate::control::event::Commit;
 use crate::control::state::{Persisted, health_key};
 
+/// One use of the store by the daemon, and what the rows are after it: for whoever plays it again with the real one.
+#[derive(Clone, Debug)]
+pub enum Use {
+    /// A daemon starts, whose predecessor was killed, and finds this.
+    Open(Persisted),
+    /// A commit.
+    Commit {
+        /// The commit.
+        commit: Box<Commit>,
+        /// What became of it.
+        became: Became,
+        /// Whether the disk is well after it, so that what has failed is taken back at once.
+        well: bool,
+        /// What a daemon would find that started then.
+        after: Persisted,
+    },
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Became {
+    /// It is durable.
+    Durable,
+    /// It has failed, and nothing of it has reached the disk.
+    Nothing,
+    /// It has failed, and has reached the disk.
+    Reached,
+}
+
 /// The rows, and how the disk fails.
 #[derive(Debug, Default)]
 pub(super) struct Disk {
+    /// What the daemon has used it for, where somebody writes it down.
+    pub(super) tape: Option<Vec<Use>>,
     rows: Persisted,
     /// What a commit that failed has left on the disk, and the rows from before.
     doubtful: Option<(Commit, Persisted)>,
@@ -18,6 +49,11 @@ pub(super) struct Disk {
 }
 
 impl Disk {
+    /// An empty one, whose uses may be written down.
+    pub(super) fn new(taped: bool) -> Self {
+        Self { tape: taped.then(Vec::new), ..Self::default() }
+    }
+
     /// The next uses fail.
     pub(super) fn fail(&mut self, how: Failure, commits: u8) {
         self.fails = Some((how, commits));
@@ -40,7 +76,8 @@ impl Disk {
             if last {
                 self.fails = None;
             }
-            if how == Failure::Reached && self.doubtful.is_none() {
+            let reaches = how == Failure::Reached && self.doubtful.is_none();
+            if reaches {
                 let before = self.rows.clone();
                 write(&mut self.rows, commit);
                 self.doubtful = Some((commit.clone(), before));
@@ -49,11 +86,19 @@ impl Disk {
                 // The store tries at once, and the disk is well again.
                 self.take_back();
             }
+            self.record(commit, if reaches { Became::Reached } else { Became::Nothing }, last);
             return Err("no space left on device".into());
         }
         self.take_back();
         write(&mut self.rows, commit);
+        self.record(commit, Became::Durable, true);
         Ok(())
+    }
+
+    fn record(&mut self, commit: &Commit, became: Became, well: bool) {
+        if let Some(tape) = &mut self.tape {
+            tape.push(Use::Commit { commit: Box::new(commit.clone()), became, well, after: self.rows.clone() });
+        }
     }
 
     fn take_back(&mut self) {
@@ -67,6 +112,9 @@ impl Disk {
     /// What a daemon finds that starts now; and the commit that its predecessor was told had failed, if that is in it.
     pub(super) fn open(&mut self) -> (Persisted, Option<Commit>) {
         let surfaced = self.doubtful.take().map(|(commit, _)| commit);
+        if let Some(tape) = &mut self.tape {
+            tape.push(Use::Open(self.rows.clone()));
+        }
         (self.rows.clone(), surfaced)
     }
 }

@@ -39,6 +39,7 @@ pub mod sketch;
 pub mod story;
 mod world;
 
+pub use disk::{Became, Use};
 pub use history::History;
 pub use invariants::{INVARIANTS, Violation};
 pub use world::{Options, Outcome, run};

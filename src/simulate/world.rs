@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checker::{Checker, Doing, hub_of, region_of};
-use super::disk::Disk;
+use super::disk::{Disk, Use};
 use super::history::{Condition, History, How, Input, Latch, Planned, Point, Target};
 use super::invariants::{Extra, Violation};
 use super::probers::{Probers, Seen, millis, outcome};
@@ -39,6 +39,8 @@ pub struct Options {
     pub tell: bool,
     /// Whether everything that comes out is put into the digest.
     pub digest: bool,
+    /// Whether every use of the store is written down.
+    pub tape: bool,
     /// An invariant beside the others.
     pub extra: Option<Extra>,
 }
@@ -62,6 +64,8 @@ pub struct Outcome {
     pub digest: u64,
     /// What a person would have noticed.
     pub story: Story,
+    /// Every use of the store, in order, where that was asked for.
+    pub tape: Vec<Use>,
     /// When the violation was, or the end, in milliseconds since the start.
     pub ended: u64,
 }
@@ -78,7 +82,8 @@ pub fn run(history: &History, options: Options) -> Result<Outcome, String> {
     if let Some(violation) = &violation {
         world.outcome.story.tell(world.now, || format!("{}: RULE {}", violation.sentence, violation.rule));
     }
-    Ok(Outcome { violation, ended: world.now, ..world.outcome })
+    let tape = world.disk.tape.take().unwrap_or_default();
+    Ok(Outcome { violation, tape, ended: world.now, ..world.outcome })
 }
 
 /// What is going to happen in the world without any input.
@@ -190,7 +195,7 @@ impl<'a> World<'a> {
             waiting: Vec::new(),
             arrived: Vec::new(),
             armed: None,
-            disk: Disk::default(),
+            disk: Disk::new(options.tape),
             daemon: None,
             files: 0,
             last_command: None,

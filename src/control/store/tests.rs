@@ -371,6 +371,7 @@ fn a_store_of_the_first_layout_is_taken_over() {
 }
 
 mod chain;
+mod crash;
 mod export;
 mod past;
 mod replay;

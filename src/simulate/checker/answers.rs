@@ -93,7 +93,10 @@ impl Checker {
                 if from.is_some_and(|from| from.0 > now) {
                     return;
                 }
-                self.unless(reply.is_ok() == (there && !past), "mark", || format!("marking {target}: {reply:?}"));
+                // A beginning that has passed for more than a minute is a slip, or an old command sent again.
+                let late = from.is_some_and(|from| now.saturating_sub(from.0) > 60_000);
+                let may = there && !past && !late;
+                self.unless(reply.is_ok() == may, "mark", || format!("marking {target}: {reply:?}"));
                 let stands = self.books.marks.get(&target) == Some(&wanted);
                 self.unless(reply.is_err() || stands, "mark", || format!("{target} was acknowledged as {wanted:?}"));
             }

@@ -114,7 +114,9 @@ impl Checker {
         let verdict = self.books.first_verdict(hub, to).is_none_or(|by| by <= now);
         let shut = !self.books.shut_gates(hub, to, now).is_empty() && !planned.options.force;
         let safety = self.books.budget_ends(hub, now).is_some() || self.books.broken_rule(hub, to, now, true).is_some();
-        let safety = safety && planned.options.break_glass.is_none();
+        // Of what is not known well enough to be judged nothing else is looked at.
+        let known = verdict && !self.books.fails(hub, to);
+        let safety = safety && planned.options.break_glass.is_none() && known;
         let told = self.books.gates_and_rules(hub, to, None, now, false).iter().all(|(rule, _)| *rule != "fence");
         let waits = !verdict || self.books.fails(hub, to) || shut && planned.options.until.is_some() || !told;
         self.unless(waits && !safety, "move", || format!("the move of {hub} waits for nothing: {planned:?}"));

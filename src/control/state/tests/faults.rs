@@ -143,3 +143,25 @@ fn a_target_that_a_reload_brings_back_has_not_forgotten_that_it_was_down() {
     bench.see("neu", false);
     assert_eq!(bench.status().hubs[0].endpoints[1].measured, Health::Down);
 }
+
+/// A command whose commit fails does not make a move wait anew.
+#[test]
+fn a_commit_that_fails_does_not_set_back_what_has_waited_for_a_gate() {
+    use super::engine::{exec, gate, start, used};
+    use crate::policy::OnShut;
+    let proceeds = OnShut::ProceedAfter(Duration::from_secs(600));
+    let mut bench = start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        move |hub| hub.gates = vec![used("registry", proceeds)],
+    );
+    bench.mark("weu", MarkKind::Down, None);
+    bench.pass(300);
+    let target: MarkTarget = "neu".parse().unwrap();
+    let command = Command::Mark { target, kind: MarkKind::Down, reason: "r".into(), from: None, until: None };
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
+    bench.pass(299);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2", "ten minutes after it was first held");
+}

@@ -184,3 +184,39 @@ fn announced_moves_do_not_hold_each_other() {
     assert_eq!(bench.gone(), "bc");
     assert!(bench.waits(0).contains("wants at least 1 of 3 endpoints to be active, and 1 are"), "{}", bench.waits(0));
 }
+
+#[test]
+fn a_planned_move_is_stopped_by_the_event_that_takes_its_place() {
+    let mut bench = one_comes();
+    bench.opens(false);
+    let options = MoveOptions { until: Some(bench.now.after(Duration::from_secs(600))), ..at_once(None) };
+    bench.moved(failover("neu", options));
+    assert_eq!(bench.stage(), "ready", "its gate is shut");
+    bench.mark("b.example.net./weu", MarkKind::Down, None);
+    bench.acknowledges("b.example.net.");
+    assert_eq!((bench.gone().as_str(), bench.stage()), ("b", "stopped"));
+}
+
+/// A fence that has failed is called again after a while, but not while the target fails.
+#[test]
+fn what_waits_for_something_else_asks_for_no_moment_that_has_passed() {
+    let mut bench = one_comes();
+    bench.moved(failover("neu", at_once(None)));
+    let position = bench.state.layout.position(&name("a.example.net.")).unwrap() as u32;
+    let fenced = Fenced {
+        hub: name("a.example.net."),
+        planned: bench.state.told[&position].planned,
+        to: RegionName::new("neu"),
+        epoch: 2,
+        acknowledged: false,
+        sentence: "exit 1".into(),
+    };
+    bench.event(Event::Fenced(fenced));
+    bench.see("neu", false);
+    for _ in 0..40 {
+        bench.pass(1);
+        let (now, wake) = (bench.now, bench.state.wake());
+        assert!(wake.is_none_or(|wake| wake > now), "it is {now}, and {wake:?} is asked for");
+    }
+    assert_eq!(bench.stage(), "ready");
+}
