@@ -143,7 +143,7 @@ impl Origin {
     }
 }
 
-/// Draws for queries, one after the other, for one worker: a Weyl sequence, of which [`Origin::draw`] makes numbers, so that
+/// Draws for queries, one after the other, for one worker: a Weyl sequence, of which `Origin::draw` makes numbers, so that
 /// a query that no draw is made for costs one addition.
 #[derive(Debug)]
 pub struct Lots(u32);

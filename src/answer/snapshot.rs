@@ -3,7 +3,7 @@
 //! [`Content`] is large and compiled once from zones and policy. It holds the zones as they were read, with a node for
 //! every existing name, empty non-terminals included, and for every hub the RRsets of its name for each [`Choice`]. A
 //! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
-//! other code. A hub whose answer depends on who asks has a [`Plan`] instead, and in every snapshot a [`Selector`].
+//! other code. A hub whose answer depends on who asks has a `Plan` instead, and in every snapshot a `Selector`.
 
 use std::sync::Arc;
 

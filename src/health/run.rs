@@ -1,7 +1,7 @@
 //! I/O shell: one task for each thing to be probed, and a supervisor that sees to it that they run.
 //!
 //! A task waits, observes, reports, and begins again; it never waits for another one, so that a slow target delays no
-//! other. The exception is this machine's own limit of open files ([`budget`]). To know whether `confirm` or `interval` comes next it feeds its observations to a [`Machine`] of its own,
+//! other. The exception is this machine's own limit of open files (`budget`). To know whether `confirm` or `interval` comes next it feeds its observations to a [`Machine`] of its own,
 //! which is the same as the control core's because it is fed the same: nothing has to be reported back to it.
 //!
 //! The supervisor owns the tasks. One that ends, by a panic or otherwise, is logged, counted and started again with the
@@ -11,7 +11,7 @@
 //! All of them run on one thread that does nothing else, ahead of the workers that answer queries where there is the right
 //! to it: neither a reload nor queries over TCP hold up an observation. Ten thousand targets are a thousand observations a
 //! second, which is a small part of a core. So that this thread and the control loop wake a hundred times a second and not a
-//! thousand times, starts keep to a grid ([`GRID`]), and what is complete at the same moment is reported together.
+//! thousand times, starts keep to a grid (`GRID`), and what is complete at the same moment is reported together.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: probers are tasks that wait, on a thread of their own")]
 
 pub(crate) mod budget;

@@ -9,7 +9,7 @@
 //! observation says of each address what came instead. A and AAAA are asked for at the same time and what is resolved
 //! is dialled without waiting for the other, so that a resolver that never answers one of them fails nothing.
 //!
-//! Each kind has a file here with a function `attempt`, and a line in [`Attempt::make`], by which it dials.
+//! Each kind has a file here with a function `attempt`, and a line in `Attempt::make`, by which it dials.
 //!
 //! What is probed is that a device can come in, so each observation comes in anew: no TLS session is resumed, and no
 //! connection kept but where a probe says `keep_alive`.
