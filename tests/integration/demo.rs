@@ -287,7 +287,10 @@ fn what_cannot_be_played_is_refused() {
         },
         &["error: northeurope of hub.example.net. has no probe: nothing would see it fail"],
     );
-    check(&|stage| stage.change("tcp = {", "https = {"), &["the demo's regions speak no TLS, and probe broker does"]);
+    check(
+        &|stage| stage.change("tcp = {", "https = {"),
+        &["the demo's regions speak TCP and HTTP without TLS, and probe broker is of another kind"],
+    );
     let stage = Stage::new();
     let policy = std::fs::read_to_string(stage.site.path("zones/example.net.toml")).unwrap();
     let single = policy.lines().filter(|line| !line.contains("{ region = \"northeurope\""));

@@ -305,7 +305,7 @@ async fn ordered(
             say(&summary);
             (StatusCode::OK, Json(json!({ "summary": summary })))
         }
-        Err(message) => (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": message } }))),
+        Err(message) => (StatusCode::NOT_FOUND, Json(json!({ "error": { "code": "not-found", "message": message } }))),
     }
 }
 
