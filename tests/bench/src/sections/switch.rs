@@ -175,7 +175,7 @@ fn report(bench: &mut Bench, outcome: &Outcome, switches: &[Switch], seen: &[See
     ]);
     table.note("from the request to its acknowledgement: durable, and no worker answers from the older snapshot");
     let at = |percentile| decided.percentile(percentile) as f64 / 1e6;
-    table.note(&format!(
+    table.note(format!(
         "to work out the next decision of all {HUBS} hubs, nobody asking: p50 {:.2} ms, p99 {:.2} ms",
         at(50.0),
         at(99.0)
