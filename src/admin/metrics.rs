@@ -93,7 +93,8 @@ impl Collector for Page {
 
 impl Page {
     fn queries(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let transports = [("udp", &self.totals.udp), ("tcp", &self.totals.tcp)];
+        let Totals { udp, tcp, encrypted, .. } = &self.totals;
+        let transports = [("udp", udp), ("tcp", tcp), ("encrypted", encrypted)];
         let per_transport = |value: fn(&Messages) -> u64| -> Vec<Sample<'_>> {
             transports.iter().map(|(name, messages)| (vec![("transport", *name)], value(messages) as f64)).collect()
         };

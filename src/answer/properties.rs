@@ -67,7 +67,7 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
 });
 
 fn transport() -> impl Strategy<Value = Transport> {
-    prop_oneof![Just(Transport::Udp), Just(Transport::Tcp)]
+    prop_oneof![Just(Transport::Udp), Just(Transport::Tcp), Just(Transport::Encrypted)]
 }
 
 fn question() -> impl Strategy<Value = String> {
@@ -125,7 +125,7 @@ fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: 
     };
     let limit = match transport {
         Transport::Udp => usize::from(max_udp_bytes.max(512)),
-        Transport::Tcp => 65_535,
+        Transport::Tcp | Transport::Encrypted => 65_535,
     };
     prop_assert!(response.len() <= limit);
     prop_assert_eq!(&response[..2], &query[..2]);

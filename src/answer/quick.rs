@@ -100,7 +100,7 @@ pub(super) fn respond(
         (Some(opt), opt.max_udp_bytes.min(ours))
     };
     let limit = match transport {
-        Transport::Tcp => MAX_MESSAGE,
+        Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
         Transport::Udp => usize::from(theirs),
     };
 

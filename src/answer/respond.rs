@@ -30,6 +30,8 @@ pub enum Transport {
     Udp,
     /// A stream: 65,535 octets.
     Tcp,
+    /// A stream that nobody on the way can read, such as TLS or QUIC: 65,535 octets.
+    Encrypted,
 }
 
 /// What bounds a response.
@@ -109,7 +111,7 @@ pub(super) fn respond_in_full(
     let ours = limits.max_udp_bytes.max(512);
     // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
     let limit = match transport {
-        Transport::Tcp => MAX_MESSAGE,
+        Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
         Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
     };
     response.extend_from_slice(query.head());

@@ -53,6 +53,8 @@ pub struct Totals {
     pub udp: Messages,
     /// Messages over TCP.
     pub tcp: Messages,
+    /// Messages over encrypted streams.
+    pub encrypted: Messages,
     /// UDP sockets.
     pub udp_sockets: UdpSockets,
     /// Addresses that are answered on at this moment.
@@ -146,6 +148,7 @@ impl Counters {
             match transport {
                 Transport::Udp => block.sum_into(&mut totals.udp),
                 Transport::Tcp => block.sum_into(&mut totals.tcp),
+                Transport::Encrypted => block.sum_into(&mut totals.encrypted),
             }
         }
         totals
