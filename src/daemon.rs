@@ -18,7 +18,7 @@ use crate::config::{self, Config, Public};
 use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
-use crate::control::run::{self, Control, Parts, Running, Senses};
+use crate::control::run::{self, Control, Parts, Recheck, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
@@ -26,7 +26,7 @@ use crate::evidence::{self, Listener};
 use crate::serve::Counters;
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Serving};
+use crate::serve::{self, Identity, Serving, Settings};
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -100,9 +100,19 @@ impl Daemon {
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
         let counters = Arc::new(Counters::with(watched));
         let runtime = tokio::runtime::Handle::current();
-        let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
+        let identity = match &config.tls {
+            Some(files) if config.listen.is_encrypted() => Some(Identity::load(files).map_err(std::io::Error::from)?),
+            _ => None,
+        };
+        let Config { listen, limits, proxy, .. } = &config;
+        let settings = Settings { listen, limits, proxy, identity: identity.as_ref() };
+        let serving = serve::start(settings, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
+        }
+        for (via, address) in serving.encrypted() {
+            let transport = via.word();
+            tracing::info!(event = "listen", %address, transport, "answering on {address} over {}", via.name());
         }
         let resolvers = match resolve_here {
             true => serving.addresses().to_vec(),
@@ -111,10 +121,11 @@ impl Daemon {
         let public = Arc::new(evidence::Counters::default());
         let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
         let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
-        let descriptors = for_probes(config.limits.tcp_connections, public_connections);
+        let descriptors = for_probes(stream_connections(&config), public_connections);
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
         let routes = routes.merge(admin::drill::addresses(serving.addresses()));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
+        let recheck = Recheck(Arc::new(move |path| recheck(path, identity.as_deref())));
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
@@ -204,6 +215,12 @@ fn tell_head(store: &Store) {
     }
 }
 
+/// Connections over which queries may come at once, each with a descriptor.
+fn stream_connections(config: &Config) -> u32 {
+    let https = if config.listen.https.is_empty() { 0 } else { config.limits.https_connections };
+    config.limits.tcp_connections.saturating_add(https)
+}
+
 /// Starts the public listener, if it has an address.
 fn listen_publicly(
     config: &Config,
@@ -214,7 +231,7 @@ fn listen_publicly(
     if config.public.listen.is_empty() {
         return Ok(None);
     }
-    let connections = beside(config.limits.tcp_connections, config.public.connections);
+    let connections = beside(stream_connections(config), "public", config.public.connections);
     let public = Public { connections, ..config.public.clone() };
     let clock = clock.clone();
     let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
@@ -259,12 +276,22 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
     Some((error.kind(), problem))
 }
 
-/// The problems of the configuration file, and of the key that it needs, at a reload: both take effect at the next start,
-/// which must not fail then.
-fn recheck(path: &Path) -> Vec<String> {
+/// What is wrong with the certificate that the encrypted listeners need: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    let files = config.tls.as_ref()?;
+    let unusable = serve::check(files).err()?;
+    Some((unusable.kind, unusable.problem))
+}
+
+/// The problems of the configuration file, and of the keys that it needs, at a reload: it takes effect at the next start,
+/// which must not fail then. The certificate in use is read anew, which takes effect at once.
+fn recheck(path: &Path, identity: Option<&Identity>) -> Vec<String> {
     let (config, diagnostics) = read_config(path);
-    match config {
-        Some(config) => check_public_key(&config).map(|(_, problem)| problem.to_string()).into_iter().collect(),
-        None => diagnostics.iter().map(ToString::to_string).collect(),
-    }
+    let Some(config) = config else { return diagnostics.iter().map(ToString::to_string).collect() };
+    let renewed = identity.and_then(|identity| identity.renew().err()).map(|unusable| unusable.problem);
+    let of_next_start = || check_certificate(&config).map(|(_, problem)| problem);
+    let public = check_public_key(&config).map(|(_, problem)| problem);
+    let problems = [renewed.or_else(of_next_start), public].into_iter().flatten();
+    problems.map(|problem| problem.to_string()).collect()
 }

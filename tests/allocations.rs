@@ -196,7 +196,9 @@ impl Server {
         let resolvers = Resolvers::new(1, 4711, Box::new(move || clock.glance()));
         let (readers, counters, handle) =
             (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
-        let serving = serve::start(&config.listen, &config.limits, readers, counters.clone(), handle).unwrap();
+        let Config { listen, limits, proxy, .. } = &config;
+        let settings = serve::Settings { listen, limits, proxy, identity: None };
+        let serving = serve::start(settings, readers, counters.clone(), handle).unwrap();
         Self { serving, counters, _publisher: publisher, runtime, _folder: folder }
     }
 

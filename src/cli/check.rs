@@ -10,7 +10,7 @@ use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::config::Config;
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{check_public_key, read_config, zones_of_refused};
+use crate::daemon::{check_certificate, check_public_key, read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, Severity, has_errors};
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
@@ -35,7 +35,7 @@ impl Check {
                 };
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
-                diagnostics.extend(config.as_ref().and_then(key));
+                diagnostics.extend(config.as_ref().map(keys).unwrap_or_default());
                 config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
         };
@@ -78,17 +78,18 @@ impl Check {
     }
 }
 
-/// What is wrong with the key that the daemon will sign with. That of another account cannot be looked at.
-fn key(config: &Config) -> Option<Diagnostic> {
-    let (kind, problem) = check_public_key(config)?;
-    Some(match kind {
+/// What is wrong with the keys that the daemon will use. Those of another account cannot be looked at.
+fn keys(config: &Config) -> Vec<Diagnostic> {
+    let problems = [check_public_key(config), check_certificate(config)].into_iter().flatten();
+    let judged = problems.map(|(kind, problem)| match kind {
         ErrorKind::PermissionDenied => Diagnostic {
             severity: Severity::Warning,
             hint: Some("it was not checked: `concierge check` by the account that runs the daemon does".into()),
             ..problem
         },
         _ => problem,
-    })
+    });
+    judged.collect()
 }
 
 fn problem(diagnostic: &Diagnostic) -> serde_json::Value {

@@ -170,11 +170,21 @@ pub struct Parts {
     /// The folder that a reload reads.
     pub zones: PathBuf,
     /// Looks at what else a reload should refuse: the configuration file. Returns its problems.
-    pub recheck: fn(&std::path::Path) -> Vec<String>,
+    pub recheck: Recheck,
     /// The file that `recheck` looks at; `None` when the daemon runs on embedded defaults.
     pub config: Option<PathBuf>,
     /// How long audit records are kept; for ever, when `None`.
     pub keep: Option<Duration>,
+}
+
+/// Looks at what a reload should refuse beside zones and policy, and returns the problems.
+#[derive(Clone)]
+pub struct Recheck(pub Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>);
+
+impl std::fmt::Debug for Recheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recheck")
+    }
 }
 
 /// The loop, before it runs.
@@ -506,12 +516,13 @@ impl Loop {
     /// Reads and compiles the files on a thread of its own: observations and commands go on meanwhile.
     fn load(&mut self, waiting: Vec<Waiting>) {
         self.loading = Some(Loading { waiting, later: Vec::new() });
-        let (zones, recheck, config) = (self.parts.zones.clone(), self.parts.recheck, self.parts.config.clone());
+        let (zones, recheck, config) =
+            (self.parts.zones.clone(), self.parts.recheck.clone(), self.parts.config.clone());
         let own = self.own.clone();
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
             load::step_back();
-            let outcome = std::panic::catch_unwind(|| {
-                let problems = config.map(|config| recheck(&config)).unwrap_or_default();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let problems = config.map(|config| (recheck.0)(&config)).unwrap_or_default();
                 let (loaded, diagnostics) = load::load(&zones);
                 match loaded {
                     Some(loaded) if problems.is_empty() => Ok(loaded),
@@ -520,7 +531,7 @@ impl Loop {
                         Err(LoadFailure { problems: problems.into_iter().chain(more).collect() })
                     }
                 }
-            });
+            }));
             let loaded = outcome.unwrap_or_else(|_| {
                 Err(LoadFailure { problems: vec!["the loader failed; this is a defect of concierge".into()] })
             });

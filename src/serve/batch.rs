@@ -27,8 +27,10 @@ use rustix::net::addr::SocketAddrArg;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::Socket;
 
+use super::clients::Prefixes;
 use super::counters::Tally;
 use super::engine::{Engine, Outcome, Transport};
+use super::proxy::Header;
 use super::resolvers::Resolvers;
 use crate::answer::client::Lots;
 use crate::answer::publish::Reader;
@@ -93,6 +95,7 @@ pub(super) struct Batch<F: Family> {
     queries: Box<[[u8; LARGEST_QUERY]; BATCH]>,
     replies: Replies,
     lots: Lots,
+    proxies: Prefixes,
 }
 
 /// Responses that are to be sent, in order of their queries.
@@ -104,7 +107,7 @@ struct Replies {
 
 impl<F: Family> Batch<F> {
     /// Buffers for responses of up to `max_udp_bytes`, and the draws of the worker.
-    pub(super) fn new(max_udp_bytes: u16, lots: Lots) -> Self {
+    pub(super) fn new(max_udp_bytes: u16, lots: Lots, proxies: Prefixes) -> Self {
         let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
         Self {
             headers: MultiHeaders::preallocate(BATCH, None),
@@ -115,6 +118,7 @@ impl<F: Family> Batch<F> {
                 count: 0,
             },
             lots,
+            proxies,
         }
     }
 
@@ -129,7 +133,7 @@ impl<F: Family> Batch<F> {
         resolvers: &Resolvers,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
-        let Self { headers, queries, replies, lots } = self;
+        let Self { headers, queries, replies, lots, proxies } = self;
         let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
         replies.count = 0;
@@ -144,9 +148,17 @@ impl<F: Family> Batch<F> {
                 tally.unreadable += 1;
                 continue;
             };
-            let query = datagram.iovs().next().unwrap_or_default();
+            let mut query = datagram.iovs().next().unwrap_or_default();
+            let mut address = sender.address();
+            if !proxies.is_empty() {
+                let Some(behind) = behind_proxy(proxies, query, address) else {
+                    tally.unreadable += 1;
+                    continue;
+                };
+                (query, address) = behind;
+            }
             let response = &mut replies.responses[replies.count];
-            let client = engine.trust.client(sender.address()).with_lot(lots.draw());
+            let client = engine.trust.client(address).with_lot(lots.draw());
             match engine.answer_one(&snapshot, query, client, Transport::Udp, response) {
                 Outcome::Reply { rcode, truncated, hub } => {
                     tally.response(rcode, truncated);
@@ -169,6 +181,19 @@ impl<F: Family> Batch<F> {
 /// Whether a datagram is whole, and its sender can be answered.
 fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
     sender.port() != 0 && !flags.contains(MsgFlags::MSG_TRUNC)
+}
+
+/// The query of a datagram and whom it is from, where proxies speak for others; `None` for one from a proxy that does not say
+/// for whom it is. The response goes to the proxy in any case.
+#[cold]
+fn behind_proxy<'q>(proxies: &Prefixes, datagram: &'q [u8], sender: IpAddr) -> Option<(&'q [u8], IpAddr)> {
+    if !proxies.include(sender) {
+        return Some((datagram, sender));
+    }
+    match Header::read(datagram) {
+        Header::Whole { client, octets } => Some((&datagram[octets..], client.unwrap_or(sender))),
+        Header::Partial | Header::Malformed => None,
+    }
 }
 
 impl Replies {

@@ -204,6 +204,30 @@ pub(super) fn bind_address(address: SocketAddr, udp: &Udp) -> io::Result<Bound> 
     Ok(Bound { address, wildcard: None, tcp, udp })
 }
 
+/// Binds a listener for each address. A wildcard is one listener: an answer of a connection leaves from the address that
+/// was asked.
+pub(super) fn bind_streams(addresses: &[SocketAddr], transport: &str) -> io::Result<Vec<(SocketAddr, TcpListener)>> {
+    let bind = |&address: &SocketAddr| {
+        let listener = listen_tcp(address).map_err(|error| explain(&error, address, transport))?;
+        Ok((listener.local_addr()?, listener))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// Binds a UDP socket for each address of QUIC. A wildcard is one socket: answers leave from the address that was asked, for
+/// which `quinn` asks the kernel.
+pub(super) fn bind_quic(addresses: &[SocketAddr], udp: &Udp, transport: &str) -> io::Result<Vec<(SocketAddr, Socket)>> {
+    let bind = |address: SocketAddr| {
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        set_buffers(&socket, udp)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok((bound, socket))
+    };
+    addresses.iter().map(|&address| bind(address).map_err(|error| explain(&error, address, transport))).collect()
+}
+
 fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;
     // A restart may find connections of its predecessor in TIME_WAIT; a listening socket still excludes another.

@@ -35,6 +35,7 @@ pub(super) enum Follows {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
+    transport: Transport,
     lots: Lots,
     counters: Arc<Counters>,
     output: Vec<u8>,
@@ -68,8 +69,8 @@ struct Frame {
 }
 
 impl Pipeline {
-    pub(super) fn new(engine: Engine, lots: Lots, counters: Arc<Counters>) -> Self {
-        Self { engine, lots, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
+    pub(super) fn new(engine: Engine, transport: Transport, lots: Lots, counters: Arc<Counters>) -> Self {
+        Self { engine, transport, lots, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
     }
 
     /// Answers the queries of `client` at the start of `input` into the output, up to a batch; what it held before is forgotten.
@@ -89,12 +90,12 @@ impl Pipeline {
             }
             let client = client.with_lot(self.lots.draw());
             let Outcome::Reply { rcode, truncated, hub } =
-                self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response)
+                self.engine.answer_one(snapshot, query, client, self.transport, &mut self.response)
             else {
                 return Follows::NoQuery;
             };
             let Ok(length) = u16::try_from(self.response.len()) else {
-                debug_assert!(false, "a response over TCP has at most 65,535 octets");
+                debug_assert!(false, "a response over a stream has at most 65,535 octets");
                 return Follows::NoQuery;
             };
             self.output.extend_from_slice(&length.to_be_bytes());
@@ -181,7 +182,7 @@ mod tests {
 
     fn pipeline() -> Pipeline {
         let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 }, trust: Trust::default() };
-        Pipeline::new(engine, Lots::from(0), Arc::default())
+        Pipeline::new(engine, Transport::Tcp, Lots::from(0), Arc::default())
     }
 
     fn query(first: u8) -> Vec<u8> {

@@ -70,7 +70,8 @@ impl Opener {
         let workers = udp.into_iter().map(|socket| {
             let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
             let (engine, busy_poll, let_go) = (self.service.engine.clone(), self.busy_poll, let_go.clone());
-            Worker { socket, address, engine, readers, counters, stop, let_go, busy_poll }.start()
+            let proxies = self.service.admission.proxies.clone();
+            Worker { socket, address, engine, readers, counters, stop, let_go, busy_poll, proxies }.start()
         });
         let workers = match workers.collect() {
             Ok(workers) => workers,

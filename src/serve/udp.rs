@@ -17,10 +17,12 @@ use socket2::Socket;
 
 use super::batch::{Batch, Family};
 use super::burst::Burst;
+use super::clients::Prefixes;
 use super::counters::{Block, Counters, Tally};
-use super::engine::{Engine, Transport};
+use super::engine::Engine;
 use super::lots;
 use super::stop::Stop;
+use super::via::Via;
 use crate::answer::publish::Readers;
 
 /// The kernel charges a datagram in a receive buffer for more than this many octets, however short it is.
@@ -45,6 +47,8 @@ pub(super) struct Worker {
     pub(super) let_go: Arc<AtomicBool>,
     /// How long to go on looking for queries before waiting for them; zero is not at all.
     pub(super) busy_poll: Duration,
+    /// Who has to say whom a datagram is from.
+    pub(super) proxies: Prefixes,
 }
 
 /// How a worker ended.
@@ -68,7 +72,7 @@ impl Worker {
 
     /// Serves until the drain has ended, whatever happens.
     fn run(self) -> Ended {
-        let block = self.counters.block(Transport::Udp);
+        let block = self.counters.block(Via::Udp);
         let noted = self.counters.sockets().opened(&self.socket);
         let ended = self.restart(&block);
         if let Ok(inode) = noted {
@@ -100,7 +104,7 @@ impl Worker {
     }
 
     fn serve<F: Family>(&self, block: &Block) -> Ended {
-        let mut batch = Batch::<F>::new(self.engine.limits.max_udp_bytes, lots());
+        let mut batch = Batch::<F>::new(self.engine.limits.max_udp_bytes, lots(), self.proxies.clone());
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;

@@ -30,6 +30,7 @@ mod refusals;
 mod reload;
 mod timing;
 mod told;
+mod transports;
 mod unbound;
 mod web;
 mod zone_oracle;
