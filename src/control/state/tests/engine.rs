@@ -127,7 +127,8 @@ fn marks_respect_gates_and_force_overrides_them() {
     assert_eq!(bench.active(), "weu 1, weu 1");
     let options = MoveOptions { now: true, ..MoveOptions::default() };
     let refused = bench.command(failover("neu", options.clone())).unwrap_err().to_string();
-    assert_eq!(refused, "gate registry is shut: it was not looked at yet (--force overrides it)");
+    let ways = "(--force overrides it); --until TIME waits for gates to open";
+    assert_eq!(refused, format!("gate registry is shut: it was not looked at yet {ways}"));
     assert!(bench.moved(failover("neu", MoveOptions { force: true, ..options })).changed);
     assert_eq!(bench.active(), "neu 2, weu 1");
     let status = bench.status();
@@ -233,7 +234,7 @@ fn safety_rules_hold_over_several_hubs_even_within_one_switch() {
     assert_eq!(bench.active(), "neu 2, weu 1", "one of them, and no more");
     assert_eq!(
         bench.status().hubs[1].hold.as_ref().unwrap().reason,
-        "the move to neu waits: safety rule capacity wants at most 1 of 2 endpoints to be active, and 1 are"
+        "the move to neu waits: safety rule capacity wants at most 1 of 2 endpoints to be active, and 1 is"
     );
     bench.verdict("weu", true);
     bench.moved(Command::Mark {
@@ -579,6 +580,24 @@ fn force_goes_on_without_a_fence_that_has_failed() {
     assert_eq!((bench.stage(), bench.active().as_str()), ("drain", "neu 2, weu 1"));
     let said = ["weu has not acknowledged that it is left (--force overrides it)"];
     assert_eq!(bench.status().hubs[0].overrides[0].what, said, "and that is recorded");
+}
+
+/// What the sentence says is what works: the same move with other options is refused until the first one is cancelled.
+#[test]
+fn a_move_that_waits_for_its_fence_says_how_to_go_on_without() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.moved(failover("neu", at_once(None)));
+    answer(&mut bench, false);
+    let sentence = bench.status().hubs[0].planned.clone().unwrap().sentence;
+    let way =
+        "; it is told again. To go on without: `concierge cancel a.example.net.`, then the same move with --force";
+    assert!(sentence.ends_with(&format!("weu has not acknowledged that it is left: exit 1{way}")), "{sentence}");
+    let forced = || failover("neu", MoveOptions { force: true, ..at_once(None) });
+    assert!(bench.command(forced()).is_err());
+    bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() });
+    bench.moved(forced());
+    answer(&mut bench, false);
+    assert_eq!(bench.active(), "neu 2, weu 1");
 }
 
 #[test]
