@@ -753,6 +753,29 @@ fn a_region_that_fails_does_not_take_over_by_failback() {
     assert_eq!(bench.active(), "weu 3, weu 3");
 }
 
+/// Looks that are taken in together count one by one.
+#[test]
+fn a_failed_look_interrupts_what_is_good_also_when_the_next_one_comes_with_it() {
+    let mut bench = start(|_| {}, |hub| hub.failback = Failback::After(Duration::from_secs(90)));
+    bench.verdict("weu", false).pass(1).verdict("weu", true);
+    let well = |bench: &mut Bench, times: usize| {
+        for _ in 0..times {
+            bench.pass(5).see("weu", true);
+        }
+    };
+    well(&mut bench, 12);
+    let both = [false, true].map(|good| bench.seen("weu", good));
+    let both = both.into_iter().flat_map(|seen| match seen {
+        Event::Observations(seen) => seen,
+        _ => Vec::new(),
+    });
+    bench.event(Event::Observations(both.collect()));
+    well(&mut bench, 17);
+    assert_eq!(bench.active(), "neu 2, neu 2", "its time has begun anew");
+    well(&mut bench, 1);
+    assert_eq!(bench.active(), "weu 3, weu 3");
+}
+
 #[test]
 fn nobody_is_moved_where_the_last_look_has_failed() {
     let mut bench = start(|_| {}, |_| {});
