@@ -38,9 +38,18 @@ pub(super) struct Books {
     pub(super) at_once: bool,
     /// Whether it was blind before, since the start.
     pub(super) regained: bool,
-    /// When commits began to fail whose changes may not have been tried again: what they would have changed is known to
-    /// the core from then on.
-    pub(super) failing: Option<Wall>,
+    /// Commits that fail, and whose changes may not have been tried again: what they would have changed is known to the core
+    /// from the first of them on, and what it decided with them is not.
+    pub(super) failing: Option<Failing>,
+}
+
+/// Commits that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failing {
+    /// When they began to.
+    pub(super) since: Wall,
+    /// Until when what failed may not have been tried again.
+    pub(super) until: Wall,
 }
 
 /// A mark for a time to come.
@@ -117,7 +126,7 @@ pub(super) struct Book {
     /// The same as it was written down.
     pub(super) written_switches: Vec<(Wall, bool)>,
     /// The region that a move is wanted to and held, and since when.
-    pub(super) wanted: Option<(&'static str, Wall)>,
+    pub(super) wanted: Option<(&'static str, Since)>,
     /// The region that a move is wanted to, and since when gates alone have held it.
     pub(super) gated: Option<(&'static str, Since)>,
     /// The same as it was written down: the epoch, the region, and since when.
@@ -599,7 +608,7 @@ impl Books {
         if let Some(rule) = self.broken_rule(hub, to, now, certain) {
             barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
         }
-        if why == Some(Why::Health) && self.has_to_look(hub, book, to, now) {
+        if why == Some(Why::Health) && self.has_to_look(hub, book, to, now, certain) {
             barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
         }
         if let Some((timeout, stop)) = sketch.fence {
@@ -623,10 +632,11 @@ impl Books {
     }
 
     /// Whether nothing good was seen of what is up since the active region began to fail, and may still be.
-    fn has_to_look(&self, hub: &'static str, book: &Book, to: &'static str, now: Wall) -> bool {
+    fn has_to_look(&self, hub: &'static str, book: &Book, to: &'static str, now: Wall, certain: bool) -> bool {
         let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
         let (Some(failing), Some((aim, watch))) = (failing, self.watch(hub, to)) else { return false };
-        let wanted = book.wanted.filter(|(wanted, _)| *wanted == to).map_or(now, |(_, since)| since);
+        let since = |since: Since| if certain { since.earliest } else { since.latest };
+        let wanted = book.wanted.filter(|(wanted, _)| *wanted == to).map_or(now, |(_, wanted)| since(wanted));
         let unseen = watch.last_good.is_none_or(|seen| seen < failing);
         let sure = watch.verdict == Some(true) && self.mark(hub, to) != Some(MarkKind::Up);
         sure && unseen && wanted + self.probe(aim).worst_detection() > now
@@ -748,6 +758,9 @@ impl Books {
     /// Writes down since when gates have held the move that is wanted.
     pub(super) fn note_gates(&mut self, now: Wall) {
         let names: Vec<_> = self.sketch.hubs.keys().copied().collect();
+        // A move that a commit could not do has waited for nothing yet.
+        let latest = self.failing.map_or(now, |failing| failing.until.max(now));
+        let begins = Since { earliest: now, latest };
         for hub in names {
             let want = self.want(hub);
             let held = |certain| {
@@ -764,7 +777,7 @@ impl Books {
             book.gated_before = book.gated_before.filter(|(to, _)| want.map_or(open, |want| want.to == *to));
             book.wanted = want.map(|want| match book.wanted {
                 Some(wanted) if wanted.0 == want.to => wanted,
-                _ => (want.to, now),
+                _ => (want.to, begins),
             });
             book.gated = match (want, book.gated) {
                 (None, _) => None,
@@ -807,7 +820,7 @@ impl Books {
             let Some(book) = self.hubs.get_mut(hub) else { continue };
             book.good.retain(|region, _| good.contains(region));
             for region in good {
-                let earliest = failing.unwrap_or(now).min(now);
+                let earliest = failing.map_or(now, |failing| failing.since.min(now));
                 book.good.entry(region).or_insert(Since { earliest, latest: now });
             }
         }
