@@ -312,7 +312,7 @@ impl State {
         views.clear();
         for endpoint in at.endpoints() {
             let view = self.view(endpoint, now);
-            let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
+            let heard = self.layout.endpoints[endpoint].target.is_none_or(|target| !self.is_silent(target));
             // What fails at this moment is not good, even where it takes more to be down.
             let up = view.health == Health::Up && heard && view.failing_since.is_none();
             let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
@@ -383,13 +383,13 @@ impl State {
     }
 
     fn measured(&self, at: EndpointAt) -> Option<Measured<'_>> {
-        self.watch(at).map(|watch| Measured {
+        self.watch(at).zip(at.target).map(|(watch, target)| Measured {
             health: watch.machine.health(),
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
-            stalled: watch.stalled,
+            stalled: self.is_silent(target),
             blind: self.look.sight.blind,
-            unable: watch.unable.as_ref(),
+            unable: self.lacks(target),
         })
     }
 
