@@ -73,7 +73,7 @@ fn prefixes() -> Node {
     Node::table().key("ipv4", "So many bits of an IPv4 address.", Node::integer(0..=32).default(24)).key(
         "ipv6",
         "So many bits of an IPv6 address.",
-        Node::integer(0..=128).default(56),
+        Node::integer(0..=64).default(56),
     )
 }
 

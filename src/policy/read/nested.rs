@@ -100,6 +100,14 @@ fn leads_to_a_loop(start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> bool {
 
 /// The hubs from `start` to `goal`, both included, if one leads to the other.
 fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Option<Vec<Name>> {
+    path(start, goal, |at| {
+        let inside = hubs.get(at).into_iter().flat_map(|hub| hub.endpoints.iter().filter_map(inner));
+        inside.map(|(name, _)| name.clone()).collect()
+    })
+}
+
+/// The names from `start` to `goal`, both included, if the names that `next` says lead there.
+pub(super) fn path(start: &Name, goal: &Name, next: impl Fn(&Name) -> Vec<Name>) -> Option<Vec<Name>> {
     let mut came_from: BTreeMap<Name, Option<Name>> = BTreeMap::from([(start.clone(), None)]);
     let mut open = vec![start.clone()];
     while let Some(at) = open.pop() {
@@ -109,10 +117,10 @@ fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Optio
             path.reverse();
             return Some(path);
         }
-        for (next, _) in hubs.get(&at).into_iter().flat_map(|hub| hub.endpoints.iter().filter_map(inner)) {
-            if !came_from.contains_key(next) {
-                came_from.insert(next.clone(), Some(at.clone()));
-                open.push(next.clone());
+        for name in next(&at) {
+            if !came_from.contains_key(&name) {
+                came_from.insert(name.clone(), Some(at.clone()));
+                open.push(name);
             }
         }
     }

@@ -201,12 +201,14 @@ fn codes_of_countries_and_continents() {
 #[test]
 fn subnets() {
     check_map(
-        "{ subnet = \"192.0.2.1\", to = [\"a\"] },\n{ subnet = \"192.0.2.1/24\", to = [\"a\"] },\n{ subnet = \"192.0.2/24\", to = [\"a\"] },\n{ subnet = \"::ffff:192.0.2.0/120\", to = [\"a\"] },\n{ subnet = \"2001:db8::/32\", to = [\"a\"] },",
+        "{ subnet = \"192.0.2.1\", to = [\"a\"] },\n{ subnet = \"192.0.2.1/24\", to = [\"a\"] },\n{ subnet = \"192.0.2/24\", to = [\"a\"] },\n{ subnet = \"::ffff:192.0.2.0/120\", to = [\"a\"] },\n{ subnet = \"2001:db8::/32\", to = [\"a\"] },\n{ subnet = \"2001:db8:7::1/128\", to = [\"a\"] },\n{ subnet = \"2001:db8:7:8::9\", to = [\"a\"] },\n{ subnet = \"2001:db8:8::/64\", to = [\"b\"] },",
         &[
             "9:12: error: `subnet` is \"192.0.2.1\", an address without the length of its prefix (hint: write \"192.0.2.1/32\")",
             "10:12: error: `subnet` is 192.0.2.1/24, which has bits beyond its prefix (hint: write \"192.0.2.0/24\")",
             "11:12: error: `subnet` is \"192.0.2/24\", expected a subnet (hint: write such as \"192.0.2.0/24\" or \"2001:db8::/32\")",
             "12:12: error: `subnet` is ::ffff:192.0.2.0/120, in which no client has its address (hint: write \"192.0.2.0/24\")",
+            "14:12: error: `subnet` is 2001:db8:7::1/128, expected a length of at most 64 for IPv6, within which all hosts are one client (hint: write \"2001:db8:7::/64\")",
+            "15:12: error: `subnet` is \"2001:db8:7:8::9\", an address without the length of its prefix (hint: write \"2001:db8:7:8::/64\")",
         ],
     );
 }
@@ -323,6 +325,13 @@ fn all_down_may_be_all_without_addresses() {
         "policy = \"sticky\"\nprefixes = { ipv4 = 33 }",
         &[
             "8:21: error: `ipv4` is the integer 33, expected a whole number from 0 to 32 (hint: write a number in the range, such as `0`)",
+        ],
+    );
+    check_keys("policy = \"sticky\"\nprefixes = { ipv6 = 64 }", &[]);
+    check_keys(
+        "policy = \"sticky\"\nprefixes = { ipv6 = 65 }",
+        &[
+            "8:21: error: `ipv6` is the integer 65, expected a whole number from 0 to 64 (hint: write a number in the range, such as `0`)",
         ],
     );
 }
