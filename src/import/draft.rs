@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 
 use super::note::Note;
+use crate::geo::Network;
 
 /// The longest name of a region or probe.
 const MOST_NAME: usize = 63;
@@ -233,6 +234,13 @@ pub(super) fn slug(parts: &[&str]) -> String {
     let name: String = joined.trim_start_matches(['-', '_']).chars().take(MOST_NAME).collect();
     let name = name.trim_end_matches('-');
     if name.is_empty() { "unnamed".into() } else { name.into() }
+}
+
+/// The /64 that a longer prefix of IPv6 is in, for all hosts of one are one client.
+pub(super) fn one_client(subnet: &str) -> Option<String> {
+    let subnet: ipnet::Ipv6Net = subnet.parse().ok()?;
+    let client = ipnet::Ipv6Net::new(subnet.network(), Network::IPV6_BITS).ok()?;
+    (subnet.prefix_len() > Network::IPV6_BITS).then(|| client.trunc().to_string())
 }
 
 /// Names that are made of others, so that no two things get one name.
