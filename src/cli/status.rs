@@ -352,7 +352,11 @@ fn last(endpoint: &EndpointStatus) -> String {
             Some(failure) => format!("failed {} in a row: {failure}", last.in_a_row),
         },
         (None, Some(_)) => "none yet".into(),
-        (None, None) => "not probed".into(),
+        // An endpoint that is another hub goes by the health of that.
+        (None, None) => match endpoint.answer.first().and_then(|answer| answer.strip_prefix("hub ")) {
+            Some(inner) => format!("as hub {inner} is"),
+            None => "not probed".into(),
+        },
     }
 }
 
@@ -560,6 +564,14 @@ mod tests {
         check("neu", "degraded", ["drained", "eligible"], false);
         check("weu", "ok", ["eligible", "eligible"], false);
         check("weu", "degraded", ["eligible", "not-eligible"], false);
+    }
+
+    #[test]
+    fn an_endpoint_that_is_a_hub_refers_to_it() {
+        let mut outer = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+        outer["endpoints"][0]["answer"] = json!(["hub b.x."]);
+        let page = page(&[outer]);
+        assert!(page.contains("  as hub b.x. is\n") && page.ends_with("  not probed"), "{page}");
     }
 
     /// What no endpoint has a line for is told in a table; what one has is told there.
