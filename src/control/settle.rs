@@ -352,7 +352,7 @@ impl State {
             unsettled: watch.is_some_and(Watch::unsettled),
         };
         let view = match at.inner {
-            Some(inner) => self.with_inside(view, inner, at.target.is_some()),
+            Some(inner) => self.with_inside(view, inner, at),
             None => view,
         };
         match self.drilled(endpoint) {
@@ -436,7 +436,7 @@ impl State {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
         if let Some(inner) = placed.inner.filter(|_| placed.target.is_none()) {
-            return self.inside_reason(region, inner, self.mark_of(&at.hub, endpoint));
+            return self.inside_reason(region, inner, placed.at_least, self.mark_of(&at.hub, endpoint));
         }
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         match (self.drilled(endpoint), &known) {

@@ -55,6 +55,8 @@ pub(super) struct EndpointDraft {
     pub(super) region: String,
     /// `cname`, `addresses`, `records` or `hub`, and its value.
     pub(super) answer: (&'static str, String),
+    /// Good endpoints that are needed of a hub inside.
+    pub(super) at_least: Option<u64>,
     pub(super) weight: Option<u32>,
     pub(super) probe: Option<String>,
     pub(super) target: Option<String>,
@@ -159,6 +161,9 @@ impl EndpointDraft {
     fn write(&self, text: &mut String) {
         let (key, answer) = &self.answer;
         let _ = write!(text, "  {{ region = {}, {key} = {answer}", quoted(&self.region));
+        if let Some(least) = self.at_least {
+            let _ = write!(text, ", at_least = {least}");
+        }
         if let Some(weight) = self.weight {
             let _ = write!(text, ", weight = {weight}");
         }

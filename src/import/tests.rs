@@ -415,7 +415,7 @@ fn profiles_are_hubs() {
     said("https = { port = 443, path = \"/health\", status = [\"200-202\", 301], host = \"api.example.org\" }");
     said("host = \"api-2.example.org\", headers = { \"x-probe\" = \"new\" } }");
     said("[regions.westeurope]\nlocation = [52.3667, 4.9]\n");
-    said("{ region = \"iot-eu\", hub = \"hub.example.com.\" },");
+    said("{ region = \"iot-eu\", hub = \"hub.example.com.\", at_least = 2 },");
     said("{ continent = \"EU\", to = [\"iot-eu\"] },");
     said("default = [\"iot-world\"]");
     said("policy = \"all\"\nttl = \"1m\"\nmost = 2\n");
@@ -427,7 +427,6 @@ fn profiles_are_hubs() {
         "hub.example.com.: this is hub.trafficmanager.net",
         "fast.example.com.: a TTL of 0 s is outside",
         "fast.example.com.: ip has no `target`",
-        "iot.example.com.: eu: `minChildEndpoints` 2 is not carried over",
         "iot.example.com.: gone is a profile that was not given",
         "iot.example.com.: us is always served",
         "iot.example.com.: iot-us: CA-ON is a part of CA",

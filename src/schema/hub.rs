@@ -89,6 +89,11 @@ fn endpoint() -> Node {
         )
         .key("hub", "Another hub, whose answer is given.", Node::domain())
         .key(
+            "at_least",
+            "So many endpoints of that hub have to be good for this one to be. Default: 1.",
+            Node::integer(1..=64),
+        )
+        .key(
             "weight",
             "Its share of the queries among the usable endpoints, under `weighted`.",
             Node::integer(0..=65_535).default(1),

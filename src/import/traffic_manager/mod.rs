@@ -264,12 +264,8 @@ impl Importer {
                 return None;
             }
         };
-        let least = read(endpoint, "minChildEndpoints").as_u64().unwrap_or(1);
-        if is_nested && least > 1 {
-            hub.remarks.push(format!(
-                "{called}: `minChildEndpoints` {least} is not carried over: it is good while one endpoint inside is usable"
-            ));
-        }
+        let least = read(endpoint, "minChildEndpoints").as_u64().filter(|least| *least > 1);
+        let at_least = least.filter(|_| answer.0 == "hub");
         let mut probe = match answer.0 {
             "hub" => None,
             _ => probe.map(str::to_owned),
@@ -302,7 +298,7 @@ impl Importer {
         self.draft.regions.entry(region.clone()).or_default().location = place;
         let weight = (hub.policy == "weighted").then(|| read(endpoint, "weight").as_u64().unwrap_or(1));
         let weight = weight.and_then(|weight| u32::try_from(weight).ok());
-        Some(EndpointDraft { region, answer, weight, probe, target: None })
+        Some(EndpointDraft { region, answer, at_least, weight, probe, target: None })
     }
 
     /// The probe of a profile, with headers of an endpoint's own; `None` when nothing can be probed.

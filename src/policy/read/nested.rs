@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Answer;
 use super::endpoint::EndpointDraft;
 use super::hub::Draft;
+use crate::control::reason::many;
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::dns::Name;
 
@@ -14,7 +15,7 @@ pub(super) fn check(drafts: &[Draft], broken: bool, problems: &mut Vec<Diagnosti
     let hubs = by_name(drafts);
     for draft in drafts {
         let Some(name) = &draft.name else { continue };
-        for (inner, place) in draft.endpoints.iter().filter_map(inner) {
+        for (endpoint, (inner, place)) in draft.endpoints.iter().filter_map(|one| Some((one, inner(one)?))) {
             if !hubs.contains_key(inner) {
                 if !broken {
                     problems.push(unknown(inner, place, &hubs));
@@ -32,6 +33,7 @@ pub(super) fn check(drafts: &[Draft], broken: bool, problems: &mut Vec<Diagnosti
                 problems.push(Diagnostic::error(place.clone(), message).hint("write another hub, or a `cname`"));
                 continue;
             }
+            problems.extend(too_many(endpoint, inner, &hubs));
             let depth = 1 + depth(inner, &hubs, Answer::DEEPEST);
             // What is inside a loop has no depth, and the loop is reported where it is.
             if depth > Answer::DEEPEST && !leads_to_a_loop(inner, &hubs) {
@@ -66,6 +68,15 @@ pub(super) fn leaves<'d>(draft: &'d Draft, hubs: &BTreeMap<&Name, &'d Draft>) ->
 /// The hubs by name; the first of a name counts.
 pub(super) fn by_name(drafts: &[Draft]) -> BTreeMap<&Name, &Draft> {
     drafts.iter().rev().filter_map(|draft| Some((draft.name.as_ref()?, draft))).collect()
+}
+
+/// No more endpoints can be good than there are.
+fn too_many(endpoint: &EndpointDraft, inner: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Option<Diagnostic> {
+    let (least, place) = endpoint.at_least.placed()?;
+    let count = hubs.get(inner)?.endpoints.len();
+    let message = format!("`at_least` is {least}, and hub `{inner}` has {}", many(count, "endpoint"));
+    (usize::from(*least) > count)
+        .then(|| Diagnostic::error(place.clone(), message).hint(format!("write at most {count}")))
 }
 
 fn inner(endpoint: &EndpointDraft) -> Option<(&Name, &Place)> {

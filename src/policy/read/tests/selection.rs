@@ -371,6 +371,39 @@ fn check_nested(hubs: &[(&str, Option<&str>)], expected: &[&str]) {
 }
 
 #[test]
+fn so_many_endpoints_of_a_hub_inside() {
+    let text = |at_least: &str| {
+        format!(
+            "[probes.p]\ntcp.port = 1\n[regions]\na = {{}}\nb = {{}}\n[hubs.\"i.example.net.\"]\nendpoints = [{{region=\"a\",cname=\"a.x.\",probe=\"p\"}},{{region=\"b\",cname=\"b.x.\",probe=\"p\"}}]\n[hubs.\"o.example.net.\"]\nendpoints = [{{region=\"a\",cname=\"c.x.\",probe=\"p\"}},\n{{region=\"b\",{at_least}}}]\n"
+        )
+    };
+    let (policy, problems) = read(&[Source::new(FILE, text("hub=\"i.example.net.\",at_least=2"))], &[plain_zone()]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let least = policy.unwrap().hubs[&name("o.example.net.")]
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.at_least)
+        .collect::<Vec<_>>();
+    assert_eq!(least, [1, 2]);
+    check(
+        &text("hub=\"i.example.net.\",at_least=3"),
+        &["10:43: error: `at_least` is 3, and hub `i.example.net.` has 2 endpoints (hint: write at most 2)"],
+    );
+    check(
+        &text("hub=\"i.example.net.\",at_least=0"),
+        &[
+            "10:43: error: `at_least` is the integer 0, expected a whole number from 1 to 64 (hint: write a number in the range, such as `1`)",
+        ],
+    );
+    check(
+        &text("cname=\"d.x.\",probe=\"p\",at_least=1"),
+        &[
+            "10:45: error: `at_least` has no effect without `hub`: it is about the endpoints of a hub (hint: remove it, or write `hub`)",
+        ],
+    );
+}
+
+#[test]
 fn hubs_inside_hubs() {
     check_nested(&[("a", Some("b")), ("b", Some("c")), ("c", Some("d")), ("d", None)], &[]);
     check_nested(
