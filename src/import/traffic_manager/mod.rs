@@ -306,8 +306,7 @@ impl Importer {
         let number = |key: &str| monitor[key].as_u64();
         let port = number("port").filter(|port| (1..=65_535).contains(port));
         let kind = monitor["protocol"].as_str().unwrap_or_default().to_ascii_uppercase();
-        let mut probe = ProbeDraft::default();
-        probe.kind = match (kind.as_str(), port) {
+        let written = match (kind.as_str(), port) {
             ("TCP", Some(port)) => format!("tcp = {{ port = {port} }}"),
             ("HTTP" | "HTTPS", port) => {
                 let mut keys: Vec<String> = port.into_iter().map(|port| format!("port = {port}")).collect();
@@ -322,6 +321,7 @@ impl Importer {
                 return None;
             }
         };
+        let mut probe = ProbeDraft { kind: written, ..ProbeDraft::default() };
         let interval = number("intervalInSeconds").unwrap_or(30).max(1);
         let timeout = number("timeoutInSeconds").unwrap_or(10).clamp(1, interval);
         let fall = (number("toleratedNumberOfFailures").unwrap_or(3) + 1).min(100);
