@@ -114,6 +114,8 @@ pub(super) struct EndpointAt {
     pub(super) shadow: Option<u32>,
     /// The hub that it answers with; `None` of one with an answer of its own.
     pub(super) inner: Option<u32>,
+    /// How many endpoints of that have to be good.
+    pub(super) at_least: u8,
 }
 
 impl Layout {
@@ -145,7 +147,7 @@ impl Layout {
                 let region = by_name[&endpoint.region];
                 let target = endpoint.probe.as_ref().and_then(|target| by_target.get(target).copied());
                 let shadow = endpoint.shadow.as_ref().and_then(|target| by_target.get(target).copied());
-                layout.endpoints.push(EndpointAt { region, target, shadow, inner: None });
+                layout.endpoints.push(EndpointAt { region, target, shadow, inner: None, at_least: endpoint.at_least });
                 layout.by_region[region as usize].push(at);
                 if let Some(target) = target
                     && layout.by_target[target as usize].last() != Some(&at)
