@@ -25,7 +25,7 @@ impl Books {
         let lasts = |until: Option<Wall>| until.is_none_or(|until| until > then);
         let marks = targets.iter().filter_map(|target| self.marks.get(target)).filter(|mark| lasts(mark.until));
         let windows = self.windows.values().filter(|window| targets.contains(&window.target));
-        let windows = windows.filter(|window| window.from <= then && lasts(Some(window.until)));
+        let windows = windows.filter(|window| (window.begun || window.from <= then) && lasts(Some(window.until)));
         let said: Vec<_> = marks.map(|mark| mark.kind).chain(windows.map(|window| window.kind)).collect();
         [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
     }
