@@ -20,7 +20,7 @@ use super::drill::Drill;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded, Stamps};
 use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::gates::Told;
-use super::known::Known;
+use super::known::{Gated, Known};
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::push::Leases;
@@ -131,6 +131,8 @@ pub struct State {
     pub(super) databases: Arc<DatabasesStatus>,
     /// Until when what is told counts.
     pub(super) leases: Arc<Leases>,
+    /// Since when gates hold moves: where the store says otherwise, a commit has failed.
+    pub(super) gated: Arc<BTreeMap<HubId, Gated>>,
 }
 
 /// What stands, and what is published of it.
@@ -373,6 +375,7 @@ impl State {
             stamps: Arc::default(),
             databases: Arc::default(),
             leases: Arc::default(),
+            gated: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -380,6 +383,7 @@ impl State {
             turn.say(Level::Error, "store", sentence);
         }
         state.keep_set_back(set_back, &mut turn);
+        state.gated = Arc::new(state.known.gated.clone());
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -467,6 +471,11 @@ impl State {
             let again = |position: u32| hubs.contains(&layout.hubs[position as usize].id);
             let held = held.into_iter().rev().filter(|(position, _, switched)| (*switched || said) && again(*position));
             for (position, hold, _) in held {
+        if said {
+            let waits = commit.facts.iter().filter(|(key, ..)| key.kind() == FactKind::Gated);
+            let waits: Vec<_> = waits.filter_map(|(key, ..)| self.roster.id(&key.hub()?)).collect();
+            self.revert_gated(&waits);
+        }
                 match hold {
                     Some(hold) => holds.insert(position, hold),
                     None => holds.remove(&position),

@@ -11,6 +11,12 @@ impl Books {
         }
     }
 
+    /// Whether nothing is known of a region, by probes or marks: whatever was wanted before may be wanted again.
+    pub(in crate::simulate) fn nothing_known(&self, hub: &'static str, region: &'static str) -> bool {
+        let unseen = self.watch(hub, region).is_some_and(|(_, watch)| watch.verdict.is_none());
+        unseen && self.mark(hub, region).is_none()
+    }
+
     /// Writes down since when gates have held the move that is wanted.
     pub(in crate::simulate) fn note_gates(&mut self, now: Wall) {
         let names: Vec<_> = self.sketch.hubs.keys().copied().collect();
@@ -25,10 +31,7 @@ impl Books {
             };
             let (may_be, is) = (held(true), held(false));
             let active = self.hubs.get(hub).map(|book| book.active);
-            // Nothing is known of the active region yet: whatever was wanted before may be wanted again.
-            let open = active
-                .and_then(|active| self.watch(hub, active))
-                .is_some_and(|(aim, watch)| watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now));
+            let open = active.is_some_and(|active| self.nothing_known(hub, active));
             let Some(book) = self.hubs.get_mut(hub) else { continue };
             book.gated_before = book.gated_before.filter(|(to, _)| want.map_or(open, |want| want.to == *to));
             book.wanted = want.map(|want| match book.wanted {
@@ -36,7 +39,7 @@ impl Books {
                 _ => (want.to, begins),
             });
             book.gated = match (want, book.gated) {
-                (None, _) => None,
+                (None, gated) => gated.filter(|_| open),
                 (Some(want), Some((to, since))) if to == want.to => {
                     let latest = if is { since.latest.min(now) } else { since.latest };
                     Some((to, Since { latest, ..since }))
