@@ -156,3 +156,19 @@ fn a_fence_that_has_failed_is_what_a_hub_waits_for_with_its_own_words() {
     bench.moved(failover("neu", force));
     assert_eq!(bench.active(), "neu 2, weu 1");
 }
+
+#[test]
+fn a_plan_says_that_the_fence_has_failed_and_what_force_does() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false);
+    answer(&mut bench, false);
+    let failed = |force| {
+        let options = MoveOptions { now: true, force, ..MoveOptions::default() };
+        let (now, to) = (bench.now, RegionName::new("neu"));
+        let plan = bench.state.clone().plan(&name(A), Some(&to), &options, None, now).unwrap();
+        plan.fence.unwrap().failed.unwrap()
+    };
+    let words = "weu has not acknowledged that it is left: exit 1";
+    assert_eq!(failed(true), format!("{words}; --force goes on without, which is recorded and shown"));
+    assert_eq!(failed(false), format!("{words}; it is told again, and --force goes on without"));
+}
