@@ -133,7 +133,7 @@ impl State {
         }
         let since = || watched.iter().filter_map(|target| self.watches[*target as usize].failing_since());
         let (first, last) = (since().min(), since().max());
-        first.zip(last).is_some_and(|(first, last)| last.since(first) <= self.layout.slowest)
+        first.zip(last).is_some_and(|(first, last)| self.lived.between(first, last) <= self.layout.slowest)
     }
 
     fn see(&mut self, turn: &mut Turn) {

@@ -35,7 +35,7 @@ use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
 use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeKind, ProbeTarget, Standing};
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 
 /// How long after a failed commit or a refused publication the change is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -131,6 +131,8 @@ pub struct State {
     pub(super) databases: Arc<DatabasesStatus>,
     /// Until when what is told counts.
     pub(super) leases: Arc<Leases>,
+    /// What the clock has passed over.
+    pub(super) lived: Arc<Lived>,
     /// Since when gates hold moves: where the store says otherwise, a commit has failed.
     pub(super) gated: Arc<BTreeMap<HubId, Gated>>,
 }
@@ -375,6 +377,7 @@ impl State {
             stamps: Arc::default(),
             databases: Arc::default(),
             leases: Arc::default(),
+            lived: Arc::default(),
             gated: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
@@ -384,6 +387,8 @@ impl State {
         }
         state.keep_set_back(set_back, &mut turn);
         state.gated = Arc::new(state.known.gated.clone());
+        state.lived = Arc::new(state.known.lived.clone().until(now));
+        state.keep_lived(&mut turn);
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -410,6 +415,7 @@ impl State {
             Event::Classed { content, stamps } => self.take_classed(content, stamps, &mut turn),
             Event::Gate(evidence) => self.take_evidence(evidence, &mut turn),
             Event::Fenced(fenced) => self.take_fenced(fenced, &mut turn),
+            Event::Jumped { from } => self.jump(from, &mut turn),
             Event::Tick => {
                 self.end_leases(&mut turn);
                 self.find_silent_probers(&mut turn);
@@ -465,17 +471,17 @@ impl State {
         let held = std::mem::take(&mut self.held_before);
         let says = |kind| matches!(kind, FactKind::Window | FactKind::Move | FactKind::Gate | FactKind::Flap);
         let said = !commit.marks.is_empty() || commit.facts.iter().any(|(key, ..)| says(key.kind()));
+        if said {
+            let waits = commit.facts.iter().filter(|(key, ..)| key.kind() == FactKind::Gated);
+            let waits: Vec<_> = waits.filter_map(|(key, ..)| self.roster.id(&key.hub()?)).collect();
+            self.revert_gated(&waits);
+        }
         // After a load everything is as it was before it.
         if !commit.is_empty() {
             let holds = Arc::make_mut(&mut self.holds);
             let again = |position: u32| hubs.contains(&layout.hubs[position as usize].id);
             let held = held.into_iter().rev().filter(|(position, _, switched)| (*switched || said) && again(*position));
             for (position, hold, _) in held {
-        if said {
-            let waits = commit.facts.iter().filter(|(key, ..)| key.kind() == FactKind::Gated);
-            let waits: Vec<_> = waits.filter_map(|(key, ..)| self.roster.id(&key.hub()?)).collect();
-            self.revert_gated(&waits);
-        }
                 match hold {
                     Some(hold) => holds.insert(position, hold),
                     None => holds.remove(&position),
