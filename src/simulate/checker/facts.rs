@@ -140,6 +140,10 @@ impl Checker {
         if matches!(after.stage, Stage::Drain { .. }) && first && live {
             self.turn.ordered.insert(hub, after.clone());
         }
+        if same.is_none() {
+            // What an earlier move of the hub has lowered is none of this one's.
+            self.lowered.remove(hub);
+        }
         match after.stage.is_under_way() {
             true => drop(self.lowered.entry(hub).or_insert(self.turn.now)),
             false => drop(self.lowered.remove(hub)),
