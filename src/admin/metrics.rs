@@ -352,6 +352,8 @@ impl Page {
         )?;
         writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
         writer.counter("commit_failures", "Changes that the store could not make durable", totals.commits_failed)?;
+        let help = "Times that the clock went forward by more than was lived through";
+        writer.counter("clock_jumps", help, totals.clock_jumps)?;
         writer.counter("refused_publications", "Changes that a rule refused to publish", totals.refused)?;
         let zones: Vec<(String, f64)> =
             self.status.zones.iter().map(|zone| (zone.apex.to_string(), f64::from(zone.serial))).collect();

@@ -168,6 +168,7 @@ fn evidence(plan: &Plan) -> Table {
         };
         let timeout = human(Duration::from_millis(fence.timeout_ms));
         row("fence", format!("{}, waits {timeout} at most, {after}", fence.called));
+        fence.failed.iter().for_each(|failed| row("fence failed", failed.clone()));
     }
     if plan.approvals > 1 {
         row(

@@ -244,10 +244,11 @@ impl State {
         for (at, target) in layout.targets.iter().enumerate() {
             let watch = &self.watches[at];
             let last = watch.last.as_ref().map_or(watch.started, |last| last.at);
-            if !watch.stalled && schedule::overdue(&watch.probe, last, turn.now) {
+            let silent = self.lived.between(last, turn.now);
+            if !watch.stalled && schedule::overdue(&watch.probe, silent) {
                 let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[at]);
                 watch.stalled = true;
-                let age = crate::time::human(turn.now.since(last));
+                let age = crate::time::human(silent);
                 let health = watch.machine.health().word();
                 let why = watch.unable.as_ref().map(|lack| format!(", for {lack}")).unwrap_or_default();
                 let sentence = format!("no observation of {target} for {age}{why}: its health is frozen at {health}");

@@ -26,7 +26,7 @@ use super::turn::Turn;
 use super::view::View;
 use crate::dns::Name;
 use crate::policy::{
-    Cause, Fence, Hook, Hub, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
+    Cause, Fence, FenceView, Hook, Hub, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
 };
 use crate::time::{Timestamp, human};
 
@@ -138,6 +138,9 @@ pub struct PlannedFence {
     pub timeout_ms: u64,
     /// Whether the switch is done without one.
     pub proceeds: bool,
+    /// Of one that was called for this move and has failed: how, and what follows.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// What is answered.
@@ -233,7 +236,7 @@ impl View {
 }
 
 impl State {
-    fn plan(
+    pub(super) fn plan(
         mut self,
         hub: &Name,
         to: Option<&RegionName>,
@@ -325,7 +328,10 @@ impl State {
             changes: self.marks_until(position, at, options, now),
             objections,
             budget: status.budget.clone(),
-            fence: hub.fence.as_deref().map(planned_fence),
+            fence: hub
+                .fence
+                .as_deref()
+                .map(|fence| planned_fence(fence, self.fence_failed(position, at, target, options))),
             approvals: u64::from(hub.approvals.max(1)),
             answer: AnswerChange {
                 before: status.answer.clone(),
@@ -352,6 +358,18 @@ impl State {
             overridden_by: if objection.is_safety() { "break-glass" } else { "force" }.into(),
             overridden: overridden(objection, options),
         }
+    }
+
+    /// That the region which a hub leaves was told of the move that is planned and has not acknowledged it, and what follows.
+    fn fence_failed(&self, position: usize, at: &HubAt, to: usize, options: &MoveOptions) -> Option<String> {
+        let (_, on_failure) = at.rules.fence?;
+        let FenceView::Failed { to: told, .. } = self.fence_view(position, at) else { return None };
+        let words = self.unfenced(at).filter(|_| told == to)?;
+        Some(match (on_failure, options.force) {
+            (OnFenceFailure::Proceed, _) => format!("{words}; the switch is done without"),
+            (OnFenceFailure::Stop, true) => format!("{words}; --force goes on without, which is recorded and shown"),
+            (OnFenceFailure::Stop, false) => format!("{words}; it is told again, and --force goes on without"),
+        })
     }
 
     fn planned_rules(&self, position: usize, at: &HubAt, to: usize, turn: &mut Turn) -> Vec<PlannedRule> {
@@ -477,13 +495,13 @@ fn exact(length: Duration) -> String {
     }
 }
 
-fn planned_fence(fence: &Fence) -> PlannedFence {
+fn planned_fence(fence: &Fence, failed: Option<String>) -> PlannedFence {
     let called = match &fence.hook {
         Hook::Http { url, .. } => format!("POST {url}"),
         Hook::Exec(exec) => exec.command.join(" "),
     };
     let proceeds = fence.on_failure == OnFenceFailure::Proceed;
-    PlannedFence { called, timeout_ms: millis(fence.timeout), proceeds }
+    PlannedFence { called, timeout_ms: millis(fence.timeout), proceeds, failed }
 }
 
 fn millis(length: Duration) -> u64 {

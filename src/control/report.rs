@@ -478,6 +478,9 @@ pub struct Totals {
     /// Changes of what hubs without an active region answer out of.
     #[serde(default)]
     pub usable_changes: u64,
+    /// Times that the clock went forward by more than was lived through.
+    #[serde(default)]
+    pub clock_jumps: u64,
 }
 
 /// What a command that may move hubs has done. It is durable, and no older answer is given any more.

@@ -46,6 +46,8 @@ const AHEAD: i32 = 10;
 const RETAIN: Duration = Duration::from_hours(1);
 /// Time between two looks at the database files.
 const DATABASES: Duration = Duration::from_secs(10);
+/// By so much the clock goes forward before it is said to have jumped; what is less adds up to it.
+const JUMP: Duration = Duration::from_secs(1);
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -197,6 +199,8 @@ pub struct Loop {
     databases_at: Timestamp,
     /// Whether they are being looked at.
     looking: bool,
+    /// By how much the clock went forward that the state was told of.
+    ahead: Duration,
     pace: TurnStatus,
 }
 
@@ -336,6 +340,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         retain_at: Timestamp::default(),
         databases_at: Timestamp::default(),
         looking: false,
+        ahead: Duration::ZERO,
         pace: TurnStatus::default(),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -541,15 +546,16 @@ impl Loop {
         let first = waiting.next();
         let author = first.as_ref().map_or_else(Author::daemon, |first| first.author.clone());
         let reply = first.and_then(|first| first.answer).map(|answer| self.expect(answer));
+        let now = self.jump();
         // Only a load needs the state of before: a commit of anything else says what it changed.
         let before = self.parts.state.clone();
         let mut outcome =
             loaded.as_ref().map(|_| ()).map_err(|failure| CommandError::Rejected(failure.problems.clone()));
         let event = Event::Loaded { loaded, author, reply };
-        let effects = self.parts.state.apply(event, self.parts.clock.now());
+        let effects = self.parts.state.apply(event, now);
         if let Err((_, error)) = self.carry_out(effects) {
             self.parts.state = before;
-            self.parts.state.revert(&Commit::default(), self.parts.clock.now());
+            self.parts.state.revert(&Commit::default(), now);
             outcome = Err(error);
         }
         for other in waiting.filter_map(|waiting| waiting.answer) {
@@ -569,8 +575,24 @@ impl Loop {
         }
     }
 
+    /// This moment. Where the clock went forward by more than was lived through, the state is told so before anything else.
+    fn jump(&mut self) -> Timestamp {
+        let (now, ahead) = self.parts.clock.ahead();
+        let by = ahead.saturating_sub(self.ahead);
+        if by >= JUMP {
+            self.ahead = ahead;
+            let from = Timestamp(now.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)));
+            self.apply(Event::Jumped { from }, now);
+        }
+        now
+    }
+
     fn turn(&mut self, event: Event) {
-        let now = self.parts.clock.now();
+        let now = self.jump();
+        self.apply(event, now);
+    }
+
+    fn apply(&mut self, event: Event, now: Timestamp) {
         let begun = Instant::now();
         let effects = self.parts.state.apply(event, now);
         let took = begun.elapsed().as_secs_f64() * 1e3;

@@ -33,6 +33,7 @@ impl State {
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
             let hubs = self.retry.take().into_iter().flat_map(|(_, hubs)| hubs);
             turn.touched.extend(hubs.filter_map(|hub| Some(layout.at(hub)?.0 as u32)));
+            self.keep_lived(turn);
             for target in std::mem::take(&mut self.unsaved) {
                 if let Some(at) = layout.target(&target) {
                     turn.commit.health.push((target, self.watches[at].machine.last_known()));
@@ -112,13 +113,14 @@ impl State {
             held: self.holds.get(&(position as u32)).copied(),
             gated: self.gated_before(at),
             acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
+            lived: &self.lived,
         })
     }
 
     /// Whether a hub has switched by itself so often that it stays where it is.
     pub(super) fn is_pinned(&self, at: &HubAt) -> bool {
         let acknowledged = self.known.flaps.get(&at.id).map(|ack| ack.at);
-        self.stands.of(at.id).is_some_and(|standing| is_pinned(&at.rules, standing, acknowledged))
+        self.stands.of(at.id).is_some_and(|standing| is_pinned(&at.rules, standing, acknowledged, &self.lived))
     }
 
     fn carry_out(&mut self, position: usize, at: &HubAt, decision: Decision, turn: &mut Turn) {
@@ -174,6 +176,7 @@ impl State {
         if !self.told.is_empty() {
             self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
         }
+        self.look_after_told(position, at, &decision, turn);
         self.keep_gated(position, at, &decision, turn);
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
@@ -278,6 +281,7 @@ impl State {
         turn.publish |= changed;
         if step.kind == ChangeKind::Switch {
             self.count_again(position, turn);
+            self.forget_told(at, turn);
         }
         turn.changes.push(Change { hub: at.id, kind: step.kind, reason: step.reason, before, after });
     }
@@ -337,7 +341,7 @@ impl State {
         let health = watch.map_or(Health::Unknown, |watch| watch.machine.health());
         let verdict_by = watch
             .filter(|_| health == Health::Unknown)
-            .map(|watch| watch.started.after(worst_verdict(watch)))
+            .map(|watch| self.lived.after(watch.started, worst_verdict(watch)))
             .filter(|by| *by > now);
         // The more restrictive mark holds, and none restricts least.
         let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);

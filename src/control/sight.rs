@@ -134,7 +134,8 @@ impl State {
         let watched = &self.layout.watched_in;
         let since = |target: u32| self.watches[target as usize].failing_since();
         let Some(last) = watched.iter().filter_map(|(target, _)| since(*target)).max() else { return false };
-        let lately = |target: u32| since(target).is_some_and(|since| last.since(since) <= self.layout.slowest);
+        let lately =
+            |target: u32| since(target).is_some_and(|since| self.lived.between(since, last) <= self.layout.slowest);
         let mut regions = watched.iter().filter(|(target, _)| lately(*target)).map(|(_, region)| region);
         let one = regions.next();
         regions.any(|region| Some(region) != one)

@@ -21,7 +21,7 @@ use crate::policy::usable::every;
 use crate::policy::{
     Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, RegionName, Seen, Selection, Standing, budget_ends,
 };
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 use crate::zone::display_rdata;
 
 /// The state of one moment, that of the control loop when it was asked.
@@ -204,7 +204,7 @@ impl State {
             planned: planned
                 .map(|planned| MoveStatus { sentence: planned.sentence(hub, now), planned: planned.clone() }),
             pinned: self.is_pinned(at),
-            budget: standing.and_then(|standing| budget_status(at, standing, now)),
+            budget: standing.and_then(|standing| budget_status(at, standing, &self.lived, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
             notices: self.notices(at).cloned().collect(),
             drill: self.drill_status(position, at),
@@ -345,14 +345,14 @@ impl State {
     }
 }
 
-fn budget_status(at: &HubAt, standing: &Standing, now: Timestamp) -> Option<BudgetStatus> {
+fn budget_status(at: &HubAt, standing: &Standing, lived: &Lived, now: Timestamp) -> Option<BudgetStatus> {
     let (allowed, period) = at.rules.budget?;
-    let used = standing.recent.iter().filter(|switch| switch.at.after(period) > now).count();
+    let used = standing.recent.iter().filter(|switch| lived.after(switch.at, period) > now).count();
     Some(BudgetStatus {
         allowed: u64::from(allowed),
         used: used as u64,
         period_ms: millis(period),
-        until: budget_ends(&at.rules, standing, now),
+        until: budget_ends(&at.rules, standing, lived, now),
     })
 }
 

@@ -45,6 +45,36 @@ pub(super) struct Books {
     /// Commits that fail, and whose changes may not have been tried again: what they would have changed is known to the core
     /// from the first of them on, and what it decided with them is not.
     pub(super) failing: Option<Failing>,
+    /// What the clock has passed over, from and to, oldest first; and the same as it was written down.
+    pub(super) skips: Vec<(Wall, Wall)>,
+    pub(super) written_skips: Vec<(Wall, Wall)>,
+    /// By hub: canaries that are being drilled.
+    pub(super) drills: BTreeMap<&'static str, Drilled>,
+    /// By hub: regions that were told that they are left.
+    pub(super) owed: BTreeMap<&'static str, Owed>,
+}
+
+/// A canary whose region counts as dark.
+#[derive(Clone, Debug)]
+pub(super) struct Drilled {
+    pub(super) region: &'static str,
+    pub(super) aim: Aim,
+    pub(super) started: Wall,
+    pub(super) until: Wall,
+    /// What the drill has seen.
+    pub(super) watch: Watch,
+}
+
+/// A region that was told that it is left: if it stays, somebody has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) to: &'static str,
+    pub(super) epoch: u64,
+    pub(super) planned: Wall,
+    /// Whether it has acknowledged it.
+    pub(super) acknowledged: bool,
+    /// Whether nobody waits for its answer any more.
+    pub(super) lost: bool,
 }
 
 /// Commits that fail.
@@ -228,10 +258,10 @@ impl Watch {
         }
     }
 
-    /// Until when a first verdict is waited for.
-    pub(super) fn verdict_by(&self, probe: &ProbeSketch) -> Option<Wall> {
+    /// How long after the start a first verdict is waited for.
+    pub(super) fn verdict_within(&self, probe: &ProbeSketch) -> Option<Wall> {
         let worst = if self.before == Some(false) { probe.worst_recovery() } else { probe.worst_detection() };
-        self.verdict.is_none().then_some(self.started + worst)
+        self.verdict.is_none().then_some(worst)
     }
 }
 
@@ -277,6 +307,10 @@ impl Books {
             at_once: false,
             regained: false,
             failing: None,
+            skips: Vec::new(),
+            written_skips: Vec::new(),
+            drills: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
     }
 
@@ -303,6 +337,9 @@ impl Books {
         self.sketch = sketch;
         // What was said to a region is said again, and nobody looks at a gate that is not there.
         self.fences.clear();
+        self.owed.values_mut().for_each(|owed| owed.lost = true);
+        // A drill would show what is of neither policy.
+        self.drills.clear();
         let used = self.sketch.gates_used();
         self.evidence.retain(|gate, _| used.contains(gate));
         // A load shows nothing that was not there before.
@@ -318,7 +355,7 @@ impl Books {
     }
 
     /// One observation of a target.
-    pub(super) fn observe(&mut self, aim: Aim, good: bool, at: Wall) {
+    pub(super) fn observe(&mut self, aim: Aim, good: bool, began: Wall, at: Wall) {
         let Some(watch) = self.watches.get_mut(&aim) else { return };
         let failed_before = watch.failing.is_some();
         watch.hear(good, at);
@@ -348,12 +385,24 @@ impl Books {
             };
             watch.confirmed || sure
         });
+        // To a drill that had begun before it, whatever was seen has failed.
+        for drill in self.drills.values_mut().filter(|drill| drill.aim == aim && began >= drill.started) {
+            let since = *drill.watch.failing.get_or_insert(at);
+            if !blind {
+                drill.watch.observe(&probe, false);
+            }
+            drill.watch.confirmed |= match references.is_empty() {
+                true => !drill.watch.good && drill.watch.row >= probe.fall,
+                false => seen.is_some_and(|seen| seen >= since),
+            };
+        }
     }
 
     fn look_up(&mut self, blind: bool) {
         if self.blind && !blind {
             // What was in a row before and after is not added up.
-            for watch in self.watches.values_mut() {
+            let drilled = self.drills.values_mut().map(|drill| &mut drill.watch);
+            for watch in self.watches.values_mut().chain(drilled) {
                 (watch.row, watch.failing, watch.confirmed) = (0, None, false);
             }
             self.regained = true;
@@ -376,7 +425,7 @@ impl Books {
         let began: Vec<_> = self.of_endpoints().filter_map(|(aim, watch)| Some((aim, watch.failing?))).collect();
         let slowest = began.iter().map(|(aim, _)| self.probe(**aim).worst_detection()).max().unwrap_or(0);
         let last = began.iter().map(|(_, at)| *at).max().unwrap_or(0);
-        let lately = began.iter().filter(|(_, at)| last - *at <= slowest);
+        let lately = began.iter().filter(|(_, at)| self.lived(*at, last) <= slowest);
         lately.map(|(aim, _)| aim.host.region).collect::<std::collections::BTreeSet<_>>().len() > 1
     }
 

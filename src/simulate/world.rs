@@ -122,6 +122,8 @@ struct World<'a> {
     now: u64,
     /// What the wall clock is ahead of it.
     wall: u64,
+    /// By how much it was set forward that the daemon was not told of, in milliseconds.
+    jumped: u64,
     /// By time, life of the daemon and order.
     queue: BinaryHeap<Reverse<(u64, u64, u64, Happening)>>,
     sequence: u64,
@@ -146,6 +148,8 @@ struct World<'a> {
     outcome: Outcome,
     /// Since when nothing has happened from outside.
     calm_since: u64,
+    /// How many canaries were being drilled when the loop last looked.
+    drilled: usize,
     replies: u64,
     prober_restarts: u64,
     /// By gate.
@@ -187,6 +191,7 @@ impl<'a> World<'a> {
             options,
             now: 0,
             wall: BEGIN,
+            jumped: 0,
             queue: BinaryHeap::new(),
             sequence: 0,
             life: 0,
@@ -205,6 +210,7 @@ impl<'a> World<'a> {
             checker,
             outcome,
             calm_since: 0,
+            drilled: 0,
             replies: 0,
             prober_restarts: 0,
             gates: BTreeMap::new(),
@@ -264,6 +270,7 @@ impl<'a> World<'a> {
         if self.busy_until > self.now {
             return;
         }
+        self.jump();
         for input in std::mem::take(&mut self.waiting) {
             self.operate(&input);
             self.observe();
@@ -281,6 +288,10 @@ impl<'a> World<'a> {
             && wake.0 <= now
         {
             self.checker.broken("wake", || format!("it is {now}, and the core asks to be woken at {}", wake.0));
+        }
+        let drilled = self.checker.books.drills.len();
+        if std::mem::replace(&mut self.drilled, drilled) != drilled {
+            self.calm_since = self.now;
         }
         if self.daemon.is_some() {
             let (regions, hosts, cut) = (&self.regions, &self.hosts, self.cut);
@@ -318,8 +329,8 @@ impl<'a> World<'a> {
         self.outcome.observations += observations.len() as u64;
         let before = self.tells().then(|| self.verdicts(&arrived));
         self.checker.begin(self.now + self.wall, Doing::Nothing);
-        for (aim, Complete { good, at, .. }) in &arrived {
-            self.checker.observe(*aim, *good, *at);
+        for (aim, Complete { good, at, takes }) in &arrived {
+            self.checker.observe(*aim, *good, at.saturating_sub(*takes), *at);
         }
         if let Some(before) = before {
             let after = self.verdicts(&arrived);
@@ -352,6 +363,7 @@ impl<'a> World<'a> {
             Happening::Look(gate, order) => self.look(gate, order),
             Happening::Fenced(hub, to, epoch, planned, acknowledged) => {
                 let Ok(name) = Name::parse(HUBS[hub], None) else { return };
+                self.jump();
                 let word = if acknowledged { "acknowledges" } else { "does not acknowledge" };
                 self.outcome.story.tell(self.now, || format!("the fence of {name} {word} the move to {to}"));
                 self.checker.begin(self.wall(), Doing::Nothing);
@@ -377,6 +389,7 @@ impl<'a> World<'a> {
         if latch == Latch::Mute || self.daemon.is_none() {
             return;
         }
+        self.jump();
         let (now, open) = (self.wall(), latch == Latch::Open);
         self.checker.begin(now, Doing::Nothing);
         self.checker.evidence(gate, now, open);
@@ -434,8 +447,20 @@ impl<'a> World<'a> {
     }
 
     fn turn(&mut self, event: Event, doing: Doing) {
+        self.jump();
         self.checker.begin(self.wall(), doing);
         self.turn_begun(event);
+    }
+
+    /// Tells the daemon that the clock was set forward, before anything else.
+    fn jump(&mut self) {
+        let by = std::mem::take(&mut self.jumped);
+        if by > 0 && self.daemon.is_some() {
+            let from = self.wall() - by;
+            self.checker.begin(self.wall(), Doing::Nothing);
+            self.checker.jump(from);
+            self.turn_begun(Event::Jumped { from: Timestamp(from) });
+        }
     }
 
     fn turn_begun(&mut self, event: Event) {

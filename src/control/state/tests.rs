@@ -547,6 +547,7 @@ mod engine;
 mod explained;
 mod faults;
 mod gated;
+mod lived;
 mod many;
 mod notices;
 mod places;

@@ -17,7 +17,7 @@ impl Books {
         if let Some(by) = self.first_verdict(hub, want.to).filter(|by| *by > now) {
             barriers.push(("verdict", format!("{} has no verdict yet, which may take until {by}", want.to)));
         }
-        let dwell = book.last_automatic.map(|at| at + sketch.dwell * 1_000);
+        let dwell = book.last_automatic.map(|at| self.after(at, sketch.dwell * 1_000));
         if let Some(ends) = dwell.filter(|ends| *ends > now && want.why != Why::MarkedDown) {
             barriers.push(("dwell", format!("the dwell ends at {ends}")));
         }
@@ -25,7 +25,7 @@ impl Books {
             && let (Some(after), Some(since)) = (sketch.failback, book.good.get(want.to))
         {
             let since = if certain { since.earliest } else { since.latest };
-            let ready = since.saturating_add(after * 1_000);
+            let ready = self.after(since, after * 1_000);
             if ready > now {
                 barriers.push(("failback", format!("{} must be good until {ready} first", want.to)));
             }
@@ -74,7 +74,7 @@ impl Books {
                 self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
                     Some((_, true)) => true,
                     Some((_, false)) => !stop,
-                    None => !stop && said.called + timeout + FENCE_GRACE <= now,
+                    None => !stop && self.after(said.called, timeout + FENCE_GRACE) <= now,
                 });
             if !told {
                 barriers.push(("fence", format!("{} was not told that it is left", book.active)));
@@ -104,7 +104,7 @@ impl Books {
         let wanted = book.wanted.filter(|(wanted, _)| *wanted == to).map_or(now, |(_, wanted)| since(wanted));
         let unseen = watch.last_good.is_none_or(|seen| seen < failing);
         let sure = watch.verdict == Some(true) && self.mark(hub, to) != Some(MarkKind::Up);
-        sure && unseen && wanted + self.probe(aim).worst_detection() > now
+        sure && unseen && self.after(wanted, self.probe(aim).worst_detection()) > now
     }
 
     /// Whether a hub has flapped: its last automatic switches since an operator last said that it may, as many as the limit
@@ -115,7 +115,7 @@ impl Books {
         let counted: Vec<_> =
             book.switches.iter().filter(|(at, auto)| *auto && since.is_none_or(|ack| *at > ack)).collect();
         let last = counted.len().checked_sub(sketch.flap_limit).map(|from| &counted[from..]);
-        last.is_some_and(|last| last[last.len() - 1].0.saturating_sub(last[0].0) <= sketch.flap_window * 1_000)
+        last.is_some_and(|last| self.lived(last[0].0, last[last.len() - 1].0) <= sketch.flap_window * 1_000)
     }
 
     /// When there may be another switch of any origin, where there may be none now.
@@ -123,7 +123,7 @@ impl Books {
         let budget = self.hub(hub)?.budget?;
         let switches = &self.hubs.get(hub)?.switches;
         let oldest = switches.len().checked_sub(budget)?;
-        Some(switches[oldest].0 + 3_600_000).filter(|ends| *ends > now)
+        Some(self.after(switches[oldest].0, 3_600_000)).filter(|ends| *ends > now)
     }
 
     /// Whether a gate is open for a hub.
@@ -227,7 +227,7 @@ impl Books {
         let since = |since: Since| if certain { since.earliest } else { since.latest };
         let before = book.gated_before.map(|(to, at)| (to, Since { earliest: at, latest: at }));
         let gated = book.gated.or(before).filter(|(wanted, _)| *wanted == to);
-        let waited = gated.map_or(0, |(_, gated)| now.saturating_sub(since(gated)));
+        let waited = gated.map_or(0, |(_, gated)| self.lived(since(gated), now));
         let holds = |used: &UseSketch| used.proceed.is_none_or(|after| waited < after * 1_000);
         self.shut_gates(hub, to, now).into_iter().filter(holds).collect()
     }

@@ -25,7 +25,7 @@ impl Books {
         let lasts = |until: Option<Wall>| until.is_none_or(|until| until > then);
         let marks = targets.iter().filter_map(|target| self.marks.get(target)).filter(|mark| lasts(mark.until));
         let windows = self.windows.values().filter(|window| targets.contains(&window.target));
-        let windows = windows.filter(|window| window.from <= then && lasts(Some(window.until)));
+        let windows = windows.filter(|window| (window.begun || window.from <= then) && lasts(Some(window.until)));
         let said: Vec<_> = marks.map(|mark| mark.kind).chain(windows.map(|window| window.kind)).collect();
         [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
     }
@@ -39,19 +39,31 @@ impl Books {
         now: Wall,
     ) -> bool {
         let seen = self.watch(hub, region).is_none_or(|(aim, watch)| {
-            let waits = watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now);
+            let waits = self.verdict_by(aim, watch).is_some_and(|by| by > now);
             watch.verdict != Some(false) && !waits && watch.failing.is_none()
         });
         mark.map_or(seen, |mark| mark == MarkKind::Up)
     }
 
     pub(in crate::simulate) fn watch(&self, hub: &str, region: &str) -> Option<(Aim, &Watch)> {
-        let hub = self.hub(hub)?;
-        let aim = hub.endpoints[hub.position(region)?].aim()?;
-        Some((aim, self.watches.get(&aim)?))
+        let sketch = self.hub(hub)?;
+        let aim = sketch.endpoints[sketch.position(region)?].aim()?;
+        let drill = self.drills.get(hub).filter(|drill| drill.region == region);
+        Some((aim, drill.map(|drill| &drill.watch).or_else(|| self.watches.get(&aim))?))
     }
 
-    /// What probes say of an endpoint.
+    /// What probes say of an endpoint, drilled or not.
+    pub(in crate::simulate) fn measured(&self, hub: &str, region: &str) -> Option<bool> {
+        let sketch = self.hub(hub)?;
+        self.watches.get(&sketch.endpoints[sketch.position(region)?].aim()?)?.verdict
+    }
+
+    /// Whether nothing has been heard of an endpoint for too long.
+    pub(in crate::simulate) fn silent(&self, aim: Aim) -> bool {
+        self.watches.get(&aim).is_some_and(|watch| watch.silent)
+    }
+
+    /// What an endpoint counts as.
     pub(in crate::simulate) fn health(&self, hub: &str, region: &str) -> Option<bool> {
         self.watch(hub, region)?.1.verdict
     }
@@ -73,9 +85,9 @@ impl Books {
     pub(in crate::simulate) fn good(&self, hub: &'static str, region: &'static str) -> bool {
         match self.mark(hub, region) {
             Some(mark) => mark == MarkKind::Up,
-            None => self
-                .watch(hub, region)
-                .is_some_and(|(_, watch)| watch.verdict == Some(true) && !watch.silent && watch.failing.is_none()),
+            None => self.watch(hub, region).is_some_and(|(aim, watch)| {
+                watch.verdict == Some(true) && !self.silent(aim) && watch.failing.is_none()
+            }),
         }
     }
 

@@ -193,6 +193,8 @@ impl World<'_> {
 
     pub(in crate::simulate) fn start(&mut self) {
         let now = self.wall();
+        // A process knows the clock as it found it.
+        self.jumped = 0;
         let (persisted, surfaced) = self.disk.open();
         let (files, sketch) = (self.files, self.sketches[self.files].clone());
         if let Some(surfaced) = &surfaced {

@@ -30,6 +30,7 @@ impl World<'_> {
             }
             Input::Jump(seconds) => {
                 self.wall += seconds * 1_000;
+                self.jumped += seconds * 1_000;
                 tell(&mut self.outcome.story, format!("the wall clock jumps {seconds} s ahead"));
             }
             Input::Kill { at: Point::Now, away, back } => self.kill(*away, *back, None),
@@ -49,6 +50,8 @@ impl World<'_> {
             | Input::Acknowledge(_)
             | Input::Window { .. }
             | Input::CloseWindow(_)
+            | Input::Drill(..)
+            | Input::EndDrill(_)
             | Input::Reload(_)
             | Input::Refused
             | Input::Mark { .. }
@@ -123,6 +126,11 @@ impl World<'_> {
                 until: seconds.as_ref().map(later),
             },
             Input::Acknowledge(hub) => Command::Acknowledge { hub: name(hub)?, reason },
+            Input::Drill(hub, seconds) => {
+                let within = Some(Duration::from_secs(*seconds));
+                Command::Drill { hub: name(hub)?, region: None, within, reason }
+            }
+            Input::EndDrill(hub) => Command::EndDrill { hub: name(hub)?, reason },
             _ => return None,
         })
     }
@@ -140,6 +148,7 @@ impl World<'_> {
         let files = files % self.sketches.len();
         self.outcome.story.tell(self.now, || format!("policy {files} is read"));
         let event = Event::Loaded { loaded: Ok(self.loaded[files].clone()), author: Author::daemon(), reply: None };
+        self.jump();
         self.checker.begin(self.wall(), Doing::Load);
         self.checker.load(self.sketches[files].clone());
         self.turn_begun(event);

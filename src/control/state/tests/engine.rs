@@ -408,9 +408,15 @@ fn the_ttl_is_low_from_the_first_failure_until_all_is_settled_and_after_a_switch
 }
 
 pub(super) fn fenced(on_failure: OnFenceFailure) -> Bench {
+    let mut bench = Bench::started(fenced_files(on_failure), Persisted::default(), START);
+    bench.verdict("weu", true).verdict("neu", true);
+    bench
+}
+
+pub(super) fn fenced_files(on_failure: OnFenceFailure) -> Loaded {
     let fence =
         Fence { hook: Hook::Exec(Exec { command: vec!["fence".into()] }), timeout: Duration::from_secs(5), on_failure };
-    start(|_| {}, move |hub| hub.fence = Some(Arc::new(fence.clone())))
+    policy(|_| {}, move |hub| hub.fence = Some(Arc::new(fence.clone())))
 }
 
 pub(super) fn answer(bench: &mut Bench, acknowledged: bool) {
