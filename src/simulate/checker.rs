@@ -47,8 +47,8 @@ pub(super) struct Checker {
     turns: u64,
     /// Whether a commit that failed may have kept something from being published.
     unpublished: bool,
-    /// Since when a move that is under way has lowered the TTL of a hub.
-    lowered: BTreeMap<&'static str, u64>,
+    /// Since when a move that is under way has lowered the TTL of a hub, and for how many milliseconds it has to.
+    lowered: BTreeMap<&'static str, (u64, u64)>,
     /// Everything else that is durable.
     facts: Facts,
     violation: Option<Violation>,

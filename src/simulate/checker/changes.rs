@@ -83,10 +83,7 @@ impl Checker {
         approved.dedup();
         let enough = approved.len() >= usize::from(planned.needed);
         self.unless(enough, "move", || format!("{hub} moves to {to} with the approval of {approved:?} alone"));
-        if let Some(since) = self.lowered.get(hub).copied().filter(|_| !options.now)
-            && let Some(sketch) = self.books.hub(hub).filter(|sketch| sketch.ttl_min < sketch.ttl)
-        {
-            let wait = sketch.ttl * 1_000;
+        if let Some((since, wait)) = self.lowered.get(hub).copied().filter(|_| !options.now) {
             let waited = self.books.lived(since, now);
             self.unless(waited >= wait, "move", || format!("{hub} moves {waited} ms after its TTL was lowered"));
         }

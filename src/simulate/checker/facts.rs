@@ -145,7 +145,11 @@ impl Checker {
             self.lowered.remove(hub);
         }
         match after.stage.is_under_way() {
-            true => drop(self.lowered.entry(hub).or_insert(self.turn.now)),
+            true => {
+                let sketch = self.books.hub(hub).filter(|sketch| sketch.ttl_min < sketch.ttl);
+                let wait = sketch.map_or(0, |sketch| sketch.ttl * 1_000);
+                self.lowered.entry(hub).or_insert((self.turn.now, wait));
+            }
             false => drop(self.lowered.remove(hub)),
         }
         self.books.moves.insert(hub, after);
