@@ -461,8 +461,10 @@ impl State {
         }
         // A region that was to be told is not told.
         Arc::make_mut(&mut self.told).retain(|_, told| told.answer.is_some() || told.called != now);
-        // Nor is a drill begun.
+        // Nor is a drill begun, and what was decided because of it is decided anew.
         if commit.audit.iter().any(|record| record.kind == AuditKind::Drill) {
+            let begun = self.drills.iter().filter(|(_, drill)| drill.started() == now);
+            hubs.extend(begun.map(|(position, _)| layout.hubs[*position as usize].id));
             Arc::make_mut(&mut self.drills).retain(|_, drill| drill.started() != now);
         }
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
