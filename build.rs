@@ -1,6 +1,8 @@
 //! Tells the linker how the program is laid out: which functions are kept together (`src/resident.ld`), and that the places
 //! which a start has to relocate are written down as a bitmap, a thirtieth of the usual list.
 
+#![expect(clippy::disallowed_methods, reason = "a build script is told by its environment")]
+
 use std::env;
 
 fn main() {

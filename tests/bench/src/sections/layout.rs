@@ -1,8 +1,9 @@
 //! Which functions a daemon runs in a day, written down for the linker: `src/resident.ld`.
 //!
 //! ```text
-//! callgrind: start | probes, queries over UDP and TCP, a mark, metrics, a reload | targets gone | stop ─► functions that ran
-//! nm:        all functions, where they are and how large                                               ─► all of their names
+//! callgrind: start | queries over UDP | stop                                          ─► functions that run in every daemon
+//!            start | probes, queries over UDP and TCP, a mark, metrics, a reload | targets gone | stop ─► in many a one
+//! nm:        all functions, where they are and how large                              ─► all of their names
 //! ```
 //!
 //! The names have hashes of crates in them, which change with the compiler and the dependencies and are left open. Functions
@@ -27,7 +28,7 @@ use crate::generator::Closed;
 use crate::servers::{Concierge, Running, SWITCHING_REGIONS, Server};
 use crate::table::{Cell, Table};
 use crate::tcp;
-use crate::workload::Pool;
+use crate::workload::{Pool, Zone};
 
 /// What is written, from the root of the repository.
 const FILE: &str = "src/resident.ld";
@@ -40,32 +41,45 @@ const QUERIES: u64 = 2_000;
 
 /// Writes the file, and adds a table of what it names.
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
-    bench.say("a day of the daemon, under valgrind");
-    let ran = live(bench)?;
     let functions = functions(&bench.places.concierge)?;
-    let resident = resident(&ran, &functions);
-    fs::write(FILE, script(&resident)).with_context(|| format!("cannot write {FILE}"))?;
+    bench.say("a quiet day of the daemon, under valgrind");
+    let always = resident(&live(bench, Day::Quiet)?, &functions);
+    bench.say("and one on which much happens");
+    let mut sometimes = resident(&live(bench, Day::Full)?, &functions);
+    sometimes.retain(|name, _| !always.contains_key(name));
+    fs::write(FILE, script(&[&always, &sometimes])).with_context(|| format!("cannot write {FILE}"))?;
     let mut table = Table::new(format!("functions that a daemon runs in a day, now in {FILE}"), &["functions", "MB"]);
     let megabytes = |octets: u64| Cell::Number(octets as f64 / 1e6, 2);
     // Several names for one place count once.
-    for functions in [&functions, &resident] {
+    for functions in [&functions, &always, &sometimes] {
         let places: BTreeMap<u64, u64> = functions.values().map(|at| (at.place, at.octets)).collect();
         table.row(vec![(places.len() as u64).into(), megabytes(places.values().sum())]);
     }
-    table.note("first all functions of the program, then those that ran");
+    table.note("all functions of the program, those of a quiet day, and what else runs on one on which much happens");
     bench.publish(table);
     Ok(())
 }
 
+/// What happens while functions are noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Day {
+    /// Nothing is probed, and queries come over UDP.
+    Quiet,
+    /// Whatever comes now and then.
+    Full,
+}
+
 /// Lives a day, and returns the functions that ran in it.
-fn live(bench: &mut Bench) -> Result<BTreeSet<String>> {
+fn live(bench: &mut Bench, day: Day) -> Result<BTreeSet<String>> {
     let targets = Targets::start(bench)?;
     let mut site = bench.places.site(&Concierge, SMALL)?;
-    site.switching = 10;
-    site.probed = Some(targets.probed(ENDPOINTS, false)?);
-    let countries = bench.places.scratch.join("countries.mmdb");
-    write_countries(&countries)?;
-    site.countries = Some(countries);
+    if day == Day::Full {
+        site.switching = 10;
+        site.probed = Some(targets.probed(ENDPOINTS, false)?);
+        let countries = bench.places.scratch.join("countries.mmdb");
+        write_countries(&countries)?;
+        site.countries = Some(countries);
+    }
     let trace = site.folder.join("trace");
     let wrapper = [
         "/usr/bin/valgrind".to_owned(),
@@ -76,28 +90,20 @@ fn live(bench: &mut Bench) -> Result<BTreeSet<String>> {
     ];
     let mut running = Running::launch(&Concierge, site, &bench.machine, Cores::All, &wrapper)?;
     running.wait(Duration::from_millis(100))?;
-    for pool in [Pool::hub(), Pool::priority(), Pool::geo(), Pool::weighted()]
-        .into_iter()
-        .chain([true, false].map(|edns| Pool::mix(SMALL.names, edns)))
-    {
+    let mixed = [true, false].map(|edns| Pool::mix(SMALL.names, edns));
+    for pool in [Pool::hub(), Pool::priority()].into_iter().chain(mixed) {
         let outcome = Closed::connect(running.site.address, bench.window)?.run(&pool, QUERIES)?;
         bench.judge(&Concierge, "layout", &outcome);
-        let outcome = tcp::Pipelined::connect(running.site.address, 2, 4)?.run(&pool, QUERIES)?;
-        bench.judge(&Concierge, "layout over TCP", &outcome);
     }
-    sleep(PROBED);
-    let admin = Admin::of(&running);
-    admin.mark_down(SWITCHING_REGIONS[0])?;
-    admin.unmark(SWITCHING_REGIONS[0])?;
-    admin.metrics()?;
-    admin.status()?;
-    let zone = crate::workload::Zone { serial: 2, ..SMALL };
-    Concierge.write_zone(&running.site, zone)?;
-    Concierge.reload(&running)?;
-    sleep(PROBED);
-    drop(targets);
-    sleep(PROBED);
-    admin.metrics()?;
+    if day == Day::Full {
+        for pool in [Pool::geo(), Pool::weighted()] {
+            let outcome = Closed::connect(running.site.address, bench.window)?.run(&pool, QUERIES)?;
+            bench.judge(&Concierge, "layout", &outcome);
+            let outcome = tcp::Pipelined::connect(running.site.address, 2, 4)?.run(&pool, QUERIES)?;
+            bench.judge(&Concierge, "layout over TCP", &outcome);
+        }
+        happen(&running, targets)?;
+    }
     running.stop();
     let text = fs::read_to_string(&trace).with_context(|| format!("callgrind wrote nothing:\n{}", running.log()))?;
     let ran: BTreeSet<String> = text.lines().filter_map(function).collect();
@@ -105,6 +111,23 @@ fn live(bench: &mut Bench) -> Result<BTreeSet<String>> {
         true => bail!("no function ran"),
         false => Ok(ran),
     }
+}
+
+/// Probes, a mark, a look, a reload, and everything that is probed fails.
+fn happen(running: &Running, targets: Targets) -> Result<()> {
+    sleep(PROBED);
+    let admin = Admin::of(running);
+    admin.mark_down(SWITCHING_REGIONS[0])?;
+    admin.unmark(SWITCHING_REGIONS[0])?;
+    admin.metrics()?;
+    admin.status()?;
+    Concierge.write_zone(&running.site, Zone { serial: 2, ..SMALL })?;
+    Concierge.reload(running)?;
+    sleep(PROBED);
+    drop(targets);
+    sleep(PROBED);
+    admin.metrics()?;
+    Ok(())
 }
 
 /// The function that a line of callgrind's file names at its first mention: `fn=(12) NAME`, `cfn=(12) NAME'2`.
@@ -145,21 +168,28 @@ fn resident(ran: &BTreeSet<String>, functions: &BTreeMap<String, At>) -> BTreeMa
     functions.iter().filter(|(_, at)| places.contains(&at.place)).map(|(name, at)| (name.clone(), *at)).collect()
 }
 
-/// What the linker is told.
-fn script(resident: &BTreeMap<String, At>) -> String {
+/// What the linker is told: the functions of each group beside each other, one group after the other.
+fn script(groups: &[&BTreeMap<String, At>]) -> String {
     let mut text = String::from(
         "/* The functions that a daemon runs in a day, kept together, so that the kernel, which maps 64 KiB of a program\n\
          \x20  around each that runs, does not map all the others with them: a third of the program, half of what is\n\
-         \x20  resident. Written by `tests/bench/run layout`. A name that is none any more does no harm. */\n\
-         SECTIONS\n{\n  .text.resident :\n  {\n    *(\n      .text.unlikely.*\n",
+         \x20  resident. First those of a quiet day. Written by `tests/bench/run layout`. A name that is none any more\n\
+         \x20  does no harm. */\n\
+         SECTIONS\n{\n  .text.resident :\n  {\n    *(\n      .text.unlikely.*\n    )\n",
     );
-    // What is not of Rust has no section of its own.
-    let names: BTreeSet<String> =
-        resident.keys().filter(|name| name.starts_with("_R")).map(|name| open(name)).collect();
-    for name in names {
-        let _ = writeln!(text, "      .text.{name}");
+    let mut written = BTreeSet::new();
+    for group in groups {
+        // What is not of Rust has no section of its own.
+        let names: BTreeSet<String> =
+            group.keys().filter(|name| name.starts_with("_R")).map(|name| open(name)).collect();
+        text.push_str("    *(\n");
+        for name in names.difference(&written) {
+            let _ = writeln!(text, "      .text.{name}");
+        }
+        text.push_str("    )\n");
+        written.extend(names);
     }
-    text.push_str("    )\n  }\n}\nINSERT BEFORE .text;\n");
+    text.push_str("  }\n}\nINSERT BEFORE .text;\n");
     text
 }
 
@@ -200,8 +230,10 @@ mod tests {
         ];
         let functions: BTreeMap<_, _> = functions.map(|(name, at)| (name.to_owned(), at)).into();
         let ran = ["_RNvNtCs8abc_4core3fmt5write", "memcpy", "of_another_program"].map(str::to_owned).into();
-        let text = script(&resident(&ran, &functions));
+        let ran = resident(&ran, &functions);
+        let text = script(&[&ran, &functions]);
         let named: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("      .text.")).collect();
-        assert_eq!(named, ["unlikely.*", "_RNvNtCs*_4core3fmt5again", "_RNvNtCs*_4core3fmt5write"]);
+        let [again, write, never] = ["again", "write", "never"].map(|name| format!("_RNvNtCs*_4core3fmt5{name}"));
+        assert_eq!(named, ["unlikely.*", &again, &write, &never]);
     }
 }
