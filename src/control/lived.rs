@@ -1,6 +1,6 @@
 //! A clock that went forward by more than was lived through: it was set, or the machine has slept.
 //!
-//! What it has passed over counts towards no wait ([`Lived`](crate::time::Lived)), and is kept in the store, so that a restart
+//! What it has passed over counts towards no wait ([`Lived`]), and is kept in the store, so that a restart
 //! makes no wait shorter. What is good begins anew to be so: nobody has watched it meanwhile. A lease of what is told lasts
 //! as much longer, for nobody could tell anything.
 //!
