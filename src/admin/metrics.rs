@@ -108,6 +108,15 @@ impl Page {
             })
             .collect();
         writer.counters("responses", "Responses made, by response code", &responses)?;
+        let cookies: Vec<Sample<'_>> = transports
+            .iter()
+            .flat_map(|(transport, messages)| {
+                messages
+                    .by_cookie()
+                    .map(|(cookie, count)| (vec![("transport", *transport), ("cookie", cookie)], count as f64))
+            })
+            .collect();
+        writer.counters("cookies", "Responses, by what the cookie of the query was worth", &cookies)?;
         writer.counters("truncated", "Responses with the TC bit", &per_transport(|messages| messages.truncated))?;
         writer.counters("silent", "Messages that deserve no response", &per_transport(|messages| messages.silent))?;
         writer.counters(

@@ -13,6 +13,7 @@ mod crash;
 mod demo;
 mod differential;
 mod drill;
+mod edns;
 mod failover;
 mod fleet;
 mod full_disk;
