@@ -12,9 +12,10 @@ use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
-    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus, Status,
-    WindowStatus,
+    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus,
+    Status, WindowStatus,
 };
+use crate::dns::Name;
 use crate::policy::RegionName;
 use crate::time::{Timestamp, human};
 
@@ -22,8 +23,8 @@ use crate::time::{Timestamp, human};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What somebody may have to act on comes first, after `!`: blindness, refused files, hubs that are held, pinned or without \
-an eligible endpoint, moves that stopped by themselves, regions told that they are left that stay, what was overridden; \
-the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
+an eligible endpoint, moves that wait for an approval, a gate or a fence, moves that stopped by themselves, regions told \
+that they are left that stay, what was overridden; the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
 marks, windows and gates; then why the hubs with something to tell answer as they do. A hub that is named tells all: its \
 planned move, gates with evidence and age, budget, and what shadow probes would have done.
 
@@ -33,7 +34,7 @@ Examples:  concierge status
 pub(super) struct StatusArgs {
     /// Only this hub, and the hubs below this name
     #[arg(value_parser = super::moves::name)]
-    hub: Option<crate::dns::Name>,
+    hub: Option<Name>,
 }
 
 impl StatusArgs {
@@ -48,7 +49,7 @@ impl StatusArgs {
 }
 
 /// Leaves the hubs at or below a name alone.
-pub(super) fn only(status: &mut Status, wanted: Option<&crate::dns::Name>) -> Result<(), Failed> {
+pub(super) fn only(status: &mut Status, wanted: Option<&Name>) -> Result<(), Failed> {
     let Some(wanted) = wanted else { return Ok(()) };
     let known: Vec<_> = status.hubs.iter().map(|hub| hub.name.to_string()).collect();
     status.hubs.retain(|hub| hub.name.is_at_or_below(wanted));
@@ -173,7 +174,8 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 alarms.push(format!("{}: no endpoint is eligible; {answered}", hub.name));
             }
             Condition::Held => {
-                let why = hub.hold.as_ref().map(|hold| format!(": {}", hold.reason)).unwrap_or_default();
+                let why = hub.hold.as_ref().map(|hold| format!(": {}{}", hold.reason, way_through(hub, hold)));
+                let why = why.unwrap_or_default();
                 alarms.push(format!("{}: {} is not eligible and is still answered{why}", hub.name, hub.active))
             }
             Condition::Ok | Condition::Degraded => {}
@@ -185,9 +187,13 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 hub.name, hub.active, hub.name
             ));
         }
+        alarms.extend(hub.planned.as_ref().and_then(|planned| waiting(planned, &hub.name)));
         alarms.extend(hub.notices.iter().map(|notice| {
             let ago = human(status.now.since(notice.at));
-            format!("{} ({ago} ago); `concierge acknowledge {}` when that was seen", notice.sentence, hub.name)
+            format!(
+                "{} ({ago} ago); `concierge acknowledge {} --reason ...` when that was seen",
+                notice.sentence, hub.name
+            )
         }));
         if let Some(last) = hub.overrides.last() {
             let more = match hub.overrides.len() {
@@ -195,13 +201,38 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 count => format!(", and {} before", count - 1),
             };
             alarms.push(format!(
-                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {}` when that was \
-                 seen",
+                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {} --reason \
+                 ...` when that was seen",
                 hub.name, last.author, last.why, last.epoch, hub.name
             ));
         }
     }
     alarms
+}
+
+/// What an operator may say when what holds a move is wrong, where the reason does not say it itself.
+fn way_through(hub: &HubStatus, hold: &HoldStatus) -> String {
+    let option = match hold.waiting.as_str() {
+        "budget" | "rule" => "--break-glass WHY",
+        "gate" => "--force",
+        _ => return String::new(),
+    };
+    format!(
+        "; if that is wrong, `concierge failover {} --to {} --now {option}` goes all the same",
+        hub.name, hold.wanted
+    )
+}
+
+/// That a planned move goes on only when somebody has done something, or something outside has.
+fn waiting(planned: &MoveStatus, hub: &Name) -> Option<String> {
+    let MoveStatus { planned, sentence } = planned;
+    match planned.stage {
+        Stage::Approval { .. } => {
+            Some(format!("{sentence}; another operator says `concierge approve {hub} --epoch {}`", planned.epoch))
+        }
+        Stage::Ready { held: Some(_), .. } => Some(sentence.clone()),
+        _ => None,
+    }
 }
 
 /// What is wrong with the daemon itself.
@@ -528,6 +559,55 @@ mod tests {
         check("neu", "degraded", ["drained", "eligible"], false);
         check("weu", "ok", ["eligible", "eligible"], false);
         check("weu", "degraded", ["eligible", "not-eligible"], false);
+    }
+
+    /// Nobody may be following a move: what it waits for is where people look first.
+    #[test]
+    fn a_move_that_waits_is_told_of_before_all_else() {
+        let check = |stage: Value, expected: Option<&str>| {
+            let mut hub = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+            hub["planned"] = json!({
+                "from": "weu", "to": "neu", "cause": "failover", "epoch": 2, "author": "alice", "reason": "r", "asked": 1,
+                "options": {"epoch": null, "at": null, "until": null, "now": true, "force": false, "break_glass": null},
+                "approvals": [], "needed": 2, "stage": stage, "sentence": "a.x.: it waits",
+            });
+            let page = page(&[hub]);
+            let found = page.lines().find(|line| line.starts_with("! "));
+            assert_eq!(found, expected, "{page}");
+        };
+        let approve = "! a.x.: it waits; another operator says `concierge approve a.x. --epoch 2`";
+        check(json!({"stage": "approval", "until": 9000}), Some(approve));
+        check(
+            json!({"stage": "ready", "since": 1, "ramped": false, "held": "gate go is shut"}),
+            Some("! a.x.: it waits"),
+        );
+        check(json!({"stage": "ready", "since": 1, "ramped": false, "held": null}), None);
+        check(json!({"stage": "scheduled", "until": 9000}), None);
+        check(json!({"stage": "ramp", "since": 1, "until": 9000}), None);
+        check(json!({"stage": "done", "switched": 1, "at": 2}), None);
+    }
+
+    #[test]
+    fn what_holds_a_hub_says_what_overrides_it() {
+        let check = |waiting: &str, expected: &str| {
+            let mut hub = hub("a.x.", "weu", "held", ["not-eligible", "eligible"]);
+            hub["hold"] = json!({"wanted": "neu", "waiting": waiting, "since": 1, "until": null, "reason": "because"});
+            let page = page(&[hub]);
+            let found = page.lines().find(|line| line.starts_with("! ")).unwrap();
+            assert_eq!(found, format!("! a.x.: weu is not eligible and is still answered: because{expected}"));
+        };
+        check("gate", "; if that is wrong, `concierge failover a.x. --to neu --now --force` goes all the same");
+        check(
+            "budget",
+            "; if that is wrong, `concierge failover a.x. --to neu --now --break-glass WHY` goes all the same",
+        );
+        check(
+            "rule",
+            "; if that is wrong, `concierge failover a.x. --to neu --now --break-glass WHY` goes all the same",
+        );
+        check("look", "");
+        // Its reason says so itself.
+        check("fence", "");
     }
 
     /// A region fails under two hundred hubs: what is worst can be read on one screen, and what is left out is counted.

@@ -210,7 +210,10 @@ impl State {
                     self.call_fence(position, at, (to, planned.asked), reason.as_str().into(), turn);
                 }
                 let words = match self.unfenced(at) {
-                    Some(words) => format!("{words}; it is told again, and --force goes on without"),
+                    Some(words) => format!(
+                        "{words}; it is told again. To go on without: `concierge cancel {}`, then the same move with --force",
+                        at.hub.name
+                    ),
                     None => format!("{} is being told that it is no longer active", planned.from),
                 };
                 self.hold_move(at, planned, ramped, held, words, turn);

@@ -24,7 +24,9 @@ impl State {
     /// Keeps since when gates hold the move that a hub wants.
     pub(super) fn keep_gated(&mut self, position: usize, at: &HubAt, decision: &Decision, turn: &mut Turn) {
         let known = self.known.gated.get(&at.id);
-        let passes = at.hub.gates.iter().any(|used| matches!(used.on_shut, OnShut::ProceedAfter(_)));
+        // Most hubs have none, and what the policy says of them is far away in memory.
+        let passes =
+            !at.gates.is_empty() && at.hub.gates.iter().any(|used| matches!(used.on_shut, OnShut::ProceedAfter(_)));
         if known.is_none() && !passes {
             return;
         }

@@ -11,7 +11,7 @@ use super::report::AuditKind;
 use super::state::{Last, State};
 use super::turn::Turn;
 use crate::health::{Health, Observation, Outcome, schedule};
-use crate::policy::{Failback, ProbeTarget, RegionName, Waiting};
+use crate::policy::{Failback, MarkKind, ProbeTarget, RegionName, Waiting};
 use crate::time::Timestamp;
 
 /// So many probers that cannot observe are said one by one; the others are counted.
@@ -106,6 +106,9 @@ impl State {
         if failed != failed_before {
             let returns = |hub: &&u32| matches!(layout.hubs[**hub as usize].rules.failback, Failback::After(_));
             turn.touched.extend(hubs.iter().filter(returns));
+            if failed {
+                self.interrupt(position, turn.now);
+            }
         }
         if !failed && !self.holds.is_empty() {
             let looked_for = |hub: &&u32| self.holds.get(hub).is_some_and(|hold| hold.waiting == Waiting::Look);
@@ -164,6 +167,23 @@ impl State {
         line.region = regions.into_iter().next();
         turn.commit.health.push((target, after));
         turn.touched.extend(hubs);
+    }
+
+    /// One failed look ends that an endpoint has been good without a break, also if the next look, which is taken in together
+    /// with it, is good again.
+    fn interrupt(&mut self, target: usize, now: Timestamp) {
+        let layout = self.layout.clone();
+        for position in &layout.by_target[target] {
+            let at = &layout.hubs[*position as usize];
+            for endpoint in at.endpoints() {
+                let watched = layout.endpoints[endpoint].target == u32::try_from(target).ok();
+                // A mark says that it is good whatever a look says.
+                if watched && self.good_since[endpoint].is_some() && self.view(endpoint, now).mark != Some(MarkKind::Up)
+                {
+                    Arc::make_mut(&mut self.good_since)[endpoint] = None;
+                }
+            }
+        }
     }
 
     /// This machine could not observe: that is shown and counted, and says nothing of what is probed. Health freezes when it

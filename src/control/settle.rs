@@ -314,12 +314,12 @@ impl State {
     pub(super) fn views(&mut self, at: &HubAt, views: &mut Vec<EndpointView>, now: Timestamp) {
         views.clear();
         for endpoint in at.endpoints() {
-            let view = self.view(endpoint, now);
+            let mut view = self.view(endpoint, now);
             let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
             // What fails at this moment is not good, even where it takes more to be down.
             let up = view.health == Health::Up && heard && view.failing_since.is_none();
             let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
-            let good_since = match (good, self.good_since[endpoint]) {
+            view.good_since = match (good, self.good_since[endpoint]) {
                 (true, since @ Some(_)) => since,
                 (false, None) => None,
                 (good, _) => {
@@ -328,11 +328,12 @@ impl State {
                     since
                 }
             };
-            views.push(EndpointView { good_since, ..view });
+            views.push(view);
         }
     }
 
     /// What is known of the endpoint at a position, but since when it is good.
+    #[inline]
     pub(super) fn view(&self, endpoint: usize, now: Timestamp) -> EndpointView {
         let at = self.layout.endpoints[endpoint];
         let watch = self.watch(at);

@@ -353,7 +353,7 @@ fn only_reading_is_allowed() {
 fn what_is_not_there_is_a_problem_in_json() {
     let server = Server::start();
     let cases = [
-        ("/v1/hubs/other.example.", 404, "there is no hub of this name"),
+        ("/v1/hubs/other.example.", 404, "there is no hub of this name that has an active region"),
         ("/v1/hubs/a..b", 404, "the path names no hub: it is no domain name"),
         ("/v1/hubs/hub.example.?wait=soon", 400, "wait is no length of time, expected one such as 30s"),
         ("/v1/hubs/hub.example.?wait=1&wait=2", 400, "the query is not understood: wait can stand in it, once"),

@@ -11,7 +11,7 @@ mod holds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::books::{Book, Books, Fencing, Mark, Want, Why, Window};
+use super::books::{Book, Books, Failing, Fencing, Mark, Want, Why, Window};
 use super::history::Target;
 use super::invariants::{Extra, Violation};
 use super::sketch::{ACK, Aim, GATES, HUBS, REGIONS, Sketch};
@@ -319,10 +319,12 @@ impl Checker {
         }
         let until = self.turn.now + 1_000;
         self.excused = self.excused.max(until);
-        self.books.failing.get_or_insert(self.turn.now);
+        let failing = self.books.failing.get_or_insert(Failing { since: self.turn.now, until });
+        failing.until = failing.until.max(until);
         self.books.fences.values_mut().for_each(|said| said.doubtful = true);
-        for since in self.books.hubs.values_mut().flat_map(|book| book.good.values_mut()) {
-            since.latest = since.latest.max(until);
+        for book in self.books.hubs.values_mut() {
+            let wanted = book.wanted.iter_mut().map(|(_, since)| since);
+            book.good.values_mut().chain(wanted).for_each(|since| since.latest = since.latest.max(until));
         }
     }
 

@@ -551,6 +551,7 @@ mod many;
 mod notices;
 mod places;
 mod plan;
+mod planned;
 mod random;
 mod set_back;
 mod unable;

@@ -175,6 +175,22 @@ fn a_reload_keeps_the_set_by_the_names_of_its_regions() {
     assert_eq!(bench.active_of("b.example.net."), "neu 2", "the epoch goes on");
 }
 
+/// Endpoints come back to a set by themselves, and the note of a mark that ends does not deny it.
+#[test]
+fn what_follows_the_end_of_a_mark_is_told_of_both_kinds_of_hubs() {
+    let mut bench = weighted();
+    let until = bench.now.after(Duration::from_secs(10));
+    let mut note = |target: &str| bench.mark(target, MarkKind::Down, Some(until)).notes.remove(0);
+    let begins = format!("the mark ends by itself at {until}; health decides from then on");
+    let back = "no hub goes back because of it unless its failback says so";
+    let at_once = "hubs without an active region answer out of what is usable at once";
+    assert_eq!(note("eus"), format!("{begins}: {back}, and {at_once}"));
+    assert_eq!(note("a.example.net./neu"), format!("{begins}, and {at_once}"));
+    assert_eq!(note("b.example.net./weu"), format!("{begins}, and {back}"));
+    bench.pass(10);
+    assert_eq!((set(&bench).as_str(), bench.active_of("b.example.net.").as_str()), ("weu, neu, eus", "neu 2"));
+}
+
 #[test]
 fn what_moves_an_active_region_is_refused() {
     let mut bench = weighted();
