@@ -89,9 +89,13 @@ impl Daemon {
         if !config.public.listen.is_empty() {
             evidence::check_key(&config.state)?;
         }
-        let cookies = Cookies::open(&config.edns, &config.state)?;
+        if let Some(error) = cookies::check(&config.edns) {
+            return Err(error.into());
+        }
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
+        // Which makes the state folder.
+        let cookies = Cookies::open(&config.edns, &config.state)?;
         let persisted = store.read()?;
         tell_head(&store);
         let (state, effects) = State::new(loaded, persisted, clock.now());

@@ -162,7 +162,7 @@ impl<F: Family> Batch<F> {
             }
         }
         tally.queries += received as u64;
-        tally.unsent += replies.send(socket) as u64;
+        replies.send(socket, tally);
         drop(snapshot);
         Ok(received)
     }
@@ -174,8 +174,8 @@ fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
 }
 
 impl Replies {
-    /// Sends without waiting and returns how many the kernel did not take.
-    fn send(&mut self, socket: &Socket) -> usize {
+    /// Sends without waiting, and counts those that the kernel did not take.
+    fn send(&mut self, socket: &Socket, tally: &mut Tally) {
         let mut too_large = 0;
         let unsent = match self.count {
             0 => 0,
@@ -183,9 +183,11 @@ impl Replies {
             1..=4 => self.send_batch::<4>(socket, &mut too_large),
             _ => self.send_batch::<BATCH>(socket, &mut too_large),
         };
-        match too_large {
-            0 => unsent,
-            _ => unsent - self.send_cut(socket, too_large),
+        tally.unsent += unsent as u64;
+        if too_large != 0 {
+            let sent = self.send_cut(socket, too_large) as u64;
+            tally.unsent -= sent;
+            tally.cut(sent);
         }
     }
 

@@ -6,7 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads a file")]
 
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -95,7 +95,8 @@ fn read(path: &Path) -> io::Result<Secrets> {
 /// Makes a file with one secret, complete or not there, readable by its owner alone (mode 0600).
 fn make(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
+    // As the store makes it.
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let secret: u128 = rand::random();
     // Made with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -128,6 +129,7 @@ mod tests {
         let open = || Cookies::open(&edns(None), &state).unwrap().unwrap();
         let first = open().look().unwrap();
         assert_eq!(std::fs::metadata(state.join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
         assert_eq!(open().look().unwrap(), first, "kept over a restart");
         assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1, "nothing else is left");
         let off = Edns { cookies: false, ..edns(None) };

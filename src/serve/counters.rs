@@ -228,6 +228,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Responses that had to be cut after all: they say TC.
+    pub(super) fn cut(&mut self, count: u64) {
+        self.truncated += count;
+    }
+
     #[inline]
     pub(super) fn response(&mut self, rcode: Rcode, truncated: bool, cookie: Cookie) {
         let kind = RCODES.iter().position(|known| *known == rcode).unwrap_or(RCODES.len());

@@ -226,6 +226,8 @@ fn no_response_is_fragmented() {
         assert!(message.edns.is_some() && message.queries.len() == 1, "{address}: {message}");
         assert!(space.answers(address), "and what fits is answered");
     }
+    let truncated = || metric(&site, "truncated_total{transport=\"udp\"}");
+    assert!(eventually(PATIENCE, || truncated() == 12.0), "{}", truncated());
     assert_eq!(metric(&site, "unsent_total{transport=\"udp\"}"), 0.0);
     drop(daemon);
 }

@@ -177,7 +177,7 @@ mod rfc8914 {
             let query = Ask::new(question).opt(size, 0, false, b"").octets();
             let response = send_by(&Terms::new(&rules, None), client("192.0.2.1"), served, &query, Transport::Udp);
             assert!(show(&response).starts_with("NOERROR aa"), "{question}");
-            let data = options_of(&response).unwrap().pop().map(|(code, data)| (code, data));
+            let data = options_of(&response).unwrap().pop();
             data.map(|(code, data)| (code, data[1], String::from_utf8(data[2..].to_vec()).unwrap()))
         };
         let said = Some((EXTENDED, 3, "region=weu epoch=0 since=1970-01-01T00:00:00Z".to_owned()));

@@ -90,7 +90,14 @@ impl Books {
     }
 
     /// Whether nothing good was seen of what is up since the active region began to fail, and may still be.
-    pub(in crate::simulate) fn has_to_look(&self, hub: &'static str, book: &Book, to: &'static str, now: Wall, certain: bool) -> bool {
+    pub(in crate::simulate) fn has_to_look(
+        &self,
+        hub: &'static str,
+        book: &Book,
+        to: &'static str,
+        now: Wall,
+        certain: bool,
+    ) -> bool {
         let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
         let (Some(failing), Some((aim, watch))) = (failing, self.watch(hub, to)) else { return false };
         let since = |since: Since| if certain { since.earliest } else { since.latest };
@@ -142,7 +149,13 @@ impl Books {
 
     /// The first safety rule that a move would break, or break further. Moves of which the regions that they leave have
     /// been told have their places, and hold those that look for one.
-    pub(in crate::simulate) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Option<usize> {
+    pub(in crate::simulate) fn broken_rule(
+        &self,
+        hub: &'static str,
+        to: &'static str,
+        now: Wall,
+        certain: bool,
+    ) -> Option<usize> {
         let from = self.hubs.get(hub)?.active;
         let has_place = self.announced(hub, certain).is_some_and(|said| said.to == to);
         self.sketch.rules.iter().position(|rule| match rule {
@@ -203,7 +216,13 @@ impl Books {
     }
 
     /// The gates that hold a move: those that are shut, and whose time to be passed has not come, or may not have.
-    pub(in crate::simulate) fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Vec<UseSketch> {
+    pub(in crate::simulate) fn holding_gates(
+        &self,
+        hub: &'static str,
+        to: &'static str,
+        now: Wall,
+        certain: bool,
+    ) -> Vec<UseSketch> {
         let Some(book) = self.hubs.get(hub) else { return Vec::new() };
         let since = |since: Since| if certain { since.earliest } else { since.latest };
         let before = book.gated_before.map(|(to, at)| (to, Since { earliest: at, latest: at }));

@@ -31,7 +31,13 @@ impl Books {
     }
 
     /// Whether an operator's move may lead to an endpoint that is marked like that.
-    pub(in crate::simulate) fn takes(&self, hub: &'static str, region: &'static str, mark: Option<MarkKind>, now: Wall) -> bool {
+    pub(in crate::simulate) fn takes(
+        &self,
+        hub: &'static str,
+        region: &'static str,
+        mark: Option<MarkKind>,
+        now: Wall,
+    ) -> bool {
         let seen = self.watch(hub, region).is_none_or(|(aim, watch)| {
             let waits = watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now);
             watch.verdict != Some(false) && !waits && watch.failing.is_none()
