@@ -5,6 +5,7 @@
 //! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
 //! other code. A hub whose answer depends on who asks has a `Plan` instead, and in every snapshot a `Selector`.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::client::{Client, Origin};
@@ -180,12 +181,22 @@ impl Snapshot {
     /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
     pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
         let hub = self.served.hubs.get(position)?;
+        Some(hub.ttl(self.own(position, client.origin())?, client))
+    }
+
+    /// The longest TTL that a client is given for them, seconds: without what is taken off to spread it.
+    pub fn full_ttl(&self, position: usize) -> Option<u32> {
+        Some(self.own(position, Client::at(Ipv4Addr::LOCALHOST.into()).origin())?.ttl())
+    }
+
+    /// One of the RRsets that the hub at a position has of its own; all of them have the same TTL.
+    fn own(&self, position: usize, origin: Origin) -> Option<Rrset<'_>> {
+        let hub = self.served.hubs.get(position)?;
         let rrsets = match hub.rrsets(self.choices.get(position)?) {
             Some(rrsets) => rrsets,
-            None => self.select(hub, client.origin(), &mut ())?,
+            None => self.select(hub, origin, &mut ())?,
         };
-        let own = rrsets.iter().find(|rrset| rrset.own)?;
-        Some(hub.ttl(own, client))
+        rrsets.iter().find(|rrset| rrset.own)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
-    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus,
-    Status, WindowStatus,
+    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, LackStatus, MarkStatus, MoveStatus, RemarkStatus,
+    SightStatus, Status, WindowStatus,
 };
 use crate::dns::Name;
 use crate::policy::RegionName;
@@ -101,6 +101,14 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     if !status.gates.is_empty() {
         line(String::new());
         line(super::gate::evidence(&status.gates, now).render(width));
+    }
+    let lacks: Vec<_> = status.lacks.iter().filter(|lack| !by_name && !is_shown(lack, &status.hubs)).collect();
+    if !lacks.is_empty() {
+        line(String::new());
+        line(self::lacks(&lacks[..lacks.len().min(EXPLAINED)]).render(width));
+        if lacks.len() > EXPLAINED {
+            line(format!("and {} like these", lacks.len() - EXPLAINED));
+        }
     }
     let remarks: Vec<_> = status.remarks.iter().filter(|remark| remark.note.is_some()).collect();
     if !remarks.is_empty() {
@@ -260,8 +268,9 @@ fn alarms(status: &Status) -> Vec<String> {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
     }
     if status.probers.unable > 0 {
-        let lacks = status.hubs.iter().flat_map(|hub| &hub.endpoints).find_map(|endpoint| endpoint.unable.as_deref());
-        let why = lacks.map(|lack| format!(", the first for {lack}")).unwrap_or_default();
+        let first = status.lacks.first();
+        let why =
+            first.map(|first| format!("; {} on {}: {}", first.probe, first.target, first.lack)).unwrap_or_default();
         let probers = many(status.probers.unable, "prober");
         alarms.push(format!("this machine lacks what {probers} need to observe, and no health changes there{why}"));
     }
@@ -374,7 +383,11 @@ fn last(endpoint: &EndpointStatus) -> String {
             Some(failure) => format!("failed {} in a row: {failure}", last.in_a_row),
         },
         (None, Some(_)) => "none yet".into(),
-        (None, None) => "not probed".into(),
+        // An endpoint that is another hub goes by the health of that.
+        (None, None) => match endpoint.answer.first().and_then(|answer| answer.strip_prefix("hub ")) {
+            Some(inner) => format!("as hub {inner} is"),
+            None => "not probed".into(),
+        },
     }
 }
 
@@ -403,6 +416,21 @@ fn remarks(remarks: &[&RemarkStatus]) -> Table {
         table.row(vec![probe.to_string(), target.clone(), note.clone().unwrap_or_default()]);
     }
     table
+}
+
+fn lacks(lacks: &[&LackStatus]) -> Table {
+    let mut table = Table::new(&["CANNOT OBSERVE", "ON", "FOR"]);
+    for LackStatus { probe, target, lack } in lacks {
+        table.row(vec![probe.to_string(), target.clone(), lack.clone()]);
+    }
+    table
+}
+
+/// Whether an endpoint says it itself. References, shadows and members of composites have no line of their own.
+fn is_shown(lack: &LackStatus, hubs: &[HubStatus]) -> bool {
+    let LackStatus { probe, target, .. } = lack;
+    let of = format!("{probe} on {target}");
+    hubs.iter().flat_map(|hub| &hub.endpoints).any(|endpoint| endpoint.probe.as_ref() == Some(&of))
 }
 
 fn windows(windows: &[WindowStatus], now: Timestamp) -> Table {
@@ -499,7 +527,12 @@ fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> Strin
     }));
     let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
     lines.extend(shadowed.map(|(endpoint, shadow)| {
-        let failure = shadow.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+        let failure = match (&shadow.unable, &shadow.failure) {
+            (Some(lack), _) => format!(" (unable: {lack})"),
+            (None, _) if shadow.stalled => " (frozen: no observations come)".into(),
+            (None, Some(failure)) => format!(": {failure}"),
+            (None, None) => String::new(),
+        };
         let left = match shadow.would_have_left {
             0 => "would not have left".into(),
             1 => "would have left once".into(),
@@ -535,7 +568,11 @@ mod tests {
     }
 
     fn page(hubs: &[Value]) -> String {
-        let status = json!({
+        render(&serde_json::from_value(status(hubs)).unwrap(), None)
+    }
+
+    fn status(hubs: &[Value]) -> Value {
+        json!({
             "version": "1", "now": 5000, "started": 0, "generation": 1, "hubs": hubs, "zones": [], "names": 0,
             "records": 0, "marks": [], "reload": {"at": 0, "ok": true, "problems": [], "read_ms": 0.0, "compile_ms": 0.0},
             "probers": {"running": 0, "stalled": 0, "restarts": 0},
@@ -543,8 +580,7 @@ mod tests {
                 "switches": {}, "observations_good": 0, "observations_failed": 0, "reloads_ok": 0,
                 "reloads_refused": 0, "commits_failed": 0, "refused": 0,
             },
-        });
-        render(&serde_json::from_value(status).unwrap(), None)
+        })
     }
 
     #[test]
@@ -608,6 +644,34 @@ mod tests {
         check("look", "");
         // Its reason says so itself.
         check("fence", "");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_a_hub_refers_to_it() {
+        let mut outer = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+        outer["endpoints"][0]["answer"] = json!(["hub b.x."]);
+        let page = page(&[outer]);
+        assert!(page.contains("  as hub b.x. is\n") && page.ends_with("  not probed"), "{page}");
+    }
+
+    /// What no endpoint has a line for is told in a table; what one has is told there.
+    #[test]
+    fn what_this_machine_lacks_is_told_of_what_has_no_line_of_its_own() {
+        let mut hub = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+        hub["endpoints"][0]["probe"] = json!("broker on 192.0.2.1");
+        hub["endpoints"][1]["shadow"] = json!({
+            "probe": "deep on 192.0.2.2", "measured": "up", "failure": null, "would_have_left": 0,
+            "unable": "no such file",
+        });
+        let lack = |probe: &str, target: &str| json!({ "probe": probe, "target": target, "lack": "no such file" });
+        let mut status: Status = serde_json::from_value(status(&[hub])).unwrap();
+        let lacks = json!([lack("broker", "192.0.2.1"), lack("resolver", "192.0.2.53")]);
+        (status.lacks, status.probers.unable) = (serde_json::from_value(lacks).unwrap(), 2);
+        let page = render(&status, None);
+        let said = |text: &str| assert!(page.contains(text), "{page}");
+        said("\nCANNOT OBSERVE  ON          FOR\nresolver        192.0.2.53  no such file\n");
+        said("\n  shadow: neu: deep on 192.0.2.2 says up (unable: no such file); would not have left this week");
+        said("no health changes there; broker on 192.0.2.1: no such file\n");
     }
 
     /// A region fails under two hundred hubs: what is worst can be read on one screen, and what is left out is counted.

@@ -100,7 +100,7 @@ impl State {
         watch.last = Some(Last { at, latency, failure, in_a_row });
         let hubs = &layout.by_target[position];
         if was_stalled {
-            turn.touched.extend(hubs);
+            turn.touched.extend(hubs.iter().chain(layout.hubs_above(position)));
             turn.say(Level::Info, "prober", format!("the prober {target} gives observations again"));
         }
         if failed != failed_before {
@@ -252,7 +252,7 @@ impl State {
                 let why = watch.unable.as_ref().map(|lack| format!(", for {lack}")).unwrap_or_default();
                 let sentence = format!("no observation of {target} for {age}{why}: its health is frozen at {health}");
                 turn.say(Level::Warn, "prober", sentence);
-                turn.touched.extend(&layout.by_target[at]);
+                turn.touched.extend(layout.by_target[at].iter().chain(layout.hubs_above(at)));
             }
         }
     }

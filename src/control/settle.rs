@@ -315,7 +315,7 @@ impl State {
         views.clear();
         for endpoint in at.endpoints() {
             let mut view = self.view(endpoint, now);
-            let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
+            let heard = self.layout.endpoints[endpoint].target.is_none_or(|target| !self.is_silent(target));
             // What fails at this moment is not good, even where it takes more to be down.
             let up = view.health == Health::Up && heard && view.failing_since.is_none();
             let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
@@ -356,7 +356,7 @@ impl State {
             unsettled: watch.is_some_and(Watch::unsettled),
         };
         let view = match at.inner {
-            Some(inner) => self.with_inside(view, inner, at.target.is_some()),
+            Some(inner) => self.with_inside(view, inner, at),
             None => view,
         };
         match self.drilled(endpoint) {
@@ -387,13 +387,13 @@ impl State {
     }
 
     fn measured(&self, at: EndpointAt) -> Option<Measured<'_>> {
-        self.watch(at).map(|watch| Measured {
+        self.watch(at).zip(at.target).map(|(watch, target)| Measured {
             health: watch.machine.health(),
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
-            stalled: watch.stalled,
+            stalled: self.is_silent(target),
             blind: self.look.sight.blind,
-            unable: watch.unable.as_ref(),
+            unable: self.lacks(target),
         })
     }
 
@@ -440,7 +440,7 @@ impl State {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
         if let Some(inner) = placed.inner.filter(|_| placed.target.is_none()) {
-            return self.inside_reason(region, inner, self.mark_of(&at.hub, endpoint));
+            return self.inside_reason(region, inner, placed.at_least, self.mark_of(&at.hub, endpoint));
         }
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         match (self.drilled(endpoint), &known) {

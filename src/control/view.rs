@@ -8,8 +8,8 @@ use super::layout::HubAt;
 use super::report::no_region;
 use super::report::{
     BudgetStatus, Condition, DatabasesStatus, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus,
-    HoldStatus, HubStatus, MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, RemarkStatus,
-    ShadowStatus, SightStatus, Status, TurnStatus, WindowStatus, ZoneStatus,
+    HoldStatus, HubStatus, LACKS_LISTED, LackStatus, MarkStatus, MoveStatus, ObservationStatus, ProberStatus,
+    ReloadStatus, RemarkStatus, ShadowStatus, SightStatus, Status, TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
 use std::net::IpAddr;
@@ -95,6 +95,11 @@ impl State {
             note: watch.note.as_ref().map(ToString::to_string),
             expires: watch.expires,
         });
+        let watched = self.layout.targets.iter().zip(self.watches.iter());
+        let lacks = watched.filter_map(|(target, watch)| {
+            let (probe, lack) = (target.probe.clone(), watch.unable.as_ref()?.to_string());
+            Some(LackStatus { probe, target: target.target.to_string(), lack })
+        });
         let running = self.watches.len() as u64;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -135,6 +140,7 @@ impl State {
             reload: ReloadStatus::clone(&self.reload),
             probers: ProberStatus { running, stalled, unable, restarts: self.prober_restarts },
             remarks: remarks.collect(),
+            lacks: lacks.take(LACKS_LISTED).collect(),
             databases: (!self.stamps.0.is_empty()).then(|| DatabasesStatus::clone(&self.databases)),
             turn: TurnStatus::default(),
             totals: self.totals.clone(),
@@ -283,12 +289,15 @@ impl State {
     fn shadow_status(&self, endpoint: usize, shadow: &ProbeTarget, now: Timestamp) -> ShadowStatus {
         /// How far back its falls are counted.
         const WEEK: Duration = Duration::from_hours(7 * 24);
-        let watch = self.layout.endpoints[endpoint].shadow.and_then(|target| self.watches.get(target as usize));
+        let target = self.layout.endpoints[endpoint].shadow;
+        let watch = target.and_then(|target| self.watches.get(target as usize));
         let falls = self.shadow_falls.get(&(endpoint as u32)).into_iter().flatten();
         ShadowStatus {
             probe: shadow.to_string(),
             measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
             failure: watch.and_then(|watch| watch.last.as_ref()?.failure.as_ref().map(ToString::to_string)),
+            stalled: target.is_some_and(|target| self.is_silent(target)),
+            unable: target.and_then(|target| self.lacks(target)).map(|lack| lack.to_string()),
             would_have_left: falls.filter(|at| now.since(**at) <= WEEK).count() as u64,
         }
     }
@@ -299,6 +308,7 @@ impl State {
         let endpoint = &hub.endpoints[which];
         let view = self.view(position, now);
         let watch = self.watch(self.layout.endpoints[position]);
+        let target = self.layout.endpoints[position].target;
         let effective = match view.mark {
             Some(MarkKind::Drain) => Effective::Drained,
             _ if view.eligible() => Effective::Eligible,
@@ -325,8 +335,8 @@ impl State {
                 failure: last.failure.as_ref().map(ToString::to_string),
                 in_a_row: last.in_a_row,
             }),
-            stalled: watch.is_some_and(|watch| watch.stalled),
-            unable: watch.and_then(|watch| watch.unable.as_ref()).map(ToString::to_string),
+            stalled: target.is_some_and(|target| self.is_silent(target)),
+            unable: target.and_then(|target| self.lacks(target)).map(|lack| lack.to_string()),
             note: watch.and_then(|watch| watch.note.as_ref()).map(ToString::to_string),
             mark,
             shadow: endpoint.shadow.as_ref().map(|shadow| self.shadow_status(position, shadow, now)),

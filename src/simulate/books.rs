@@ -370,13 +370,14 @@ impl Books {
         self.of_endpoints().next().is_some() && self.of_endpoints().all(|(_, watch)| watch.failing.is_some())
     }
 
-    /// Whether all of that began, in two regions or more, within the time that the slowest probe needs to be sure.
+    /// Whether that began, in two regions or more, within the time that the slowest probe needs to be sure, the last of it
+    /// among them.
     fn began_together(&self) -> bool {
         let began: Vec<_> = self.of_endpoints().filter_map(|(aim, watch)| Some((aim, watch.failing?))).collect();
-        let regions: std::collections::BTreeSet<_> = began.iter().map(|(aim, _)| aim.host.region).collect();
         let slowest = began.iter().map(|(aim, _)| self.probe(**aim).worst_detection()).max().unwrap_or(0);
-        let (first, last) = (began.iter().map(|(_, at)| *at).min(), began.iter().map(|(_, at)| *at).max());
-        regions.len() > 1 && first.zip(last).is_some_and(|(first, last)| last - first <= slowest)
+        let last = began.iter().map(|(_, at)| *at).max().unwrap_or(0);
+        let lately = began.iter().filter(|(_, at)| last - *at <= slowest);
+        lately.map(|(aim, _)| aim.host.region).collect::<std::collections::BTreeSet<_>>().len() > 1
     }
 
     /// Whether nothing but what this node may have seen while it was cut off speaks against the active region of a hub.

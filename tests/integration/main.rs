@@ -11,6 +11,7 @@ mod brokers;
 mod command_line;
 mod crash;
 mod demo;
+mod descriptors;
 mod differential;
 mod drill;
 mod edns;

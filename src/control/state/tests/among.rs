@@ -282,6 +282,37 @@ fn a_hub_inside_a_hub_says_how_its_endpoint_is() {
 }
 
 #[test]
+fn a_hub_inside_may_have_to_have_more_than_one_good_endpoint() {
+    for outer in [Selection::Weighted, Selection::Priority] {
+        let mut loaded = nested(outer);
+        let policy = Arc::make_mut(&mut loaded.policy);
+        let hub = Arc::make_mut(policy.hubs.get_mut(&name("outer.example.net.")).unwrap());
+        hub.endpoints.iter_mut().for_each(|endpoint| endpoint.at_least = 2);
+        let mut bench = Bench::started(loaded, Persisted::default(), START);
+        let first = |bench: &mut Bench| {
+            let endpoint = bench.status().hubs[2].endpoints[0].clone();
+            (endpoint.measured, endpoint.reason)
+        };
+        assert_eq!(first(&mut bench).0, Health::Unknown, "what is not known counts as it did");
+        bench.verdict("weu", true).verdict("neu", true);
+        let good = "first is hub a.example.net., which has something good to answer";
+        assert_eq!(first(&mut bench), (Health::Up, good.into()));
+        let short = "first is hub a.example.net., which has 1 of the 2 good endpoints that are needed";
+        bench.mark("a.example.net./weu", MarkKind::Drain, None);
+        assert_eq!(first(&mut bench), (Health::Down, short.into()), "a drained one is none to count on");
+        bench.mark("a.example.net./weu", MarkKind::Up, None);
+        assert_eq!(first(&mut bench).0, Health::Up);
+        // Both hubs inside lose neu: the first by its set, the second, which has an active region, beside that.
+        bench.verdict("neu", false);
+        assert_eq!(first(&mut bench), (Health::Down, short.into()));
+        let second = bench.status().hubs[2].endpoints[1].reason.clone();
+        assert_eq!(second, "second is hub b.example.net., which has 1 of the 2 good endpoints that are needed");
+        bench.verdict("neu", true);
+        assert_eq!(first(&mut bench), (Health::Up, good.into()));
+    }
+}
+
+#[test]
 fn a_hub_with_an_active_region_moves_by_what_is_inside() {
     let mut bench = Bench::started(nested(Selection::Priority), Persisted::default(), START);
     bench.verdict("weu", true).verdict("neu", true);

@@ -274,6 +274,25 @@ fn regions_that_fail_one_after_the_other_are_no_blindness() {
     assert_eq!(bench.active(), "neu 2, neu 2");
 }
 
+#[test]
+fn what_has_failed_for_long_does_not_make_a_node_that_is_cut_off_believe_itself() {
+    let mut bench = Bench::started(loaded(&["weu", "neu", "eus"]), Persisted::default(), START);
+    bench.verdict("weu", true).verdict("neu", true).verdict("eus", false).pass(600);
+    bench.see("weu", false).see("neu", false);
+    assert!(bench.status().sight.blind);
+    bench.verdict("weu", false).verdict("neu", false).pass(600);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+}
+
+#[test]
+fn one_region_that_fails_beside_one_that_has_for_long_is_no_blindness() {
+    let mut bench = Bench::started(loaded(&["weu", "neu", "eus"]), Persisted::default(), START);
+    bench.verdict("weu", true).verdict("neu", false).verdict("eus", true).pass(600);
+    bench.verdict("weu", false).pass(30).verdict("eus", false);
+    assert!(!bench.status().sight.blind);
+    assert_eq!(bench.active(), "eus 2, eus 2");
+}
+
 fn with_reference() -> Bench {
     start(|policy| policy.references = [target("ref")].into(), |_| {})
 }
