@@ -18,15 +18,15 @@ use crate::config::{self, Config, Public};
 use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
-use crate::control::run::{self, Control, Parts, Running, Senses};
+use crate::control::run::{self, Control, Parts, Recheck, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
-use crate::serve::Counters;
+use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Serving};
+use crate::serve::{self, Answering, Counters, Serving};
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -89,8 +89,13 @@ impl Daemon {
         if !config.public.listen.is_empty() {
             evidence::check_key(&config.state)?;
         }
+        if let Some(error) = cookies::check(&config.edns) {
+            return Err(error.into());
+        }
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
+        // Which makes the state folder.
+        let cookies = Cookies::open(&config.edns, &config.state)?;
         let persisted = store.read()?;
         tell_head(&store);
         let (state, effects) = State::new(loaded, persisted, clock.now());
@@ -100,7 +105,9 @@ impl Daemon {
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
         let counters = Arc::new(Counters::with(watched));
         let runtime = tokio::runtime::Handle::current();
-        let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
+        let answering = Answering::of(&config, cookies.clone());
+        let serving =
+            serve::start(&config.listen, &config.limits, answering, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
         }
@@ -115,6 +122,7 @@ impl Daemon {
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
         let routes = routes.merge(admin::drill::addresses(serving.addresses()));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
+        let recheck = Recheck::by(move |path| recheck(path, cookies.as_ref()));
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
@@ -259,12 +267,35 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
     Some((error.kind(), problem))
 }
 
-/// The problems of the configuration file, and of the key that it needs, at a reload: both take effect at the next start,
-/// which must not fail then.
-fn recheck(path: &Path) -> Vec<String> {
+/// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    let error = cookies::check(&config.edns)?;
+    let problem = Diagnostic::without_place(error.to_string());
+    Some((error.kind(), problem.hint("a file with 32 hexadecimal digits a line, that the daemon's account may read")))
+}
+
+/// What was looked at beside zones and policy: what is done with it where nothing is refused, or the problems of the
+/// configuration file and of the files that it needs. What the configuration says takes effect at the next start, which must
+/// not fail then.
+fn recheck(path: &Path, cookies: Option<&Arc<Cookies>>) -> Result<run::Then, Vec<String>> {
     let (config, diagnostics) = read_config(path);
-    match config {
-        Some(config) => check_public_key(&config).map(|(_, problem)| problem.to_string()).into_iter().collect(),
+    let mut problems: Vec<String> = match config {
+        Some(config) => {
+            let key = check_public_key(&config).map(|(_, problem)| problem);
+            let secrets = check_cookies(&config).map(|(_, problem)| problem);
+            key.into_iter().chain(secrets).map(|problem| problem.to_string()).collect()
+        }
         None => diagnostics.iter().map(ToString::to_string).collect(),
+    };
+    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    match secrets {
+        None if problems.is_empty() => Ok(Box::new(|| {})),
+        Some((cookies, Ok(secrets))) if problems.is_empty() => Ok(Box::new(move || cookies.replace(secrets))),
+        Some((_, Err(error))) if problems.is_empty() => {
+            problems.push(error.to_string());
+            Err(problems)
+        }
+        _ => Err(problems),
     }
 }

@@ -20,8 +20,9 @@ use concierge::control::clock::Clock;
 use concierge::control::state::State;
 use concierge::control::store::Store;
 use concierge::control::{load, run};
+use concierge::serve::cookies::Cookies;
 use concierge::serve::resolvers::Resolvers;
-use concierge::serve::{self, Counters, Serving};
+use concierge::serve::{self, Answering, Counters, Serving};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -196,7 +197,10 @@ impl Server {
         let resolvers = Resolvers::new(1, 4711, Box::new(move || clock.glance()));
         let (readers, counters, handle) =
             (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
-        let serving = serve::start(&config.listen, &config.limits, readers, counters.clone(), handle).unwrap();
+        let cookies = Cookies::open(&config.edns, &folder.path().join("state")).unwrap();
+        let answering = Answering::of(&config, cookies);
+        let serving =
+            serve::start(&config.listen, &config.limits, answering, readers, counters.clone(), handle).unwrap();
         Self { serving, counters, _publisher: publisher, runtime, _folder: folder }
     }
 

@@ -93,7 +93,8 @@ impl Collector for Page {
 
 impl Page {
     fn queries(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let transports = [("udp", &self.totals.udp), ("tcp", &self.totals.tcp)];
+        let Totals { udp, tcp, encrypted, .. } = &self.totals;
+        let transports = [("udp", udp), ("tcp", tcp), ("encrypted", encrypted)];
         let per_transport = |value: fn(&Messages) -> u64| -> Vec<Sample<'_>> {
             transports.iter().map(|(name, messages)| (vec![("transport", *name)], value(messages) as f64)).collect()
         };
@@ -107,6 +108,15 @@ impl Page {
             })
             .collect();
         writer.counters("responses", "Responses made, by response code", &responses)?;
+        let cookies: Vec<Sample<'_>> = transports
+            .iter()
+            .flat_map(|(transport, messages)| {
+                messages
+                    .by_cookie()
+                    .map(|(cookie, count)| (vec![("transport", *transport), ("cookie", cookie)], count as f64))
+            })
+            .collect();
+        writer.counters("cookies", "Responses, by what the cookie of the query was worth", &cookies)?;
         writer.counters("truncated", "Responses with the TC bit", &per_transport(|messages| messages.truncated))?;
         writer.counters("silent", "Messages that deserve no response", &per_transport(|messages| messages.silent))?;
         writer.counters(

@@ -167,6 +167,17 @@ impl Snapshot {
         }
     }
 
+    /// Whether what the hub at a position answers is what was chosen last, because nothing may be chosen.
+    #[inline]
+    pub(super) fn is_stale(&self, position: u32) -> bool {
+        self.choices.get(position as usize).is_some_and(|choice| choice.stale)
+    }
+
+    /// What the hub at a position says of itself, where it does.
+    pub(super) fn said(&self, position: u32) -> Option<&[u8]> {
+        self.texts.said(&self.served, position)
+    }
+
     /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
     pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
         let hub = self.served.hubs.get(position)?;
@@ -201,6 +212,8 @@ pub struct Choice {
     pub what: What,
     /// Whether the answer has the hub's `ttl_min` instead of its `ttl`.
     pub low_ttl: bool,
+    /// Whether no endpoint may be chosen, so that the answer is what was chosen last, or all of them.
+    pub stale: bool,
     /// The hub's epoch.
     pub epoch: u64,
     /// When the active region last changed.
@@ -222,7 +235,7 @@ pub enum What {
 impl Choice {
     /// The choice of a hub for which nothing stands: epoch 0, the full TTL.
     pub fn of(what: What) -> Self {
-        Self { what, low_ttl: false, epoch: 0, since: Timestamp(0) }
+        Self { what, low_ttl: false, stale: false, epoch: 0, since: Timestamp(0) }
     }
 
     /// The choice of the endpoint at this position, as [`Choice::of`] makes it.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
+use super::edns::{read_edns, read_identity};
 use super::units::{micros, octets};
 use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public, Statistics};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
@@ -66,6 +67,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let state = root.setting("state", problems, Value::path).or(document.beside(STATE));
     let listen = section(&mut root, "listen", problems, read_listen);
     let limits = section(&mut root, "limits", problems, read_limits);
+    let edns = section(&mut root, "edns", problems, read_edns);
+    let identity = section(&mut root, "identity", problems, read_identity);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
     let public = section(&mut root, "public", problems, read_public);
     let health = section(&mut root, "health", problems, read_health);
@@ -78,6 +81,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         state: state?,
         listen: listen?,
         limits: limits?,
+        edns: edns?,
+        identity: identity?,
         admin: admin?,
         public: public?,
         health: health?,

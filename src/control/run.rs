@@ -158,6 +158,28 @@ impl Control {
     }
 }
 
+/// Looks at what a reload reads beside zones and policy: what is done when nothing is refused, or the problems.
+#[derive(Clone)]
+pub struct Recheck(Arc<Look>);
+
+type Look = dyn Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync;
+
+impl Recheck {
+    /// By this look at the configuration file.
+    pub fn by(look: impl Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+}
+
+impl std::fmt::Debug for Recheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recheck")
+    }
+}
+
+/// Makes what a reload has read count.
+pub type Then = Box<dyn FnOnce() + Send>;
+
 /// What the loop works with.
 #[derive(Debug)]
 pub struct Parts {
@@ -171,8 +193,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The folder that a reload reads.
     pub zones: PathBuf,
-    /// Looks at what else a reload should refuse: the configuration file. Returns its problems.
-    pub recheck: fn(&std::path::Path) -> Vec<String>,
+    /// Looks at what else a reload reads, and should refuse: the configuration file and what it names.
+    pub recheck: Recheck,
     /// The file that `recheck` looks at; `None` when the daemon runs on embedded defaults.
     pub config: Option<PathBuf>,
     /// How long audit records are kept; for ever, when `None`.
@@ -511,21 +533,25 @@ impl Loop {
     /// Reads and compiles the files on a thread of its own: observations and commands go on meanwhile.
     fn load(&mut self, waiting: Vec<Waiting>) {
         self.loading = Some(Loading { waiting, later: Vec::new() });
-        let (zones, recheck, config) = (self.parts.zones.clone(), self.parts.recheck, self.parts.config.clone());
+        let (zones, recheck, config) =
+            (self.parts.zones.clone(), self.parts.recheck.clone(), self.parts.config.clone());
         let own = self.own.clone();
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
             load::step_back();
-            let outcome = std::panic::catch_unwind(|| {
-                let problems = config.map(|config| recheck(&config)).unwrap_or_default();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let beside = config.map(|config| (recheck.0)(&config)).transpose();
                 let (loaded, diagnostics) = load::load(&zones);
-                match loaded {
-                    Some(loaded) if problems.is_empty() => Ok(loaded),
-                    _ => {
+                match (loaded, beside) {
+                    (Some(loaded), Ok(then)) => {
+                        then.into_iter().for_each(|then| then());
+                        Ok(loaded)
+                    }
+                    (_, beside) => {
                         let LoadFailure { problems: more } = LoadFailure::from(diagnostics.as_slice());
-                        Err(LoadFailure { problems: problems.into_iter().chain(more).collect() })
+                        Err(LoadFailure { problems: beside.err().into_iter().flatten().chain(more).collect() })
                     }
                 }
-            });
+            }));
             let loaded = outcome.unwrap_or_else(|_| {
                 Err(LoadFailure { problems: vec!["the loader failed; this is a defect of concierge".into()] })
             });

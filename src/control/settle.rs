@@ -191,6 +191,9 @@ impl State {
         }
         self.set_ttl_ends(position, decision.ttl_ends);
         let all_down = decision.rule == Rule::AllDown;
+        if self.stands.is_stale(at).is_some_and(|stale| stale != all_down) {
+            turn.publish |= Arc::make_mut(&mut self.stands).set_stale(at, all_down);
+        }
         if all_down == self.all_down.contains(&(position as u32)) {
             return;
         }

@@ -208,6 +208,17 @@ impl Stands {
         std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
     }
 
+    /// Sets whether nothing of a hub may be chosen, and says whether that has changed.
+    pub(super) fn set_stale(&mut self, at: &HubAt, stale: bool) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        std::mem::replace(&mut published.stale, stale) != stale
+    }
+
+    /// Whether a hub answers with what was chosen last; `None` of a hub that answers nothing.
+    pub(super) fn is_stale(&self, at: &HubAt) -> Option<bool> {
+        self.choices.get(at.choice?).map(|choice| choice.stale)
+    }
+
     /// Sets what a hub without an active region answers out of, and says whether that has changed.
     pub(super) fn set_what(&mut self, at: &HubAt, what: What, since: Timestamp) -> bool {
         let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };

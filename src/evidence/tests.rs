@@ -78,7 +78,7 @@ fn content(hubs: Vec<Hub>) -> Arc<Content> {
 }
 
 fn choice(what: What, epoch: u64) -> Choice {
-    Choice { what, low_ttl: false, epoch, since: Timestamp(1_795_442_000_000) }
+    Choice { what, low_ttl: false, stale: false, epoch, since: Timestamp(1_795_442_000_000) }
 }
 
 /// A running listener, and the publisher of what it says.

@@ -10,6 +10,7 @@
 //!  connection: one turn of one   │
 //!  pipeline: framing, no socket  batch: receive, answer, send
 //!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
+//!                                    cookies: their secrets and the time
 //!                                    resolvers: who still asks late after a switch, from a sample
 //! ```
 //!
@@ -22,7 +23,7 @@
 //! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
 //! - It logs nothing about queries above `TRACE`.
 //!
-//! Absent: limits for one client, cookies, response rate limiting, TLS, and taking over sockets from a predecessor.
+//! Absent: limits for one client, response rate limiting, TLS, and taking over sockets from a predecessor.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
 mod accept;
@@ -30,6 +31,7 @@ mod batch;
 mod bind;
 mod burst;
 mod connection;
+pub mod cookies;
 mod counters;
 pub(crate) mod descriptors;
 mod engine;
@@ -57,17 +59,20 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use self::bind::Udp;
+use self::cookies::Cookies;
 pub use self::counters::{Connections, Counters, Messages, Totals};
-use self::engine::{Engine, ResponseLimits, Trust};
+use self::engine::{Engine, Trust};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
 use self::stop::Stop;
 use self::tcp::{Service, Workers};
 use self::udp::Ended;
+use crate::answer::Identity;
 use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
-use crate::config::{Limits, Listen};
+use crate::answer::respond::Rules;
+use crate::config::{Config, Limits, Listen};
 
 /// The draws of a worker. Each begins somewhere else, so that no two answer alike.
 #[expect(clippy::disallowed_methods, reason = "I/O shell: a number that nobody knows")]
@@ -99,6 +104,36 @@ pub struct Drained {
     pub took: Duration,
 }
 
+/// What queries are answered by, beside the snapshot.
+#[derive(Debug)]
+pub struct Answering {
+    /// What a response has to keep to.
+    pub rules: Rules,
+    /// Without them cookies are not looked at.
+    pub cookies: Option<Arc<Cookies>>,
+}
+
+impl Answering {
+    /// As configured.
+    pub fn of(config: &Config, cookies: Option<Arc<Cookies>>) -> Self {
+        let octets = |text: &String| text.as_bytes().into();
+        let Config { limits, edns, identity, .. } = config;
+        let rules = Rules {
+            max_udp_bytes: limits.max_udp_bytes,
+            cookies_required: edns.cookies_required,
+            nsid: octets(&edns.nsid),
+            // At most ten minutes.
+            idle: u16::try_from(limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX),
+            identity: Identity {
+                version: octets(&identity.version),
+                hostname: octets(&identity.hostname),
+                id: octets(&identity.id),
+            },
+        };
+        Self { rules, cookies }
+    }
+}
+
 /// Binds all addresses and answers at them until the drain.
 ///
 /// Workers are threads of their own; the drain is waited for on `runtime`.
@@ -109,11 +144,13 @@ pub struct Drained {
 pub fn start(
     listen: &Listen,
     limits: &Limits,
+    answering: Answering,
     readers: Readers,
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes }, Trust::of(&limits.trust_ecs_from));
+    let Answering { rules, cookies } = answering;
+    let engine = Engine::new(rules, cookies, Trust::of(&limits.trust_ecs_from));
     start_with(engine, listen, limits, readers, counters, runtime)
 }
 

@@ -14,6 +14,7 @@ mod demo;
 mod descriptors;
 mod differential;
 mod drill;
+mod edns;
 mod failover;
 mod fleet;
 mod full_disk;
