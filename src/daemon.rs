@@ -23,10 +23,10 @@ use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
-use crate::serve::Counters;
+use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Identity, Serving, Settings};
+use crate::serve::{self, Answering, Counters, Identity, Serving, Settings};
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -89,8 +89,13 @@ impl Daemon {
         if !config.public.listen.is_empty() {
             evidence::check_key(&config.state)?;
         }
+        if let Some(error) = cookies::check(&config.edns) {
+            return Err(error.into());
+        }
         let clock = Clock::start();
         let store = Arc::new(Store::open(&config.state)?);
+        // Which makes the state folder.
+        let cookies = Cookies::open(&config.edns, &config.state)?;
         let persisted = store.read()?;
         tell_head(&store);
         let (state, effects) = State::new(loaded, persisted, clock.now());
@@ -104,9 +109,10 @@ impl Daemon {
             Some(files) if config.listen.is_encrypted() => Some(Identity::load(files).map_err(std::io::Error::from)?),
             _ => None,
         };
+        let answering = Answering::of(&config, cookies.clone());
         let Config { listen, limits, proxy, .. } = &config;
         let settings = Settings { listen, limits, proxy, identity: identity.as_ref() };
-        let serving = serve::start(settings, readers.clone(), counters.clone(), runtime)?;
+        let serving = serve::start(settings, answering, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
         }
@@ -125,7 +131,7 @@ impl Daemon {
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
         let routes = routes.merge(admin::drill::addresses(serving.addresses()));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
-        let recheck = Recheck(Arc::new(move |path| recheck(path, identity.as_deref())));
+        let recheck = Recheck::by(move |path| recheck(path, cookies.as_ref(), identity.as_ref()));
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
@@ -284,14 +290,48 @@ pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnos
     Some((unusable.kind, unusable.problem))
 }
 
-/// The problems of the configuration file, and of the keys that it needs, at a reload: it takes effect at the next start,
-/// which must not fail then. The certificate in use is read anew, which takes effect at once.
-fn recheck(path: &Path, identity: Option<&Identity>) -> Vec<String> {
+/// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    let error = cookies::check(&config.edns)?;
+    let problem = Diagnostic::without_place(error.to_string());
+    Some((error.kind(), problem.hint("a file with 32 hexadecimal digits a line, that the daemon's account may read")))
+}
+
+/// What was looked at beside zones and policy: what is done with it where nothing is refused, or the problems of the
+/// configuration file and of the files that it needs. What the configuration says takes effect at the next start, which must
+/// not fail then; secrets of cookies and the certificate that are in use are read anew.
+fn recheck(
+    path: &Path,
+    cookies: Option<&Arc<Cookies>>,
+    identity: Option<&Arc<Identity>>,
+) -> Result<run::Then, Vec<String>> {
     let (config, diagnostics) = read_config(path);
-    let Some(config) = config else { return diagnostics.iter().map(ToString::to_string).collect() };
-    let renewed = identity.and_then(|identity| identity.renew().err()).map(|unusable| unusable.problem);
-    let of_next_start = || check_certificate(&config).map(|(_, problem)| problem);
-    let public = check_public_key(&config).map(|(_, problem)| problem);
-    let problems = [renewed.or_else(of_next_start), public].into_iter().flatten();
-    problems.map(|problem| problem.to_string()).collect()
+    // Whatever becomes of the reload, `status` says of the certificate in use what is wrong with its files.
+    let certificate = identity.map(|identity| (identity.clone(), identity.look()));
+    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    let mut problems: Vec<String> = match &config {
+        Some(config) => {
+            let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
+            files.into_iter().flatten().map(|(_, problem)| problem.to_string()).collect()
+        }
+        None => diagnostics.iter().map(ToString::to_string).collect(),
+    };
+    let mut then: Vec<run::Then> = Vec::new();
+    // Files that are to be used from the next start on come first: mostly they are the same.
+    let of_next_start = !problems.is_empty();
+    match certificate {
+        Some((identity, Ok(reading))) => then.push(Box::new(move || identity.replace(reading))),
+        Some((_, Err(unusable))) if !of_next_start => problems.push(unusable.problem.to_string()),
+        _ => {}
+    }
+    match secrets {
+        Some((cookies, Ok(secrets))) => then.push(Box::new(move || cookies.replace(secrets))),
+        Some((_, Err(error))) if !of_next_start => problems.push(error.to_string()),
+        _ => {}
+    }
+    match problems.is_empty() {
+        true => Ok(Box::new(move || then.into_iter().for_each(|then| then()))),
+        false => Err(problems),
+    }
 }

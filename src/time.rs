@@ -1,7 +1,11 @@
 //! Points in time as the pure parts see them.
 
+pub mod lived;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use lived::Lived;
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
 ///

@@ -20,8 +20,9 @@ use concierge::control::clock::Clock;
 use concierge::control::state::State;
 use concierge::control::store::Store;
 use concierge::control::{load, run};
+use concierge::serve::cookies::Cookies;
 use concierge::serve::resolvers::Resolvers;
-use concierge::serve::{self, Counters, Serving};
+use concierge::serve::{self, Answering, Counters, Serving};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -198,7 +199,9 @@ impl Server {
             (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
         let Config { listen, limits, proxy, .. } = &config;
         let settings = serve::Settings { listen, limits, proxy, identity: None };
-        let serving = serve::start(settings, readers, counters.clone(), handle).unwrap();
+        let cookies = Cookies::open(&config.edns, &folder.path().join("state")).unwrap();
+        let answering = Answering::of(&config, cookies);
+        let serving = serve::start(settings, answering, readers, counters.clone(), handle).unwrap();
         Self { serving, counters, _publisher: publisher, runtime, _folder: folder }
     }
 

@@ -107,6 +107,15 @@ impl Page {
             })
             .collect();
         writer.counters("responses", "Responses made, by response code", &responses)?;
+        let cookies: Vec<Sample<'_>> = transports
+            .iter()
+            .flat_map(|(transport, messages)| {
+                messages
+                    .by_cookie()
+                    .map(|(cookie, count)| (vec![("transport", *transport), ("cookie", cookie)], count as f64))
+            })
+            .collect();
+        writer.counters("cookies", "Responses, by what the cookie of the query was worth", &cookies)?;
         writer.counters("truncated", "Responses with the TC bit", &per_transport(|messages| messages.truncated))?;
         writer.counters("silent", "Messages that deserve no response", &per_transport(|messages| messages.silent))?;
         writer.counters(
@@ -384,6 +393,8 @@ impl Page {
         )?;
         writer.counter("prober_restarts", "Probers started again after they had ended", probers.restarts)?;
         writer.counter("commit_failures", "Changes that the store could not make durable", totals.commits_failed)?;
+        let help = "Times that the clock went forward by more than was lived through";
+        writer.counter("clock_jumps", help, totals.clock_jumps)?;
         writer.counter("refused_publications", "Changes that a rule refused to publish", totals.refused)?;
         let zones: Vec<(String, f64)> =
             self.status.zones.iter().map(|zone| (zone.apex.to_string(), f64::from(zone.serial))).collect();

@@ -17,24 +17,45 @@ const MAPPED: u64 = 0xffff << 32;
 pub(super) const LEAST_TTL: u32 = 5;
 
 /// The network that a query comes from. Made once for a datagram or a connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub struct Client {
     network: u64,
+    /// The lower half of an IPv6 address: no answer depends on it, but a cookie does (RFC 9018 4.4).
+    host: u64,
     lot: u32,
     trusted: bool,
 }
 
-/// The network of a client alone, as is kept of one from query to query.
+/// The address of a client alone, as is kept of one from query to query.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Source(u64);
+pub struct Source {
+    network: u64,
+    host: u64,
+}
+
+/// An address as a cookie is made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    V4(u32),
+    V6([u64; 2]),
+}
 
 impl Source {
     /// The client, trusted with nothing.
     #[inline]
     pub fn client(self) -> Client {
-        Client { network: self.0, lot: 0, trusted: false }
+        Client { network: self.network, host: self.host, lot: 0, trusted: false }
     }
 }
+
+/// Clients of one network are one.
+impl PartialEq for Client {
+    fn eq(&self, other: &Self) -> bool {
+        (self.network, self.lot, self.trusted) == (other.network, other.lot, other.trusted)
+    }
+}
+
+impl Eq for Client {}
 
 /// What a hub without an active region selects by: the network that an answer is for, and a draw.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,7 +68,7 @@ impl Client {
     /// The client at an address.
     #[inline]
     pub fn at(address: IpAddr) -> Self {
-        Self { network: network(address), lot: 0, trusted: false }
+        Self { network: network(address), host: host(address), lot: 0, trusted: false }
     }
 
     /// The client with what is drawn for one of its queries: the next of [`Lots`].
@@ -65,13 +86,22 @@ impl Client {
     /// What there is to keep of it; that it is trusted is kept elsewhere.
     #[inline]
     pub fn source(self) -> Source {
-        Source(self.network)
+        Source { network: self.network, host: self.host }
     }
 
     /// Whether its word on whom it asks for is taken.
     #[inline]
     pub fn is_trusted(self) -> bool {
         self.trusted
+    }
+
+    /// The whole address.
+    #[inline(always)]
+    pub(super) fn address(self) -> Address {
+        match self.network >> 32 == MAPPED >> 32 {
+            true => Address::V4(self.network as u32),
+            false => Address::V6([self.network, self.host]),
+        }
     }
 
     /// What hubs select by, where the client asks for itself.
@@ -172,6 +202,16 @@ fn network(address: IpAddr) -> u64 {
             let prefix: [u8; IPV6_PREFIX] = *address.octets().first_chunk().unwrap_or(&[0; IPV6_PREFIX]);
             u64::from_be_bytes(prefix)
         }
+    }
+}
+
+/// The bits of an IPv6 address behind those; none of an IPv4 address.
+#[inline]
+fn host(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(_) => 0,
+        // Of an IPv4-mapped one it is never asked for.
+        IpAddr::V6(address) => address.to_bits() as u64,
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the RFCs ask of an answer, by RFC and section; read back by another codec.
 
+mod cookies;
 mod delegations;
 mod hubs;
 mod messages;
 mod names;
+mod options;
 mod spread;
 mod subnets;
 mod texts;

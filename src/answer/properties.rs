@@ -1,15 +1,18 @@
 //! What holds for every query, whatever its octets.
 
-use std::sync::LazyLock;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
+use arc_swap::Guard;
 use hickory_proto::op::Message;
 use proptest::prelude::*;
 
 use super::client::{Client, Lots};
+use super::cookie::{Jar, Secret, Secrets};
 use super::lookup::{End, StepResult};
-use super::respond::{HubAnswer, Outcome, ResponseLimits, Transport, respond, respond_in_full};
+use super::respond::{HubAnswer, Outcome, Rules, Terms, Transport, respond, respond_in_full};
 use super::snapshot::{Content, Snapshot, What};
-use super::testing::{Ask, CLIENT, hub, map, name, selecting, snapshot, zone};
+use super::testing::{Ask, CLIENT, hub, map, name, selecting, snapshot, terms, zone};
 use crate::dns::{Rcode, Rtype};
 use crate::policy::{Prefixes, Selection};
 
@@ -63,8 +66,16 @@ static WORLDS: LazyLock<Vec<Snapshot>> = LazyLock::new(|| {
         snapshot(&[zone(".", &lines.replace(".s\n", "\n")), zone("s.", child)], vec![]),
         snapshot(&[zone("s.", &beside), zone("g.s.", child)], spread()),
         snapshot(&[zone("s.", &beside), zone("g.s.", child)], stateless()),
+        stale(snapshot(&[zone("s.", &beside), zone("g.s.", child)], spread())),
     ]
 });
+
+/// The same with every other hub answering what was chosen last.
+fn stale(snapshot: Snapshot) -> Snapshot {
+    let mut choices = snapshot.choices.clone();
+    choices.iter_mut().step_by(2).for_each(|choice| choice.stale = true);
+    snapshot.switch(choices).unwrap()
+}
 
 fn transport() -> impl Strategy<Value = Transport> {
     prop_oneof![Just(Transport::Udp), Just(Transport::Tcp), Just(Transport::Encrypted)]
@@ -117,7 +128,8 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 /// What holds for every message and its response.
 fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: u16) -> Result<(), TestCaseError> {
     let mut response = vec![0xaa; 7];
-    let outcome = respond(snapshot, query, *CLIENT, transport, &ResponseLimits { max_udp_bytes }, &mut response);
+    let rules = Rules::sized(max_udp_bytes);
+    let outcome = respond(snapshot, query, *CLIENT, transport, &Terms::new(&rules, None), &mut response);
     let Outcome::Reply { rcode, truncated, .. } = outcome else {
         prop_assert!(response.is_empty());
         prop_assert!(query.len() < 12 || query[2] & 0x80 != 0);
@@ -209,16 +221,26 @@ fn plain() -> impl Strategy<Value = Ask> {
 }
 
 /// One pass answers octet for octet what the general way answers, and what it leaves to that leaves no trace.
-fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: From) -> Result<(), TestCaseError> {
+fn hold_alike(
+    snapshot: &Snapshot,
+    query: &[u8],
+    transport: Transport,
+    from: From,
+    manner: &Manner,
+) -> Result<(), TestCaseError> {
     let (address, lot, trusted) = from;
-    let client = Client::at(std::net::IpAddr::V4(address.into())).with_lot(lot).trusted(trusted);
-    let limits = ResponseLimits { max_udp_bytes: 1232 };
+    let client = Client::at(address).with_lot(lot).trusted(trusted);
+    let Manner { rules, cookies } = manner;
+    let jars = cookies.map(|now| move || jar(now));
+    let jars = jars.as_ref();
+    let terms = || Terms::new(rules, jars.map(|jars| jars as _));
     let mut in_full = Vec::new();
-    let expected = respond_in_full(snapshot, query, client, transport, &limits, &mut in_full);
+    let expected = respond_in_full(snapshot, query, client, transport, &terms(), &mut in_full);
     // Over what was less, and over what was more.
+    let terms = terms();
     for held in [7, 70_000] {
         let mut response = vec![0xaa; held];
-        let outcome = respond(snapshot, query, client, transport, &limits, &mut response);
+        let outcome = respond(snapshot, query, client, transport, &terms, &mut response);
         prop_assert_eq!(outcome, expected);
         prop_assert_eq!(&response, &in_full);
     }
@@ -226,12 +248,61 @@ fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: Fro
 }
 
 /// Address, lot, and whether a client subnet is taken.
-type From = (u32, u32, bool);
+type From = (IpAddr, u32, bool);
+
+fn from() -> impl Strategy<Value = From> {
+    (any::<IpAddr>(), any::<u32>(), any::<bool>())
+}
+
+/// Rules, and the time of day where cookies are on.
+#[derive(Debug)]
+struct Manner {
+    rules: Rules,
+    cookies: Option<u32>,
+}
+
+/// Seconds at which cookies of the tests were made.
+const MADE: u32 = 1_559_731_985;
+
+fn jar(now: u32) -> Jar {
+    let secret = |digit: u8| Secret::new([digit; 16]);
+    Jar { secrets: Guard::from_inner(Arc::new(Secrets::new(secret(1), vec![secret(2)]))), now }
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    let now = prop_oneof![Just(MADE), Just(MADE + 1799), Just(MADE + 1800), Just(MADE + 3601), Just(MADE - 301)];
+    (prop::option::weighted(0.8, now), prop::bool::weighted(0.2), any::<bool>(), 0..3_u16).prop_map(
+        |(cookies, required, nsid, idle)| {
+            let nsid = if nsid { b"ns1".as_slice().into() } else { Box::default() };
+            let cookies_required = required && cookies.is_some();
+            Manner { rules: Rules { cookies_required, nsid, idle, ..Rules::sized(1232) }, cookies }
+        },
+    )
+}
+
+/// A query with a cookie of one of the secrets, whole or not, for its own client or for another.
+fn with_cookie(ask: Ask, from: From, secret: u8, length: usize, spoilt: Option<usize>) -> Ask {
+    let client = Client::at(from.0);
+    let offer = [&[7; 8][..]].concat();
+    let made = Jar { secrets: Guard::from_inner(Arc::new(Secrets::new(Secret::new([secret; 16]), vec![]))), now: MADE };
+    let rules = Rules::sized(1232);
+    let jars = move || Jar { secrets: Guard::from_inner(made.secrets.clone()), now: MADE };
+    let terms = Terms::new(&rules, Some(&jars));
+    let option = |data: &[u8]| [&[0, 10][..], &(data.len() as u16).to_be_bytes(), data].concat();
+    let query = Ask::new("www.nowhere. A").opt(1232, 0, false, &option(&offer)).octets();
+    let response = super::testing::send_by(&terms, client, &WORLDS[0], &query, Transport::Tcp);
+    let at = response.windows(4).position(|window| window == [0, 10, 0, 24]).unwrap() + 4;
+    let mut data = response[at..at + 24].to_vec();
+    if let Some(at) = spoilt {
+        data[at] ^= 1;
+    }
+    data.resize(length, 0);
+    ask.opt(1232, 0, false, &option(&data))
+}
 
 /// Whether one pass answers it, so that the property above is about something.
 fn is_quick(snapshot: &Snapshot, question: &str) -> bool {
-    let limits = ResponseLimits { max_udp_bytes: 1232 };
-    super::quick::respond(snapshot, &Ask::new(question).octets(), *CLIENT, Transport::Udp, &limits, &mut Vec::new())
+    super::quick::respond(snapshot, &Ask::new(question).octets(), *CLIENT, Transport::Udp, &terms(), &mut Vec::new())
         .is_some()
 }
 
@@ -257,15 +328,7 @@ fn what_nearly_every_query_asks_is_answered_in_one_pass() {
             let client = Client::at(std::net::IpAddr::V4((from << 25).into())).with_lot(lots.draw());
             let query = Ask::new(question).octets();
             quick += u32::from(
-                super::quick::respond(
-                    &WORLDS[5],
-                    &query,
-                    client,
-                    Transport::Udp,
-                    &super::testing::LIMITS,
-                    &mut Vec::new(),
-                )
-                .is_some(),
+                super::quick::respond(&WORLDS[5], &query, client, Transport::Udp, &terms(), &mut Vec::new()).is_some(),
             );
         }
         quick
@@ -285,9 +348,26 @@ proptest! {
         ask in prop_oneof![4 => plain(), 1 => query()],
         transport in transport(),
         world in 0..WORLDS.len(),
-        from in any::<From>(),
+        from in from(),
+        manner in manner(),
     ) {
-        hold_alike(&WORLDS[world], &ask.octets(), transport, from)?;
+        hold_alike(&WORLDS[world], &ask.octets(), transport, from, &manner)?;
+    }
+
+    #[test]
+    fn one_pass_and_the_general_way_judge_a_cookie_alike(
+        ask in plain().prop_filter("without OPT", |ask| ask.rest.is_empty()),
+        transport in transport(),
+        world in 0..WORLDS.len(),
+        from in from(),
+        of in prop_oneof![4 => Just(None), 1 => from().prop_map(Some)],
+        manner in manner(),
+        secret in 1..4_u8,
+        length in prop_oneof![8 => Just(24_usize), 1 => 0..50_usize],
+        spoilt in prop::option::weighted(0.3, 0..24_usize),
+    ) {
+        let ask = with_cookie(ask, of.unwrap_or(from), secret, length, spoilt);
+        hold_alike(&WORLDS[world], &ask.octets(), transport, from, &manner)?;
     }
 
     #[test]
@@ -295,9 +375,10 @@ proptest! {
         query in mutated(),
         transport in transport(),
         world in 0..WORLDS.len(),
-        from in any::<From>(),
+        from in from(),
+        manner in manner(),
     ) {
-        hold_alike(&WORLDS[world], &query, transport, from)?;
+        hold_alike(&WORLDS[world], &query, transport, from, &manner)?;
     }
 
     #[test]
@@ -325,7 +406,7 @@ proptest! {
         let octets = query.octets();
         let answer = |transport| {
             let mut response = Vec::new();
-            let outcome = respond(&WORLDS[world], &octets, *CLIENT, transport, &super::testing::LIMITS, &mut response);
+            let outcome = respond(&WORLDS[world], &octets, *CLIENT, transport, &terms(), &mut response);
             (outcome, response)
         };
         let (udp, tcp) = (answer(Transport::Udp), answer(Transport::Tcp));
@@ -351,8 +432,8 @@ proptest! {
         }
         let told = Content::lookup(&WORLDS[world], &name(owner), rtype, CLIENT.origin());
         let mut response = Vec::new();
-        let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), *CLIENT, Transport::Tcp, &super::testing::LIMITS, &mut response);
-        let Outcome::Reply { rcode, truncated, hub } = outcome else { panic!("silence") };
+        let outcome = respond(&WORLDS[world], &Ask::new(&question).octets(), *CLIENT, Transport::Tcp, &terms(), &mut response);
+        let Outcome::Reply { rcode, truncated, hub, .. } = outcome else { panic!("silence") };
         prop_assert_eq!((rcode, truncated), (told.rcode, false));
         let own = told.steps.iter().find(|step| {
             step.hub.is_some() && matches!(step.result, StepResult::Answer(_) | StepResult::Cname { .. })

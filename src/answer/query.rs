@@ -1,7 +1,7 @@
 //! A query's octets, read strictly: header, question, and the OPT record among whatever else follows.
 
 use super::cursor::Cursor;
-use super::edns::Opt;
+use super::edns::{Heed, Malformed, Opt};
 use crate::dns::{Class, HEADER, Opcode, Rtype};
 
 /// What was read of a message that deserves a response.
@@ -18,6 +18,8 @@ pub(super) struct Query<'a> {
     pub(super) opt: Option<Opt>,
     /// Whether the whole message was read and is what a message should be.
     pub(super) well_formed: bool,
+    /// Whether it is not for the length of its COOKIE.
+    pub(super) malformed_cookie: bool,
 }
 
 /// The one question of a query.
@@ -32,8 +34,8 @@ impl<'a> Query<'a> {
     /// Reads a message, and puts the name of its question into `name`; `None` for one that must not be answered.
     #[inline]
     ///
-    /// `trusted`: whether a client subnet is taken from this client.
-    pub(super) fn read(octets: &'a [u8], name: &mut Cursor, trusted: bool) -> Option<Self> {
+    /// `heed`: the options that are more than well-formed or not.
+    pub(super) fn read(octets: &'a [u8], name: &mut Cursor, heed: Heed) -> Option<Self> {
         let header: &[u8; HEADER] = octets.first_chunk()?;
         // QR: a response. Answering it would let two servers talk for ever.
         if header[2] & 0x80 != 0 {
@@ -48,9 +50,10 @@ impl<'a> Query<'a> {
             question: None,
             opt: None,
             well_formed: false,
+            malformed_cookie: false,
         };
-        // RFC 9619 4: more than one question is malformed. None is a question only with a COOKIE (RFC 7873 5.4), which is
-        // not implemented; but an OPT record there is answered with one all the same (RFC 6891 6.1.1).
+        // RFC 9619 4: more than one question is malformed. None is a question only with a COOKIE (RFC 7873 5.4), but an OPT
+        // record there is answered with one all the same (RFC 6891 6.1.1).
         let rest = match counts[0] {
             0 => octets.get(HEADER..),
             1 => {
@@ -60,9 +63,41 @@ impl<'a> Query<'a> {
             _ => None,
         };
         if let Some(rest) = rest {
-            (query.well_formed, query.opt) = read_records(rest, [counts[1], counts[2], counts[3]], trusted);
+            let read = query.read_records(rest, [counts[1], counts[2], counts[3]], heed);
+            query.well_formed = read == Ok(());
+            query.malformed_cookie = read == Err(Malformed::Cookie);
         }
         Some(query)
+    }
+
+    /// Whether it asks for nothing but a server cookie (RFC 7873 5.4).
+    pub(super) fn is_for_a_cookie(&self) -> bool {
+        let cookie = self.opt.and_then(|opt| opt.options.cookie);
+        self.octets[4..6] == [0, 0] && cookie.is_some() && self.well_formed
+    }
+
+    /// Passes over the sections behind the question: whether they are what the header says and nothing else, and the OPT
+    /// record. Records of other types are of no consequence, TSIG (RFC 8945) included, whose sender will miss the signature.
+    fn read_records(&mut self, octets: &[u8], counts: [u16; 3], heed: Heed) -> Result<(), Malformed> {
+        let [answers, authorities, additionals] = counts;
+        let mut rest = octets;
+        let before = usize::from(answers) + usize::from(authorities);
+        for position in 0..before + usize::from(additionals) {
+            let (record, next) = Record::read(rest).ok_or(Malformed::Other)?;
+            rest = next;
+            if record.rtype != Rtype::OPT {
+                continue;
+            }
+            // RFC 6891 6.1.1: at most one, in the additional section, owned by the root.
+            if self.opt.is_some() || position < before || !record.owned_by_root {
+                return Err(Malformed::Other);
+            }
+            let (read, options) = Opt::read(record.class.0, record.ttl, record.rdata, heed);
+            // RFC 6891 7: the FORMERR for the record has one, which tells the client that EDNS is spoken here.
+            self.opt = Some(read);
+            options?;
+        }
+        if rest.is_empty() { Ok(()) } else { Err(Malformed::Other) }
     }
 
     /// Header and question as they came: what a response begins with.
@@ -86,33 +121,6 @@ impl Question {
             class: Class(u16::from_be_bytes([class_high, class_low])),
         })
     }
-}
-
-/// Passes over the sections behind the question: whether they are what the header says and nothing else, and the OPT
-/// record. Records of other types are of no consequence, TSIG (RFC 8945) included, whose sender will miss the signature.
-fn read_records(octets: &[u8], counts: [u16; 3], trusted: bool) -> (bool, Option<Opt>) {
-    let [answers, authorities, additionals] = counts;
-    let mut rest = octets;
-    let mut opt = None;
-    let before = usize::from(answers) + usize::from(authorities);
-    for position in 0..before + usize::from(additionals) {
-        let Some((record, next)) = Record::read(rest) else { return (false, opt) };
-        rest = next;
-        if record.rtype != Rtype::OPT {
-            continue;
-        }
-        // RFC 6891 6.1.1: at most one, in the additional section, owned by the root.
-        if opt.is_some() || position < before || !record.owned_by_root {
-            return (false, opt);
-        }
-        let (read, well_formed) = Opt::read(record.class.0, record.ttl, record.rdata, trusted);
-        opt = Some(read);
-        // RFC 6891 7: the FORMERR for the record has one, which tells the client that EDNS is spoken here.
-        if !well_formed {
-            return (false, opt);
-        }
-    }
-    (rest.is_empty(), opt)
 }
 
 struct Record<'a> {
@@ -160,7 +168,7 @@ fn name_length(octets: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::super::respond::Transport;
-    use super::super::testing::{Ask, send, show, snapshot, zone};
+    use super::super::testing::{Ask, options_of, send, show, snapshot, zone};
 
     /// What a query gets, and the record count of the additional section, where nothing but OPT can be.
     #[track_caller]
@@ -168,8 +176,9 @@ mod tests {
         let served = snapshot(&[zone("example.", "www A 192.0.2.1")], vec![]);
         let response = send(&served, &query.octets(), Transport::Udp);
         assert_eq!((show(&response).as_str(), response[11]), (expected, opts), "{query:?}");
-        let opt = &response[response.len() - 11 * usize::from(opts)..];
-        assert!(opts == 0 || opt.starts_with(&[0, 0, 41, 4, 208]), "{query:?}");
+        assert_eq!(options_of(&response).is_some(), opts == 1, "{query:?}");
+        let opt = [0, 0, 41, 4, 208];
+        assert_eq!(response.windows(5).any(|octets| octets == opt), opts == 1, "{query:?}");
     }
 
     fn www() -> Ask {

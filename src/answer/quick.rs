@@ -1,16 +1,17 @@
 //! The answer to a plain query in one pass, or none: the general way then answers it.
 //!
 //! Plain is what nearly every query is: opcode QUERY, one question of class IN for a type of data, nothing behind it but an
-//! OPT record of version 0 with any options, and a name that exists, or whose parent does, without a cut or a DNAME in its
+//! OPT record of version 0 with a cookie or options that are not heeded, and a name that exists, or whose parent does, without a cut or a DNAME in its
 //! way and with no alias to follow. A client subnet is read by the general way, where the client is trusted with one. What is answered here is answered by [`respond`](super::respond::respond) octet for
 //! octet; a property test holds the two against each other. Here nothing is kept that only other queries need: names have
 //! at most 64 octets, and no step but the one.
 
 use super::client::Client;
+use super::cookie::{self, Cookie};
 use super::edns;
-use super::respond::{Outcome, ResponseLimits, Transport};
+use super::respond::{Outcome, Terms, Transport};
 use super::snapshot::{Served, ServedZone, Snapshot};
-use crate::dns::hash::hash;
+use crate::dns::hash::{hash, same};
 use crate::dns::{Class, HEADER, MAX_MESSAGE, Rcode, Rtype};
 use crate::zone::rrset::{POINTER, QUESTION, Rrset, set_ttl};
 use crate::zone::store::Node;
@@ -38,7 +39,7 @@ impl Name {
     fn read(&mut self, octets: &[u8]) -> bool {
         let Self { lower, offsets, .. } = self;
         let taken = octets.len().min(LONGEST);
-        lower[..taken].copy_from_slice(&octets[..taken]);
+        copy(&mut lower[..taken], &octets[..taken]);
         let (mut at, mut labels) = (0, 0);
         loop {
             let label = lower[at];
@@ -71,7 +72,7 @@ pub(super) fn respond(
     query: &[u8],
     client: Client,
     transport: Transport,
-    limits: &ResponseLimits,
+    terms: &Terms<'_>,
     response: &mut Vec<u8>,
 ) -> Option<Outcome> {
     let header: &[u8; HEADER] = query.first_chunk()?;
@@ -92,11 +93,11 @@ pub(super) fn respond(
     if u16::from_be_bytes([class_high, class_low]) != Class::IN.0 || !is_plain(rtype) {
         return None;
     }
-    let ours = limits.max_udp_bytes.max(512);
+    let ours = terms.rules.max_udp_bytes.max(512);
     let (opt, theirs) = if opts == 0 {
         (None, if query.len() == end { 512 } else { return None })
     } else {
-        let opt = edns::read_last(query.get(end..)?, client.is_trusted())?;
+        let opt = edns::read_last(query.get(end..)?, || terms.heed(client, transport))?;
         (Some(opt), opt.max_udp_bytes.min(ours))
     };
     let limit = match transport {
@@ -122,8 +123,13 @@ pub(super) fn respond(
         positive = false;
         zone.negative()?
     };
-    let length = end + rrset.wire.len() + if opt.is_some() { edns::OCTETS } else { 0 };
-    if length > limit {
+    let mut length = end + rrset.wire.len() + if opt.is_some() { edns::OCTETS } else { 0 };
+    // Judged last: what is left to the general way is judged there.
+    let cookie = opt.and_then(|opt| opt.cookie).and_then(|offer| Some(terms.jar()?.judge(offer, client)));
+    if cookie.is_some() {
+        length += cookie::OCTETS;
+    }
+    if length > limit || terms.rules.cookies_required && !matches!(cookie, Some((Cookie::Valid, _))) {
         return None;
     }
     let apex_at = HEADER + usize::from(*name.offsets.get(skipped)?);
@@ -133,9 +139,9 @@ pub(super) fn respond(
         false => response.truncate(length),
     }
     let (head, records) = response.split_at_mut(end);
-    head.copy_from_slice(question);
+    copy(head, question);
     let (records, last) = records.split_at_mut(rrset.wire.len());
-    records.copy_from_slice(rrset.wire);
+    copy(records, rrset.wire);
     if !positive || rrset.has_pointers() {
         point(records, rrset, !positive, apex_at)?;
     }
@@ -143,13 +149,21 @@ pub(super) fn respond(
     if rrset.own
         && let Some((told, hub)) = hub
     {
+        // An extended error is to be said of it.
+        if opt.is_some() && found.node.hub().is_some_and(|position| snapshot.is_stale(position)) {
+            return None;
+        }
         if hub.spread > 0 {
             spread(records, hub.ttl(rrset, client));
         }
         answer = told;
     }
-    if let (Some(opt), Some(place)) = (opt, last.first_chunk_mut()) {
-        *place = edns::record(opt, rcode, ours);
+    if let (Some(opt), Some((place, options))) = (opt, last.split_first_chunk_mut()) {
+        *place = edns::record(opt.dnssec_ok, rcode, ours);
+        if let (Some((_, words)), Some(option)) = (cookie, options.first_chunk_mut()) {
+            place[edns::OCTETS - 1] = cookie::OCTETS as u8;
+            *option = cookie::option(words);
+        }
     }
     // QR and AA. The identifier, RD and the other counts are those of the query.
     let head: &mut [u8; HEADER] = head.first_chunk_mut()?;
@@ -157,7 +171,8 @@ pub(super) fn respond(
     head[3] = rcode.0 as u8;
     let (at, count) = if positive { (6, rrset.count) } else { (8, 1) };
     head[at..at + 2].copy_from_slice(&count.to_be_bytes());
-    Some(Outcome::Reply { rcode, truncated: false, hub: answer })
+    let cookie = cookie.map_or(Cookie::Absent, |(cookie, _)| cookie);
+    Some(Outcome::Reply { rcode, truncated: false, hub: answer, cookie })
 }
 
 /// Sets the TTL that this client is to have: out of the way of hubs that do not spread theirs.
@@ -165,6 +180,31 @@ pub(super) fn respond(
 #[inline(never)]
 fn spread(records: &mut [u8], ttl: u32) {
     set_ttl(records, POINTER, ttl);
+}
+
+/// Copies octets to as many others: without a call where they are 16 to 64, as questions and RRsets are. The two halves may
+/// overlap.
+#[inline(always)]
+fn copy(to: &mut [u8], from: &[u8]) {
+    if from.len() <= 32
+        && let (Some(first), Some(last)) = (from.first_chunk::<16>(), from.last_chunk::<16>())
+        && let Some(place) = to.first_chunk_mut()
+    {
+        *place = *first;
+        if let Some(place) = to.last_chunk_mut() {
+            *place = *last;
+        }
+    } else if from.len() <= 64
+        && let (Some(first), Some(last)) = (from.first_chunk::<32>(), from.last_chunk::<32>())
+        && let Some(place) = to.first_chunk_mut()
+    {
+        *place = *first;
+        if let Some(place) = to.last_chunk_mut() {
+            *place = *last;
+        }
+    } else {
+        to.copy_from_slice(from);
+    }
 }
 
 /// A type that is answered with its RRset or not at all, and whichever side of a cut is asked.
@@ -176,6 +216,11 @@ fn is_plain(rtype: Rtype) -> bool {
 /// The most specific zone that the name is in, and how many labels are in front of its apex.
 #[inline(always)]
 fn zone_of<'a>(content: &'a Served, name: &Name) -> Option<(&'a ServedZone, usize)> {
+    // One zone, as most servers have, is compared with and not looked for.
+    if let ([zone], [depth]) = (&*content.zones, &*content.depths) {
+        let skipped = name.labels.checked_sub(usize::from(*depth))?;
+        return same(zone.tree.apex_key(), name.suffix(skipped)?).then_some((zone, skipped));
+    }
     for depth in &content.depths {
         let Some(skipped) = name.labels.checked_sub(usize::from(*depth)) else { continue };
         let suffix = name.suffix(skipped)?;

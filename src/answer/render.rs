@@ -38,6 +38,8 @@ pub(super) struct Render<'a> {
     pub(super) truncated: bool,
     /// For how many leading bits of the address of the origin the answer is that of everybody.
     pub(super) scope: Scope,
+    /// The first hub in the answer of which nothing may be chosen, by position.
+    pub(super) stale: Option<u32>,
     /// Whether an alias is where the answer ends: its scope is that of one RRset, and so cached for nobody whom another one
     /// is meant for (RFC 7871 7.2.1).
     pub(super) ends_at_alias: bool,
@@ -121,6 +123,7 @@ impl<'a> Render<'a> {
             authoritative: true,
             truncated: false,
             scope: Scope::default(),
+            stale: None,
             ends_at_alias: false,
             counts: [0; 3],
             steps: 0,
@@ -208,6 +211,7 @@ impl<'a> Render<'a> {
             set_ttl(&mut self.message[start..], owner, hub.ttl(rrset, self.client));
         }
         if matches!(section, Section::Answer) {
+            self.stale = self.stale.or(Some(position).filter(|position| self.snapshot.is_stale(*position)));
             self.hub = self.hub.or(self.snapshot.told(position));
         }
     }

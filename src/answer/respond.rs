@@ -3,6 +3,8 @@
 //! Pure and without allocation once the response's buffer has grown to its working size. No octets make it panic, the
 //! limit on the size always holds, and equal snapshots, queries and clients give equal responses on every transport, but for TC.
 //!
+//! What a client may have of the server beside answers is in the [`Rules`]: the octets of a response, cookies, NSID.
+//!
 //! A hub may answer each client, or each query, with something else: by the client's address, by the subnet that a trusted
 //! client asks for (RFC 7871), and by the lot that came with the query.
 //!
@@ -10,12 +12,16 @@
 //! added, such as the apex's NS RRset or the addresses of MX targets. Deliberately absent: DNSSEC denial and signatures
 //! with DO (their types are answered as data when asked for), zone transfer, update, notification, recursion.
 
+use std::cell::OnceCell;
 use std::num::NonZeroU32;
 
 use super::client::Client;
+use super::cookie::{Cookie, Jar};
 use super::cursor::Cursor;
-use super::edns;
-use super::query::Query;
+use super::edns::{Heed, Reply};
+use super::extended::{Extended, Reason};
+use super::identity::{self, CHAOS, Identity};
+use super::query::{Query, Question};
 use super::quick;
 use super::render::Render;
 use super::select::Scope;
@@ -34,11 +40,65 @@ pub enum Transport {
     Encrypted,
 }
 
-/// What bounds a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResponseLimits {
+/// What a response has to keep to, and what is said beside answers. As configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
     /// Largest response over UDP, octets; also what the OPT record says. At least 512.
     pub max_udp_bytes: u16,
+    /// Whether over UDP only clients with a valid server cookie are answered. Others are told to learn one (BADCOOKIE, RFC
+    /// 7873 5.2.3) or, where they have no cookie at all, to ask over TCP.
+    pub cookies_required: bool,
+    /// What NSID says (RFC 5001); empty for nothing.
+    pub nsid: Box<[u8]>,
+    /// Time after which an idle connection is closed, in tenths of a second, as TCP keepalive says it (RFC 7828); 0 for
+    /// nothing.
+    pub idle: u16,
+    /// What the server says of itself.
+    pub identity: Identity,
+}
+
+impl Rules {
+    /// Nothing but the size.
+    pub fn sized(max_udp_bytes: u16) -> Self {
+        Self { max_udp_bytes, cookies_required: false, nsid: Box::default(), idle: 0, identity: Identity::default() }
+    }
+}
+
+/// Where cookies are judged by is asked for; where there is none, cookies are not looked at.
+pub type Jars<'a> = Option<&'a (dyn Fn() -> Jar + Send + Sync)>;
+
+/// What holds for all queries of a batch, beside the snapshot.
+pub struct Terms<'a> {
+    pub(super) rules: &'a Rules,
+    jars: Jars<'a>,
+    jar: OnceCell<Jar>,
+}
+
+impl<'a> Terms<'a> {
+    /// The secrets of cookies and the time are asked for by the first query that needs them, and not again.
+    #[inline]
+    pub fn new(rules: &'a Rules, jars: Jars<'a>) -> Self {
+        Self { rules, jars, jar: OnceCell::new() }
+    }
+
+    /// What a cookie is judged by.
+    #[inline(always)]
+    pub(super) fn jar(&self) -> Option<&Jar> {
+        match self.jar.get() {
+            Some(jar) => Some(jar),
+            None => self.open(),
+        }
+    }
+
+    #[inline(never)]
+    fn open(&self) -> Option<&Jar> {
+        let jars = self.jars?;
+        Some(self.jar.get_or_init(jars))
+    }
+
+    pub(super) fn heed(&self, client: Client, transport: Transport) -> Heed {
+        Heed::of(self.rules, self.jars.is_some(), client, transport)
+    }
 }
 
 /// What came of a query.
@@ -52,6 +112,8 @@ pub enum Outcome {
         truncated: bool,
         /// The hub of which the answer holds an RRset.
         hub: Option<HubAnswer>,
+        /// What the query's cookie is worth.
+        cookie: Cookie,
     },
     /// Nothing is to be sent.
     Silence,
@@ -85,13 +147,13 @@ pub fn respond(
     query: &[u8],
     client: Client,
     transport: Transport,
-    limits: &ResponseLimits,
+    terms: &Terms<'_>,
     response: &mut Vec<u8>,
 ) -> Outcome {
     // The quick way overwrites what it finds, and the general one clears what that has begun.
-    match quick::respond(snapshot, query, client, transport, limits, response) {
+    match quick::respond(snapshot, query, client, transport, terms, response) {
         Some(outcome) => outcome,
-        None => respond_in_full(snapshot, query, client, transport, limits, response),
+        None => respond_in_full(snapshot, query, client, transport, terms, response),
     }
 }
 
@@ -102,31 +164,50 @@ pub(super) fn respond_in_full(
     query: &[u8],
     client: Client,
     transport: Transport,
-    limits: &ResponseLimits,
+    terms: &Terms<'_>,
     response: &mut Vec<u8>,
 ) -> Outcome {
     response.clear();
     let mut name = Cursor::EMPTY;
-    let Some(query) = Query::read(query, &mut name, client.is_trusted()) else { return Outcome::Silence };
-    let ours = limits.max_udp_bytes.max(512);
+    let Some(query) = Query::read(query, &mut name, terms.heed(client, transport)) else { return Outcome::Silence };
+    let rules = terms.rules;
+    let ours = rules.max_udp_bytes.max(512);
     // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
     let limit = match transport {
         Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
         Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
     };
+    let offer = query.opt.and_then(|opt| opt.options.cookie);
+    let judged = offer.and_then(|offer| Some(terms.jar()?.judge(offer, client)));
+    let cookie = match judged {
+        Some((cookie, _)) => cookie,
+        None if query.malformed_cookie => Cookie::Malformed,
+        None => Cookie::Absent,
+    };
+    let cookie_words = judged.map(|(_, words)| words);
+    let mut reply =
+        query.opt.map(|opt| Reply { opt, max_udp_bytes: ours, scope: Scope::default(), cookie: cookie_words, rules });
     response.extend_from_slice(query.head());
-    let mut scope = Scope::default();
-    let header = match (verdict(&query), &query.question) {
-        (Ok(()), Some(question)) => {
+    let required = rules.cookies_required && transport == Transport::Udp;
+    let mut extended = None;
+    let header = match verdict(&query, &name, cookie, required, rules) {
+        Verdict::Search(question) => {
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
-            let limit = limit - query.opt.map_or(0, |opt| opt.reserved());
-            let subnet = query.opt.and_then(|opt| opt.subnet);
+            let limit = limit - reply.as_ref().map_or(0, Reply::octets);
+            let subnet = query.opt.and_then(|opt| opt.options.subnet);
             let origin = subnet.map_or(client.origin(), |subnet| subnet.origin(client));
             let mut render = Render::new(response, limit, dnssec_ok, snapshot, client, &name);
             render.ends_at_alias = subnet.is_some();
             let ended = walk(snapshot, &mut name, question.rtype, origin, &mut render);
             render.finish(ended);
-            scope = render.scope;
+            if let Some(reply) = &mut reply {
+                reply.scope = render.scope;
+            }
+            extended = match render.stale {
+                Some(hub) => Some(Extended::saying(Reason::Stale, snapshot.said(hub).unwrap_or_default())),
+                // Of all that is searched for, only what is in no zone is refused (RFC 8914 4.21).
+                None => (render.rcode == Rcode::REFUSED).then_some(Extended::new(Reason::NotAuthoritative)),
+            };
             Header {
                 rcode: render.rcode,
                 authoritative: render.authoritative,
@@ -135,41 +216,78 @@ pub(super) fn respond_in_full(
                 hub: render.hub,
             }
         }
-        (verdict, _) => {
-            let rcode = verdict.err().unwrap_or(Rcode::FORMERR);
-            Header { rcode, authoritative: false, truncated: false, counts: [0; 3], hub: None }
+        Verdict::Say(text) => {
+            identity::append(text, response);
+            // Of no zone, and so without AA.
+            Header { counts: [1, 0, 0], ..Header::of(Rcode::NOERROR) }
+        }
+        Verdict::Truncate => Header { truncated: true, ..Header::of(Rcode::NOERROR) },
+        Verdict::End(rcode, reason) => {
+            extended = reason.map(Extended::new);
+            Header::of(rcode)
         }
     };
     // RFC 6891 6.1.1: a response has an OPT record exactly if the query has one.
-    if let Some(opt) = query.opt {
-        edns::append(opt, header.rcode, ours, scope, response);
+    if let Some(reply) = &reply {
+        reply.append(header.rcode, extended, limit, response);
     }
     header.write(&query, response);
-    Outcome::Reply { rcode: header.rcode, truncated: header.truncated, hub: header.hub }
+    Outcome::Reply { rcode: header.rcode, truncated: header.truncated, hub: header.hub, cookie }
 }
 
-/// Whether the zones are asked at all, or which error it is.
-fn verdict(query: &Query<'_>) -> Result<(), Rcode> {
+/// What is to be done with a query.
+enum Verdict<'a> {
+    /// The zones are asked.
+    Search(&'a Question),
+    /// What the server says of itself.
+    Say(&'a [u8]),
+    /// Nothing but TC, which sends the client to TCP.
+    Truncate,
+    /// A response without a record.
+    End(Rcode, Option<Reason>),
+}
+
+fn verdict<'a>(
+    query: &'a Query<'_>,
+    name: &Cursor,
+    cookie: Cookie,
+    cookies_required: bool,
+    rules: &'a Rules,
+) -> Verdict<'a> {
+    let end = |rcode| Verdict::End(rcode, None);
     // RFC 6891 6.1.3, whatever the opcode and the question are.
     if query.well_formed && query.opt.is_some_and(|opt| opt.version > 0) {
-        return Err(Rcode::BADVERS);
+        return end(Rcode::BADVERS);
     }
     // RFC 8906 3.1.4: NOTIMP for an opcode that is not implemented, whatever stands behind the header.
     if query.opcode != Opcode::QUERY {
-        return Err(Rcode::NOTIMP);
+        return Verdict::End(Rcode::NOTIMP, Some(Reason::NotSupported));
     }
-    let Some(question) = query.question.as_ref().filter(|_| query.well_formed) else { return Err(Rcode::FORMERR) };
+    // RFC 7873 5.4, which RFC 9619 4 leaves as it is.
+    if query.is_for_a_cookie() {
+        return end(if cookie == Cookie::Bad { Rcode::BADCOOKIE } else { Rcode::NOERROR });
+    }
+    let Some(question) = query.question.as_ref().filter(|_| query.well_formed) else { return end(Rcode::FORMERR) };
+    match cookie {
+        Cookie::Absent if cookies_required => return Verdict::Truncate,
+        Cookie::Client | Cookie::Bad if cookies_required => return end(Rcode::BADCOOKIE),
+        _ => {}
+    }
     // RFC 5936 5: a transfer that is not allowed is refused. Other types that only queries or messages have (RFC 6895
     // 3.1) are types that no zone holds, like unknown ones (RFC 8906 3.1.2).
     if matches!(question.rtype, Rtype::AXFR | Rtype::IXFR) {
-        return Err(Rcode::REFUSED);
+        return Verdict::End(Rcode::REFUSED, Some(Reason::Prohibited));
     }
-    // Only class IN is served. For class ANY no answer could be authoritative (RFC 1035 6.2), and a
-    // REFUSED tells the client more than an answer without AA.
-    if question.class != Class::IN {
-        return Err(Rcode::REFUSED);
+    match question.class {
+        Class::IN => Verdict::Search(question),
+        Class(CHAOS) => match rules.identity.at(name.suffix(0), question.rtype) {
+            Some(text) => Verdict::Say(text),
+            None => Verdict::End(Rcode::REFUSED, Some(Reason::NotAuthoritative)),
+        },
+        // Only class IN is served. For class ANY no answer could be authoritative (RFC 1035 6.2), and a REFUSED tells the
+        // client more than an answer without AA.
+        _ => Verdict::End(Rcode::REFUSED, Some(Reason::NotAuthoritative)),
     }
-    Ok(())
 }
 
 struct Header {
@@ -181,6 +299,11 @@ struct Header {
 }
 
 impl Header {
+    /// Of a response without a record.
+    fn of(rcode: Rcode) -> Self {
+        Self { rcode, authoritative: false, truncated: false, counts: [0; 3], hub: None }
+    }
+
     #[inline(always)]
     fn write(&self, query: &Query<'_>, message: &mut [u8]) {
         let Some(header) = message.first_chunk_mut::<HEADER>() else { return };

@@ -5,6 +5,7 @@
 //! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
 //! other code. A hub whose answer depends on who asks has a `Plan` instead, and in every snapshot a `Selector`.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::client::{Client, Origin};
@@ -166,15 +167,36 @@ impl Snapshot {
         }
     }
 
+    /// Whether what the hub at a position answers is what was chosen last, because nothing may be chosen.
+    #[inline]
+    pub(super) fn is_stale(&self, position: u32) -> bool {
+        self.choices.get(position as usize).is_some_and(|choice| choice.stale)
+    }
+
+    /// What the hub at a position says of itself, where it does.
+    pub(super) fn said(&self, position: u32) -> Option<&[u8]> {
+        self.texts.said(&self.served, position)
+    }
+
     /// The TTL that a client is given for the RRsets of the hub at a position, seconds.
     pub fn ttl(&self, position: usize, client: Client) -> Option<u32> {
         let hub = self.served.hubs.get(position)?;
+        Some(hub.ttl(self.own(position, client.origin())?, client))
+    }
+
+    /// The longest TTL that a client is given for them, seconds: without what is taken off to spread it.
+    pub fn full_ttl(&self, position: usize) -> Option<u32> {
+        Some(self.own(position, Client::at(Ipv4Addr::LOCALHOST.into()).origin())?.ttl())
+    }
+
+    /// One of the RRsets that the hub at a position has of its own; all of them have the same TTL.
+    fn own(&self, position: usize, origin: Origin) -> Option<Rrset<'_>> {
+        let hub = self.served.hubs.get(position)?;
         let rrsets = match hub.rrsets(self.choices.get(position)?) {
             Some(rrsets) => rrsets,
-            None => self.select(hub, client.origin(), &mut ())?,
+            None => self.select(hub, origin, &mut ())?,
         };
-        let own = rrsets.iter().find(|rrset| rrset.own)?;
-        Some(hub.ttl(own, client))
+        rrsets.iter().find(|rrset| rrset.own)
     }
 }
 
@@ -190,6 +212,8 @@ pub struct Choice {
     pub what: What,
     /// Whether the answer has the hub's `ttl_min` instead of its `ttl`.
     pub low_ttl: bool,
+    /// Whether no endpoint may be chosen, so that the answer is what was chosen last, or all of them.
+    pub stale: bool,
     /// The hub's epoch.
     pub epoch: u64,
     /// When the active region last changed.
@@ -211,7 +235,7 @@ pub enum What {
 impl Choice {
     /// The choice of a hub for which nothing stands: epoch 0, the full TTL.
     pub fn of(what: What) -> Self {
-        Self { what, low_ttl: false, epoch: 0, since: Timestamp(0) }
+        Self { what, low_ttl: false, stale: false, epoch: 0, since: Timestamp(0) }
     }
 
     /// The choice of the endpoint at this position, as [`Choice::of`] makes it.

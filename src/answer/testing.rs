@@ -7,14 +7,20 @@ use hickory_proto::rr::{RData, Record};
 
 use super::client::Client;
 use super::compile::compile;
-use super::respond::{Outcome, ResponseLimits, Transport, respond};
+use super::respond::{Outcome, Rules, Terms, Transport, respond};
 use super::snapshot::{Choice, Snapshot, What};
 use crate::diagnostic::Source;
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Endpoint, GeoEntry, GeoMap, Hub, Origin, Policy, RegionName, Selection, usable};
 use crate::zone::store::{Tree, tree_of};
 
-pub(super) const LIMITS: ResponseLimits = ResponseLimits { max_udp_bytes: 1232 };
+/// Rules that say nothing but the usual size.
+pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::sized(1232));
+
+/// A batch by those rules, without cookies.
+pub(super) fn terms() -> Terms<'static> {
+    Terms::new(&RULES, None)
+}
 
 /// Who asks, where it does not matter.
 pub(super) static CLIENT: LazyLock<Client> = LazyLock::new(|| client("192.0.2.99"));
@@ -188,8 +194,19 @@ pub(super) fn send(snapshot: &Snapshot, query: &[u8], transport: Transport) -> V
 
 /// The same for one client.
 pub(super) fn send_from(client: Client, snapshot: &Snapshot, query: &[u8], transport: Transport) -> Vec<u8> {
+    send_by(&terms(), client, snapshot, query, transport)
+}
+
+/// The same by other rules.
+pub(super) fn send_by(
+    terms: &Terms<'_>,
+    client: Client,
+    snapshot: &Snapshot,
+    query: &[u8],
+    transport: Transport,
+) -> Vec<u8> {
     let mut response = Vec::new();
-    match respond(snapshot, query, client, transport, &LIMITS, &mut response) {
+    match respond(snapshot, query, client, transport, terms, &mut response) {
         Outcome::Reply { .. } => response,
         Outcome::Silence => {
             assert!(response.is_empty());
@@ -240,4 +257,44 @@ fn show_record(record: &Record) -> String {
         _ => octets.iter().map(|octet| format!("{octet:02x}")).collect(),
     };
     format!("{} {} {rtype} {shown}", record.name, record.ttl)
+}
+
+/// The options of a response's OPT record, which is its last record; `None` without one.
+pub(super) fn options_of(response: &[u8]) -> Option<Vec<(u16, Vec<u8>)>> {
+    let number = |at: usize| usize::from(u16::from_be_bytes([response[at], response[at + 1]]));
+    let past_name = |mut at: usize| loop {
+        match response[at] {
+            0 => return at + 1,
+            192.. => return at + 2,
+            label => at += 1 + usize::from(label),
+        }
+    };
+    let mut at = 12;
+    (0..number(4)).for_each(|_| at = past_name(at) + 4);
+    let mut found = None;
+    for _ in 0..number(6) + number(8) + number(10) {
+        let fixed = past_name(at);
+        let end = fixed + 10 + number(fixed + 8);
+        found = (number(fixed) == usize::from(Rtype::OPT.0)).then_some((fixed + 10, end));
+        at = end;
+    }
+    assert_eq!(at, response.len(), "nothing behind the records");
+    let (mut at, end) = found?;
+    let mut options = Vec::new();
+    while at < end {
+        let next = at + 4 + number(at + 2);
+        options.push((number(at) as u16, response[at + 4..next].to_vec()));
+        at = next;
+    }
+    Some(options)
+}
+
+/// An option as a query has it.
+pub(super) fn option(code: u16, data: &[u8]) -> Vec<u8> {
+    [&code.to_be_bytes()[..], &(data.len() as u16).to_be_bytes(), data].concat()
+}
+
+/// Octets written as hexadecimal digits.
+pub(super) fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }

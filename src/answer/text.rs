@@ -41,6 +41,16 @@ impl Texts {
         self.0.get((number ^ TEXT) as usize).map(|octets| Rrsets::read(octets))
     }
 
+    /// The text of a hub, without its TXT record.
+    pub(super) fn said(&self, content: &Served, hub: u32) -> Option<&[u8]> {
+        // They are in the order of their hubs.
+        let number = content.texts.binary_search_by_key(&hub, |about| about.hub).ok()?;
+        let rrset = Rrsets::read(self.0.get(number)?).of_type_or_alias(Rtype::TXT)?;
+        let rdata = rrset.wire.get(rrset.rdata_offsets().next()?..)?;
+        // One character-string.
+        rdata.split_first().map(|(_, text)| text)
+    }
+
     #[cfg(test)]
     pub(super) fn octets(&self) -> &[Arc<[u8]>] {
         &self.0

@@ -7,11 +7,11 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Common, Failed, Output, config_path, print, print_json, render};
-use crate::config::Config;
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{check_certificate, check_public_key, read_config, zones_of_refused};
+use crate::daemon::{check_certificate, check_cookies, check_public_key, read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, Severity, has_errors};
+use crate::serve::cookies::check_mode;
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
 #[derive(Debug, Args)]
@@ -35,7 +35,14 @@ impl Check {
                 };
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
-                diagnostics.extend(config.as_ref().map(keys).unwrap_or_default());
+                if let Some(config) = &config {
+                    let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
+                    diagnostics.extend(files.into_iter().flatten().map(|(kind, problem)| secret(kind, problem)));
+                    diagnostics.extend(check_mode(&config.edns).map(|sentence| Diagnostic {
+                        severity: Severity::Warning,
+                        ..Diagnostic::without_place(sentence).hint("chmod 600 it, or 640 for a group that shares it")
+                    }));
+                }
                 config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
         };
@@ -78,18 +85,16 @@ impl Check {
     }
 }
 
-/// What is wrong with the keys that the daemon will use. Those of another account cannot be looked at.
-fn keys(config: &Config) -> Vec<Diagnostic> {
-    let problems = [check_public_key(config), check_certificate(config)].into_iter().flatten();
-    let judged = problems.map(|(kind, problem)| match kind {
+/// What is wrong with a secret that the daemon will need. That of another account cannot be looked at.
+fn secret(kind: ErrorKind, problem: Diagnostic) -> Diagnostic {
+    match kind {
         ErrorKind::PermissionDenied => Diagnostic {
             severity: Severity::Warning,
             hint: Some("it was not checked: `concierge check` by the account that runs the daemon does".into()),
             ..problem
         },
         _ => problem,
-    });
-    judged.collect()
+    }
 }
 
 fn problem(diagnostic: &Diagnostic) -> serde_json::Value {

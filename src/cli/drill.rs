@@ -102,6 +102,14 @@ impl Drill {
             print::complain(render::render(&problems, print::colors()));
             return Err(Failed::rejected(&problems));
         };
+        if let Some(hub) = loaded.policy.hubs.get(&self.hub).filter(|hub| hub.selection.is_stateless()) {
+            return Err(Failed::Sentence(format!(
+                "{} has policy {} and no active region: no region takes over, each query is answered out of what is usable \
+                 then; `concierge mark {dark} down --dry-run` says what that would be",
+                hub.name,
+                hub.selection.word()
+            )));
+        }
         let question = Question {
             hub: self.hub.clone(),
             dark: dark.clone(),
@@ -242,6 +250,37 @@ the fence may take 5.0 s
 held for fence: westeurope is being told
 rto 1 min: met, 20.1 s to spare at worst";
         assert_eq!(page(&report(), None), expected);
+    }
+
+    /// No figure is given of a switch that there cannot be.
+    #[test]
+    fn a_hub_without_an_active_region_has_no_drill() {
+        let folder = tempfile::tempdir().unwrap();
+        let zone = "@ 60 SOA ns1 hostmaster 1 2 3 4 5\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n";
+        let policy = "[regions.weu]\n[regions.neu]\n[hubs.\"w.example.net.\"]\npolicy = \"weighted\"\nendpoints = [\n\
+                      { region = \"weu\", addresses = [\"192.0.2.11\"] },\n{ region = \"neu\", addresses = [\"192.0.2.12\"] },\n]\n";
+        std::fs::write(folder.path().join("example.net.zone"), zone).unwrap();
+        std::fs::write(folder.path().join("example.net.toml"), policy).unwrap();
+        let drill = Drill {
+            hub: Name::parse("w.example.net.", None).unwrap(),
+            dark: Some(RegionName::new("weu")),
+            within: std::time::Duration::from_mins(15),
+            keep: false,
+            reason: "r".into(),
+            author: None,
+            simulate: true,
+            at: None,
+            rounds: 1,
+            gates: Gates::Open,
+            zones: Some(folder.path().into()),
+        };
+        let common = Common { config: None, socket: None, output: Output::Text };
+        let Err(Failed::Sentence(said)) = drill.run(&common) else { panic!("it was drilled") };
+        assert!(
+            said.starts_with("w.example.net. has policy weighted and no active region: no region takes over"),
+            "{said}"
+        );
+        assert!(said.contains("`concierge mark weu down --dry-run`"), "{said}");
     }
 
     #[test]

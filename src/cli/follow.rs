@@ -331,7 +331,10 @@ impl<'a> Follow<'a> {
         };
         match cancelled {
             Ok(moved) if moved.changed => {
-                failed(format!("cancelled: nothing was switched, {hub} stays on {from}, and the TTL goes back"))
+                let ttl = if self.has_lowered() { ", and the TTL goes back" } else { "" };
+                // Such as that the region has been told that it is left.
+                moved.notes.iter().for_each(|note| print::complain(format_args!("note: {note}\n")));
+                failed(format!("cancelled: nothing was switched, {hub} stays on {from}{ttl}"))
             }
             // It has switched and drained meanwhile, or was stopped by something else.
             Ok(_) => {
@@ -351,6 +354,16 @@ impl<'a> Follow<'a> {
                  `concierge cancel {hub}` when it answers again"
             )),
         }
+    }
+
+    /// Whether the TTL is low for the move: by the stage that was seen last, or else by the plan.
+    fn has_lowered(&self) -> bool {
+        let line = &self.plan.timeline;
+        let begun = match &self.said {
+            Some((stage, _)) => stage.is_under_way(),
+            None => line.approve_by.is_none() && line.ramp.is_none_or(|ramp| ramp <= self.plan.now),
+        };
+        line.low_ttl_until.is_some() && begun
     }
 }
 

@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::reason::many;
+use crate::dns::Name;
 use crate::import::{self, Input};
 
 /// Make a policy of what another server is configured with
@@ -26,6 +27,8 @@ enum From {
     Gdnsd(Gdnsd),
     /// Route 53: what `aws route53 list-resource-record-sets` and `list-health-checks` print, as JSON
     Route53(Route53),
+    /// Azure Traffic Manager: what `az network traffic-manager profile show` or `list` prints, as JSON
+    TrafficManager(TrafficManager),
 }
 
 #[derive(Debug, Args)]
@@ -56,6 +59,24 @@ struct Route53 {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+         az network traffic-manager profile list > profiles.json
+         concierge import traffic-manager profiles.json --zone example.net. --into zones
+
+         A profile NAME.trafficmanager.net becomes the hub NAME of the zone. Give a profile together with those that are \
+         nested in it.")]
+struct TrafficManager {
+    /// Documents in JSON
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// The zone that the hubs are in
+    #[arg(long, value_name = "ZONE", value_parser = super::moves::name)]
+    zone: Name,
+    #[command(flatten)]
+    to: To,
+}
+
+#[derive(Debug, Args)]
 struct To {
     /// Write the policy and a master file for each zone into this folder; without it, the policy goes to standard output
     #[arg(long, value_name = "FOLDER")]
@@ -66,9 +87,9 @@ impl Import {
     pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
         let (imported, to) = match &self.from {
             From::Gdnsd(gdnsd) => (import::gdnsd(&gdnsd_inputs(&gdnsd.files)?, &mut included), &gdnsd.to),
-            From::Route53(route53) => {
-                let inputs: Result<Vec<Input>, Failed> = route53.files.iter().map(|path| read(path)).collect();
-                (import::route53(&inputs?), &route53.to)
+            From::Route53(route53) => (import::route53(&read_all(&route53.files)?), &route53.to),
+            From::TrafficManager(azure) => {
+                (import::traffic_manager(&read_all(&azure.files)?, &azure.zone.to_string()), &azure.to)
             }
         };
         let imported = match imported {
@@ -128,6 +149,10 @@ fn gdnsd_inputs(paths: &[PathBuf]) -> Result<Vec<Input>, Failed> {
         }
     }
     Ok(inputs)
+}
+
+fn read_all(paths: &[PathBuf]) -> Result<Vec<Input>, Failed> {
+    paths.iter().map(|path| read(path)).collect()
 }
 
 fn read(path: &Path) -> Result<Input, Failed> {

@@ -89,7 +89,7 @@ enum Subcommands {
     Demo(demo::Demo),
     /// Check configuration, zones and policy, and report every mistake of every file
     Check(check::Check),
-    /// Make a policy of what gdnsd or Route 53 is configured with
+    /// Make a policy of what gdnsd, Route 53 or Traffic Manager is configured with
     Import(import::Import),
     /// Print the JSON schema of a kind of file, for editors
     Schema(schema::Schema),

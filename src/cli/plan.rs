@@ -168,6 +168,7 @@ fn evidence(plan: &Plan) -> Table {
         };
         let timeout = human(Duration::from_millis(fence.timeout_ms));
         row("fence", format!("{}, waits {timeout} at most, {after}", fence.called));
+        fence.failed.iter().for_each(|failed| row("fence failed", failed.clone()));
     }
     if plan.approvals > 1 {
         row(
@@ -213,7 +214,11 @@ fn timeline(plan: &Plan) -> Table {
     }
     moments.sort_by_key(|(at, _)| *at);
     for (at, text) in moments {
-        let left = if at > now { format!("in {}", human(at.since(now))) } else { "now".into() };
+        let left = match now.since(at).as_secs() {
+            _ if at > now => format!("in {}", human(at.since(now))),
+            0 => "now".into(),
+            _ => format!("{} ago", human(now.since(at))),
+        };
         table.row(vec![format!("  {at}"), left, text]);
     }
     if let (Some(rto), Some(within)) = (plan.rto_ms, plan.estimate.within_rto) {

@@ -30,7 +30,15 @@ pub fn render(diagnostics: &[Diagnostic], color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
     let mut text = String::new();
     for diagnostic in diagnostics {
-        text.push_str(&renderer.render(&report(diagnostic)));
+        let groups = report(diagnostic);
+        match diagnostic.place {
+            Some(_) => text.push_str(&renderer.render(&groups)),
+            // Between groups stands the margin of a line, and there is none.
+            None => {
+                let each = groups.chunks(1).map(|group| renderer.render(group));
+                text.push_str(&each.collect::<Vec<_>>().join("\n"));
+            }
+        }
         text.push_str("\n\n");
     }
     text.push_str(&count(diagnostics));
@@ -117,6 +125,15 @@ mod tests {
                |\n\
              hint: did you mean `rise`?\n\n\
              1 error in 1 file\n",
+        );
+    }
+
+    #[test]
+    fn a_problem_without_a_place_is_two_lines() {
+        let problem = Diagnostic::without_place("probe `p` cannot run its program");
+        check(
+            &[problem.hint("`command` starts with a path")],
+            "error: probe `p` cannot run its program\nhint: `command` starts with a path\n\n1 error\n",
         );
     }
 

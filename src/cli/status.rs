@@ -12,9 +12,10 @@ use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
 use crate::control::report::{
-    Condition, Effective, EndpointStatus, HubStatus, MarkStatus, MoveStatus, RemarkStatus, SightStatus, Status,
-    WindowStatus,
+    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, LackStatus, MarkStatus, MoveStatus, RemarkStatus,
+    SightStatus, Status, WindowStatus,
 };
+use crate::dns::Name;
 use crate::policy::RegionName;
 use crate::time::{Timestamp, human};
 
@@ -22,8 +23,8 @@ use crate::time::{Timestamp, human};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 What somebody may have to act on comes first, after `!`: blindness, refused files, hubs that are held, pinned or without \
-an eligible endpoint, moves that stopped by themselves, regions told that they are left that stay, what was overridden; \
-the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
+an eligible endpoint, moves that wait for an approval, a gate or a fence, moves that stopped by themselves, regions told \
+that they are left that stay, what was overridden; the last three until `concierge acknowledge`. Then hubs, endpoints as measured and as they count, \
 marks, windows and gates; then why the hubs with something to tell answer as they do. A hub that is named tells all: its \
 planned move, gates with evidence and age, budget, and what shadow probes would have done.
 
@@ -33,7 +34,7 @@ Examples:  concierge status
 pub(super) struct StatusArgs {
     /// Only this hub, and the hubs below this name
     #[arg(value_parser = super::moves::name)]
-    hub: Option<crate::dns::Name>,
+    hub: Option<Name>,
 }
 
 impl StatusArgs {
@@ -48,7 +49,7 @@ impl StatusArgs {
 }
 
 /// Leaves the hubs at or below a name alone.
-pub(super) fn only(status: &mut Status, wanted: Option<&crate::dns::Name>) -> Result<(), Failed> {
+pub(super) fn only(status: &mut Status, wanted: Option<&Name>) -> Result<(), Failed> {
     let Some(wanted) = wanted else { return Ok(()) };
     let known: Vec<_> = status.hubs.iter().map(|hub| hub.name.to_string()).collect();
     status.hubs.retain(|hub| hub.name.is_at_or_below(wanted));
@@ -100,6 +101,14 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     if !status.gates.is_empty() {
         line(String::new());
         line(super::gate::evidence(&status.gates, now).render(width));
+    }
+    let lacks: Vec<_> = status.lacks.iter().filter(|lack| !by_name && !is_shown(lack, &status.hubs)).collect();
+    if !lacks.is_empty() {
+        line(String::new());
+        line(self::lacks(&lacks[..lacks.len().min(EXPLAINED)]).render(width));
+        if lacks.len() > EXPLAINED {
+            line(format!("and {} like these", lacks.len() - EXPLAINED));
+        }
     }
     let remarks: Vec<_> = status.remarks.iter().filter(|remark| remark.note.is_some()).collect();
     if !remarks.is_empty() {
@@ -173,7 +182,8 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 alarms.push(format!("{}: no endpoint is eligible; {answered}", hub.name));
             }
             Condition::Held => {
-                let why = hub.hold.as_ref().map(|hold| format!(": {}", hold.reason)).unwrap_or_default();
+                let why = hub.hold.as_ref().map(|hold| format!(": {}{}", hold.reason, way_through(hub, hold)));
+                let why = why.unwrap_or_default();
                 alarms.push(format!("{}: {} is not eligible and is still answered{why}", hub.name, hub.active))
             }
             Condition::Ok | Condition::Degraded => {}
@@ -185,9 +195,13 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 hub.name, hub.active, hub.name
             ));
         }
+        alarms.extend(hub.planned.as_ref().and_then(|planned| waiting(planned, &hub.name)));
         alarms.extend(hub.notices.iter().map(|notice| {
             let ago = human(status.now.since(notice.at));
-            format!("{} ({ago} ago); `concierge acknowledge {}` when that was seen", notice.sentence, hub.name)
+            format!(
+                "{} ({ago} ago); `concierge acknowledge {} --reason ...` when that was seen",
+                notice.sentence, hub.name
+            )
         }));
         if let Some(last) = hub.overrides.last() {
             let more = match hub.overrides.len() {
@@ -195,8 +209,8 @@ fn hub_alarms(status: &Status) -> Vec<String> {
                 count => format!(", and {} before", count - 1),
             };
             alarms.push(format!(
-                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {}` when that was \
-                 seen",
+                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {} --reason \
+                 ...` when that was seen",
                 hub.name, last.author, last.why, last.epoch, hub.name
             ));
         }
@@ -206,6 +220,31 @@ fn hub_alarms(status: &Status) -> Vec<String> {
 
 /// Time ahead of the expiry of the certificate in which somebody should have renewed it.
 const EXPIRES_SOON: Duration = Duration::from_hours(2 * 24);
+
+/// What an operator may say when what holds a move is wrong, where the reason does not say it itself.
+fn way_through(hub: &HubStatus, hold: &HoldStatus) -> String {
+    let option = match hold.waiting.as_str() {
+        "budget" | "rule" => "--break-glass WHY",
+        "gate" => "--force",
+        _ => return String::new(),
+    };
+    format!(
+        "; if that is wrong, `concierge failover {} --to {} --now {option}` goes all the same",
+        hub.name, hold.wanted
+    )
+}
+
+/// That a planned move goes on only when somebody has done something, or something outside has.
+fn waiting(planned: &MoveStatus, hub: &Name) -> Option<String> {
+    let MoveStatus { planned, sentence } = planned;
+    match planned.stage {
+        Stage::Approval { .. } => {
+            Some(format!("{sentence}; another operator says `concierge approve {hub} --epoch {}`", planned.epoch))
+        }
+        Stage::Ready { held: Some(_), .. } => Some(sentence.clone()),
+        _ => None,
+    }
+}
 
 /// What is wrong with the daemon itself.
 fn alarms(status: &Status) -> Vec<String> {
@@ -244,8 +283,9 @@ fn alarms(status: &Status) -> Vec<String> {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
     }
     if status.probers.unable > 0 {
-        let lacks = status.hubs.iter().flat_map(|hub| &hub.endpoints).find_map(|endpoint| endpoint.unable.as_deref());
-        let why = lacks.map(|lack| format!(", the first for {lack}")).unwrap_or_default();
+        let first = status.lacks.first();
+        let why =
+            first.map(|first| format!("; {} on {}: {}", first.probe, first.target, first.lack)).unwrap_or_default();
         let probers = many(status.probers.unable, "prober");
         alarms.push(format!("this machine lacks what {probers} need to observe, and no health changes there{why}"));
     }
@@ -358,7 +398,11 @@ fn last(endpoint: &EndpointStatus) -> String {
             Some(failure) => format!("failed {} in a row: {failure}", last.in_a_row),
         },
         (None, Some(_)) => "none yet".into(),
-        (None, None) => "not probed".into(),
+        // An endpoint that is another hub goes by the health of that.
+        (None, None) => match endpoint.answer.first().and_then(|answer| answer.strip_prefix("hub ")) {
+            Some(inner) => format!("as hub {inner} is"),
+            None => "not probed".into(),
+        },
     }
 }
 
@@ -387,6 +431,21 @@ fn remarks(remarks: &[&RemarkStatus]) -> Table {
         table.row(vec![probe.to_string(), target.clone(), note.clone().unwrap_or_default()]);
     }
     table
+}
+
+fn lacks(lacks: &[&LackStatus]) -> Table {
+    let mut table = Table::new(&["CANNOT OBSERVE", "ON", "FOR"]);
+    for LackStatus { probe, target, lack } in lacks {
+        table.row(vec![probe.to_string(), target.clone(), lack.clone()]);
+    }
+    table
+}
+
+/// Whether an endpoint says it itself. References, shadows and members of composites have no line of their own.
+fn is_shown(lack: &LackStatus, hubs: &[HubStatus]) -> bool {
+    let LackStatus { probe, target, .. } = lack;
+    let of = format!("{probe} on {target}");
+    hubs.iter().flat_map(|hub| &hub.endpoints).any(|endpoint| endpoint.probe.as_ref() == Some(&of))
 }
 
 fn windows(windows: &[WindowStatus], now: Timestamp) -> Table {
@@ -483,7 +542,12 @@ fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> Strin
     }));
     let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
     lines.extend(shadowed.map(|(endpoint, shadow)| {
-        let failure = shadow.failure.as_ref().map(|failure| format!(": {failure}")).unwrap_or_default();
+        let failure = match (&shadow.unable, &shadow.failure) {
+            (Some(lack), _) => format!(" (unable: {lack})"),
+            (None, _) if shadow.stalled => " (frozen: no observations come)".into(),
+            (None, Some(failure)) => format!(": {failure}"),
+            (None, None) => String::new(),
+        };
         let left = match shadow.would_have_left {
             0 => "would not have left".into(),
             1 => "would have left once".into(),
@@ -519,7 +583,11 @@ mod tests {
     }
 
     fn page(hubs: &[Value]) -> String {
-        let status = json!({
+        render(&serde_json::from_value(status(hubs)).unwrap(), None)
+    }
+
+    fn status(hubs: &[Value]) -> Value {
+        json!({
             "version": "1", "now": 5000, "started": 0, "generation": 1, "hubs": hubs, "zones": [], "names": 0,
             "records": 0, "marks": [], "reload": {"at": 0, "ok": true, "problems": [], "read_ms": 0.0, "compile_ms": 0.0},
             "probers": {"running": 0, "stalled": 0, "restarts": 0},
@@ -527,8 +595,7 @@ mod tests {
                 "switches": {}, "observations_good": 0, "observations_failed": 0, "reloads_ok": 0,
                 "reloads_refused": 0, "commits_failed": 0, "refused": 0,
             },
-        });
-        render(&serde_json::from_value(status).unwrap(), None)
+        })
     }
 
     #[test]
@@ -543,6 +610,83 @@ mod tests {
         check("neu", "degraded", ["drained", "eligible"], false);
         check("weu", "ok", ["eligible", "eligible"], false);
         check("weu", "degraded", ["eligible", "not-eligible"], false);
+    }
+
+    /// Nobody may be following a move: what it waits for is where people look first.
+    #[test]
+    fn a_move_that_waits_is_told_of_before_all_else() {
+        let check = |stage: Value, expected: Option<&str>| {
+            let mut hub = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+            hub["planned"] = json!({
+                "from": "weu", "to": "neu", "cause": "failover", "epoch": 2, "author": "alice", "reason": "r", "asked": 1,
+                "options": {"epoch": null, "at": null, "until": null, "now": true, "force": false, "break_glass": null},
+                "approvals": [], "needed": 2, "stage": stage, "sentence": "a.x.: it waits",
+            });
+            let page = page(&[hub]);
+            let found = page.lines().find(|line| line.starts_with("! "));
+            assert_eq!(found, expected, "{page}");
+        };
+        let approve = "! a.x.: it waits; another operator says `concierge approve a.x. --epoch 2`";
+        check(json!({"stage": "approval", "until": 9000}), Some(approve));
+        check(
+            json!({"stage": "ready", "since": 1, "ramped": false, "held": "gate go is shut"}),
+            Some("! a.x.: it waits"),
+        );
+        check(json!({"stage": "ready", "since": 1, "ramped": false, "held": null}), None);
+        check(json!({"stage": "scheduled", "until": 9000}), None);
+        check(json!({"stage": "ramp", "since": 1, "until": 9000}), None);
+        check(json!({"stage": "done", "switched": 1, "at": 2}), None);
+    }
+
+    #[test]
+    fn what_holds_a_hub_says_what_overrides_it() {
+        let check = |waiting: &str, expected: &str| {
+            let mut hub = hub("a.x.", "weu", "held", ["not-eligible", "eligible"]);
+            hub["hold"] = json!({"wanted": "neu", "waiting": waiting, "since": 1, "until": null, "reason": "because"});
+            let page = page(&[hub]);
+            let found = page.lines().find(|line| line.starts_with("! ")).unwrap();
+            assert_eq!(found, format!("! a.x.: weu is not eligible and is still answered: because{expected}"));
+        };
+        check("gate", "; if that is wrong, `concierge failover a.x. --to neu --now --force` goes all the same");
+        check(
+            "budget",
+            "; if that is wrong, `concierge failover a.x. --to neu --now --break-glass WHY` goes all the same",
+        );
+        check(
+            "rule",
+            "; if that is wrong, `concierge failover a.x. --to neu --now --break-glass WHY` goes all the same",
+        );
+        check("look", "");
+        // Its reason says so itself.
+        check("fence", "");
+    }
+
+    #[test]
+    fn an_endpoint_that_is_a_hub_refers_to_it() {
+        let mut outer = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+        outer["endpoints"][0]["answer"] = json!(["hub b.x."]);
+        let page = page(&[outer]);
+        assert!(page.contains("  as hub b.x. is\n") && page.ends_with("  not probed"), "{page}");
+    }
+
+    /// What no endpoint has a line for is told in a table; what one has is told there.
+    #[test]
+    fn what_this_machine_lacks_is_told_of_what_has_no_line_of_its_own() {
+        let mut hub = hub("a.x.", "weu", "ok", ["eligible", "eligible"]);
+        hub["endpoints"][0]["probe"] = json!("broker on 192.0.2.1");
+        hub["endpoints"][1]["shadow"] = json!({
+            "probe": "deep on 192.0.2.2", "measured": "up", "failure": null, "would_have_left": 0,
+            "unable": "no such file",
+        });
+        let lack = |probe: &str, target: &str| json!({ "probe": probe, "target": target, "lack": "no such file" });
+        let mut status: Status = serde_json::from_value(status(&[hub])).unwrap();
+        let lacks = json!([lack("broker", "192.0.2.1"), lack("resolver", "192.0.2.53")]);
+        (status.lacks, status.probers.unable) = (serde_json::from_value(lacks).unwrap(), 2);
+        let page = render(&status, None);
+        let said = |text: &str| assert!(page.contains(text), "{page}");
+        said("\nCANNOT OBSERVE  ON          FOR\nresolver        192.0.2.53  no such file\n");
+        said("\n  shadow: neu: deep on 192.0.2.2 says up (unable: no such file); would not have left this week");
+        said("no health changes there; broker on 192.0.2.1: no such file\n");
     }
 
     /// A region fails under two hundred hubs: what is worst can be read on one screen, and what is left out is counted.

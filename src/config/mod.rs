@@ -2,11 +2,14 @@
 //!
 //! Pure. Every problem of the file is reported at once, with its place.
 
+mod edns;
 mod model;
 mod read;
 #[cfg(test)]
 mod tests;
 mod units;
 
-pub use model::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Proxy, Public, Statistics, Tls};
+pub use model::{
+    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Proxy, Public, Statistics, Tls,
+};
 pub use read::{read, zones};

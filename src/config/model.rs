@@ -21,6 +21,10 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// Who speaks for others.
     pub proxy: Proxy,
+    /// What is said and heard in OPT records.
+    pub edns: Edns,
+    /// What the server says of itself.
+    pub identity: Identity,
     /// The operators' API.
     pub admin: Admin,
     /// What devices and back ends may ask over HTTP.
@@ -112,6 +116,30 @@ pub struct Limits {
     /// Resolvers whose word on the network of their clients is taken (EDNS client subnet, RFC 7871); at most 256 prefixes.
     /// Default none.
     pub trust_ecs_from: Vec<IpNet>,
+}
+
+/// What is said and heard in OPT records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edns {
+    /// Whether cookies (RFC 7873) are answered. Default true.
+    pub cookies: bool,
+    /// The file of their secrets. Default `cookie.keys` in the state folder, made when it does not exist.
+    pub cookie_secrets: Option<PathBuf>,
+    /// Whether over UDP only clients with a valid server cookie are answered. Default false.
+    pub cookies_required: bool,
+    /// What NSID (RFC 5001) says, at most 128 octets. Default nothing, and then it is not answered.
+    pub nsid: String,
+}
+
+/// What the server says of itself in class CHAOS. Default nothing, which is refused; each at most 255 octets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// At `version.bind` and `version.server`.
+    pub version: String,
+    /// At `hostname.bind`.
+    pub hostname: String,
+    /// At `id.server` (RFC 4892).
+    pub id: String,
 }
 
 /// The operators' API.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
+use super::edns::{read_edns, read_identity};
 use super::units::{micros, octets};
 use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Proxy, Public, Statistics, Tls};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
@@ -71,6 +72,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let is_encrypted = listen.as_ref().is_some_and(Listen::is_encrypted);
     let tls = section(&mut root, "tls", problems, |table, problems| read_tls(table, is_encrypted, problems));
     let proxy = section(&mut root, "proxy", problems, read_proxy);
+    let edns = section(&mut root, "edns", problems, read_edns);
+    let identity = section(&mut root, "identity", problems, read_identity);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
     let public = section(&mut root, "public", problems, read_public);
     let health = section(&mut root, "health", problems, read_health);
@@ -85,6 +88,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         limits: limits?,
         tls: tls?,
         proxy: proxy?,
+        edns: edns?,
+        identity: identity?,
         admin: admin?,
         public: public?,
         health: health?,

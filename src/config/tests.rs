@@ -27,7 +27,22 @@ fn check(text: &str, expected: &[&str]) {
 /// Every key of the reader, found by asking each table for a key that there is not.
 fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for table in ["", "listen", "limits", "tls", "proxy", "admin", "public", "health", "audit", "statistics", "log"] {
+    let tables = [
+        "",
+        "listen",
+        "limits",
+        "tls",
+        "proxy",
+        "edns",
+        "identity",
+        "admin",
+        "public",
+        "health",
+        "audit",
+        "statistics",
+        "log",
+    ];
+    for table in tables {
         let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
         let (_, problems) = read_text(&text);
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
@@ -74,7 +89,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 11);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 12);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -99,6 +114,7 @@ fn a_value_set_is_the_value_read() {
          tcp_connections_per_client = 7\ntls_handshakes = 16\ntls_handshakes_per_client = 3\n\
          https_connections = 5\nquic_connections = 6\nunlimited = []\n\
          [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
+         [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
          [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
@@ -120,6 +136,14 @@ fn a_value_set_is_the_value_read() {
     let trusted = ["192.0.2.53/32", "2001:db8:53::/48"].map(|prefix| prefix.parse().unwrap());
     assert_eq!(config.limits.trust_ecs_from, trusted);
     assert_eq!(config.public, Public { listen: vec!["[::1]:8053".parse().unwrap()], connections: 16 });
+    let edns = Edns {
+        cookies: true,
+        cookie_secrets: Some("config/c.keys".into()),
+        cookies_required: true,
+        nsid: "ns1".into(),
+    };
+    assert_eq!(config.edns, edns);
+    assert_eq!(config.identity, Identity { version: "1".into(), hostname: "h".into(), id: "i".into() });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
@@ -145,7 +169,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `admin`, `public`, `health`, `audit`, `statistics`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(
@@ -271,6 +295,24 @@ fn mistakes_are_named() {
             "1:16: error: `drain` is \"5 s\", expected a duration in d, h, m, s or ms (hint: write such as \"30s\", \"1m30s\" or \"250ms\")",
         ],
     );
+    check(
+        "edns.cookies = \"required\"",
+        &[
+            "1:16: error: `cookies` is \"required\", expected true or false (hint: write `true` or `false` without quotes)",
+        ],
+    );
+    check(
+        "edns.cookies = false\nedns.cookies_required = true",
+        &[
+            "2:25: error: `cookies_required` is true, and cookies are off (hint: write `cookies = true`, or leave `cookies_required` out)",
+        ],
+    );
+    let long = "x".repeat(129);
+    check(
+        &format!("edns.nsid = \"{long}\""),
+        &["1:13: error: `nsid` has 129 octets, expected at most 128 (hint: write a shorter one)"],
+    );
+    check(&format!("identity.id = \"{long}\""), &[]);
     check(
         "health.resolvers = [\"dns.example.\"]",
         &[

@@ -37,7 +37,7 @@ impl State {
             Stage::Ready { .. } => true,
             stage => {
                 let gives_up = planned.options.until.filter(|_| stage.is_open());
-                stage.until().into_iter().chain(gives_up).min().is_some_and(|until| until <= turn.now)
+                self.stage_ends(stage).into_iter().chain(gives_up).min().is_some_and(|until| until <= turn.now)
             }
         };
         let due: Vec<HubId> =
@@ -71,9 +71,19 @@ impl State {
         let wake = |(hub, planned): (&HubId, &Move)| {
             let gives_up = planned.options.until.filter(|_| planned.stage.is_open());
             let ready = matches!(planned.stage, Stage::Ready { .. }).then(|| self.ready_wake(*hub, planned)).flatten();
-            planned.stage.until().into_iter().chain(gives_up).chain(ready).min()
+            self.stage_ends(&planned.stage).into_iter().chain(gives_up).chain(ready).min()
         };
         self.known.moves.iter().filter_map(wake).min()
+    }
+
+    /// When a stage ends by itself. The TTL is waited out in what was lived through.
+    fn stage_ends(&self, stage: &Stage) -> Option<Timestamp> {
+        match stage {
+            Stage::Ramp { since, until } | Stage::Drain { switched: since, until } => {
+                Some(self.lived.after(*since, until.since(*since)))
+            }
+            stage => stage.until(),
+        }
     }
 
     /// When a move that is ready may have nothing to wait for any more.
@@ -81,7 +91,8 @@ impl State {
         let (position, at) = self.layout.at(hub)?;
         let to = at.hub.position(&planned.to)?;
         let told = self.told_next(position, at).filter(|told| told.to == to);
-        let fence = told.and_then(|told| fence_wait(&at.rules, self.fence_view(position, at), to, told.called)?.until);
+        let fence = told
+            .and_then(|told| fence_wait(&at.rules, self.fence_view(position, at), to, &self.lived, told.called)?.until);
         let verdict = self.view(at.endpoints().start + to, self.turned).verdict_by;
         // A fence that may be called again is not while something else holds the move, and that is no time to wake at.
         let fence = fence.filter(|at| *at > self.turned);
@@ -116,14 +127,16 @@ impl State {
             self.stop_move(at, format!("it was to be given up by now{held}"), turn);
             return true;
         }
-        let due = planned.stage.until().filter(|_| planned.stage.is_open()).unwrap_or(now);
+        let ends = self.stage_ends(&planned.stage);
+        let is_over = ends.is_some_and(|ends| ends <= now);
+        let due = ends.filter(|_| planned.stage.is_open()).unwrap_or(now);
         let approval = matches!(planned.stage, Stage::Approval { .. });
         if now.since(due) > LATE && planned.options.until.is_none() && !approval {
             self.stop_move(at, format!("its time was {due}, and the daemon did not run then"), turn);
             return true;
         }
         let next = match &planned.stage {
-            Stage::Approval { until } if *until <= now => {
+            Stage::Approval { until } if is_over => {
                 self.stop_move(
                     at,
                     format!("nobody else has approved it within {}", human(until.since(planned.asked))),
@@ -131,9 +144,9 @@ impl State {
                 );
                 return true;
             }
-            Stage::Scheduled { until } if *until <= now => first_stage(&at.hub, &planned.options, now),
-            Stage::Ramp { until, .. } if *until <= now => Stage::Ready { since: now, ramped: true, held: None },
-            Stage::Drain { switched, until } if *until <= now => Stage::Done { switched: *switched, at: now },
+            Stage::Scheduled { .. } if is_over => first_stage(&at.hub, &planned.options, now),
+            Stage::Ramp { .. } if is_over => Stage::Ready { since: now, ramped: true, held: None },
+            Stage::Drain { switched, .. } if is_over => Stage::Done { switched: *switched, at: now },
             Stage::Ready { ramped, held, .. } => {
                 let (ramped, held) = (*ramped, held.clone());
                 return self.try_switch(position, at, planned, ramped, held, turn);
@@ -196,12 +209,12 @@ impl State {
         let mut what: Vec<_> = passed.iter().map(|objection| self.objection(objection, at, now)).collect();
         let truth = self.endpoint_reason(at, at.endpoints().start + to, now);
         let reason = format!("{} by {} ({}); {truth}", planned.cause.word(), planned.author, planned.reason);
-        if let Some(wait) = fence_wait(&at.rules, self.fence_view(position, at), to, now) {
+        if let Some(wait) = fence_wait(&at.rules, self.fence_view(position, at), to, &self.lived, now) {
             let failed = match self.fence_view(position, at) {
                 FenceView::Failed { .. } => true,
                 // No answer is none.
                 FenceView::Called { at: called, .. } => {
-                    at.rules.fence.is_some_and(|(timeout, _)| called.after(timeout) <= now)
+                    at.rules.fence.is_some_and(|(timeout, _)| self.lived.after(called, timeout) <= now)
                 }
                 FenceView::Idle | FenceView::Acknowledged { .. } => false,
             };
@@ -210,7 +223,10 @@ impl State {
                     self.call_fence(position, at, (to, planned.asked), reason.as_str().into(), turn);
                 }
                 let words = match self.unfenced(at) {
-                    Some(words) => format!("{words}; it is told again, and --force goes on without"),
+                    Some(words) => format!(
+                        "{words}; it is told again. To go on without: `concierge cancel {}`, then the same move with --force",
+                        at.hub.name
+                    ),
                     None => format!("{} is being told that it is no longer active", planned.from),
                 };
                 self.hold_move(at, planned, ramped, held, words, turn);
@@ -278,12 +294,14 @@ impl State {
     pub(super) fn end_move(&mut self, at: &HubAt, why: String, by: By, turn: &mut Turn) {
         let Some(planned) = self.known.moves.get(&at.id).cloned() else { return };
         let position = self.layout.at(at.id).map(|(position, _)| position);
-        let told = position.filter(|position| self.announced(*position).is_some());
+        let may_be_told = |position: &usize| self.announced(*position).is_some() || self.was_told(at).is_some();
+        let told = position.filter(may_be_told);
         if let Some(position) = told {
             if let Some(told) = Arc::make_mut(&mut self.told).get_mut(&(position as u32)) {
                 told.over = true;
             }
             self.count_again(position, turn);
+            self.forget_told(at, turn);
         }
         let told = told.is_some();
         let stays = self.stands.of(at.id).is_some_and(|standing| standing.epoch == planned.epoch);
@@ -302,7 +320,8 @@ impl State {
         self.put_move(at, stopped, turn);
         if let Some(sentence) = unseen {
             self.notice(at, NoticeKind::Stopped, sentence, turn);
-        } else if told && stays {
+        }
+        if told && stays {
             let name = &at.hub.name;
             let sentence = format!("{name}: {from} was told that it is not active any more, and it is: tell it so");
             self.notice(at, NoticeKind::Told, sentence, turn);

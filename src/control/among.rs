@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::event::{Level, LogLine};
 use super::fact::{FactKey, FactKind};
 use super::known::UsableSet;
-use super::layout::HubAt;
+use super::layout::{EndpointAt, HubAt};
 use super::mark::Mark;
 use super::reason;
 use super::report::{AuditKind, UsableChange};
@@ -21,7 +21,7 @@ use super::turn::Turn;
 use crate::answer::snapshot::What;
 use crate::health::Health;
 use crate::policy::usable::{Before, Mask, Usable, UsableView, usable};
-use crate::policy::{EndpointView, Hub, MarkKind, RegionName, Sight};
+use crate::policy::{EndpointView, Hub, MarkKind, RegionName, Selection, Sight};
 use crate::time::Timestamp;
 
 /// What a hub is as an endpoint of another.
@@ -29,10 +29,19 @@ use crate::time::Timestamp;
 pub(super) struct Inside {
     /// Whether what it answers is good.
     pub(super) health: Health,
+    /// How many of its endpoints are good and not drained: those that are not known count as they did before.
+    pub(super) good: u8,
     /// Whether nothing but drained endpoints is left in it.
     pub(super) drained: bool,
     /// Whether it answers its lower TTL.
     pub(super) unsettled: bool,
+}
+
+impl Inside {
+    /// Whether more good endpoints are needed than it has. One is so by its health.
+    fn is_short_of(self, least: u8) -> bool {
+        least > 1 && self.good < least
+    }
 }
 
 impl State {
@@ -72,7 +81,8 @@ impl State {
             };
             let drain = |at: usize| views.get(at).is_some_and(|view| view.mark == Some(MarkKind::Drain));
             let drained = !found.all_down && positions(found.mask).all(drain);
-            self.note_inside(position, at, Inside { health, drained, unsettled: false }, turn);
+            let good = positions(found.good).filter(|at| !drain(*at)).count().min(Selection::MOST_USABLE) as u8;
+            self.note_inside(position, at, Inside { health, good, drained, unsettled: false }, turn);
         }
     }
 
@@ -92,7 +102,16 @@ impl State {
             (_, health) => health,
         };
         let drained = view.mark == Some(MarkKind::Drain);
-        self.note_inside(position, at, Inside { health, drained, unsettled: false }, turn);
+        let is_good = |view: &&EndpointView| {
+            let doubted = view.health == Health::Down && sight.doubts_failure(view.failing_since);
+            match view.mark {
+                Some(MarkKind::Drain) => false,
+                None if doubted => true,
+                _ => view.eligible(),
+            }
+        };
+        let good = views.iter().filter(is_good).count().min(Selection::MOST_USABLE) as u8;
+        self.note_inside(position, at, Inside { health, good, drained, unsettled: false }, turn);
     }
 
     fn note_inside(&mut self, position: usize, at: &HubAt, inside: Inside, turn: &mut Turn) {
@@ -105,9 +124,14 @@ impl State {
     }
 
     /// What is known of an endpoint, with what is known of the hub inside it.
-    pub(super) fn with_inside(&self, view: EndpointView, inner: u32, probed: bool) -> EndpointView {
-        let inside = self.inside.get(&inner).copied().unwrap_or_default();
-        let health = match (probed, view.health, inside.health) {
+    pub(super) fn with_inside(&self, view: EndpointView, inner: u32, at: EndpointAt) -> EndpointView {
+        let (known, probed) = (self.inside.get(&inner).copied(), at.target.is_some());
+        let inside = known.unwrap_or_default();
+        let inner_health = match known.is_some_and(|inside| inside.is_short_of(at.at_least)) {
+            true => Health::Down,
+            false => inside.health,
+        };
+        let health = match (probed, view.health, inner_health) {
             (true, Health::Down, _) | (_, _, Health::Down) => Health::Down,
             (true, Health::Unknown, _) => Health::Unknown,
             (_, _, inner) => inner,
@@ -123,14 +147,17 @@ impl State {
 
     /// What is known of an endpoint that is a hub, in one sentence: `europe is hub eu.example.net., in which nothing is
     /// usable`.
-    pub(super) fn inside_reason(&self, region: &RegionName, inner: u32, mark: Option<&Mark>) -> String {
+    pub(super) fn inside_reason(&self, region: &RegionName, inner: u32, least: u8, mark: Option<&Mark>) -> String {
         let inside = self.inside.get(&inner).copied().unwrap_or_default();
         let hub = &self.layout.hubs[inner as usize].hub.name;
         let state = match inside {
-            Inside { health: Health::Down, .. } => "which has nothing good to answer",
-            Inside { drained: true, .. } => "in which everything that is left is drained",
-            Inside { health: Health::Up, .. } => "which has something good to answer",
-            Inside { health: Health::Unknown, .. } => "of which nothing is known yet",
+            Inside { health: Health::Down, .. } => "which has nothing good to answer".into(),
+            Inside { good, .. } if inside.is_short_of(least) => {
+                format!("which has {good} of the {least} good endpoints that are needed")
+            }
+            Inside { drained: true, .. } => "in which everything that is left is drained".into(),
+            Inside { health: Health::Up, .. } => "which has something good to answer".into(),
+            Inside { health: Health::Unknown, .. } => "of which nothing is known yet".to_owned(),
         };
         match mark {
             Some(mark) => format!("{region} {}; it is hub {hub}, {state}", reason::mark(mark)),

@@ -68,11 +68,10 @@ impl State {
         // What is planned for later is held against gates and rules when its time comes.
         if options.at.is_none_or(|at| at <= now) {
             let objects = self.objections(position, at, to, turn);
-            let open = objects.iter().filter(|objection| !overridden(objection, &options));
-            let sentences: Vec<_> = open.map(|objection| self.objection(objection, at, now)).collect();
-            let waits = options.until.is_some() && objects.iter().all(|objection| !objection.is_safety());
-            if !sentences.is_empty() && !waits {
-                return Err(CommandError::Refused(sentences.join("; ")));
+            let open: Vec<_> = objects.iter().filter(|objection| !overridden(objection, &options)).collect();
+            let waits = options.until.is_some() && gates_alone(&open);
+            if !open.is_empty() && !waits {
+                return Err(CommandError::Refused(self.against(&open, at, &options, now)));
             }
         }
         let approval = Approval { author: turn.author.name.clone(), origin: turn.author.origin.clone(), at: now };
@@ -245,6 +244,16 @@ impl State {
         }
     }
 
+    /// All that stands in the way of a move and is not overridden, and whether it can be waited for.
+    pub(super) fn against(&self, open: &[&Objection], at: &HubAt, options: &MoveOptions, now: Timestamp) -> String {
+        let sentences: Vec<_> = open.iter().map(|objection| self.objection(objection, at, now)).collect();
+        let waits = match options.until.is_none() && gates_alone(open) {
+            true => "; --until TIME waits for gates to open",
+            false => "",
+        };
+        format!("{}{waits}", sentences.join("; "))
+    }
+
     /// An objection in words, and what overrides it.
     pub(super) fn objection(&self, objection: &Objection, at: &HubAt, now: Timestamp) -> String {
         match objection {
@@ -263,6 +272,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether gates are all that stands in the way: they may open by themselves, and a move with `--until` waits for them.
+pub(super) fn gates_alone(open: &[&Objection]) -> bool {
+    open.iter().all(|objection| !objection.is_safety())
 }
 
 pub(super) fn check_times(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Result<(), CommandError> {

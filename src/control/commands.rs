@@ -74,10 +74,20 @@ impl State {
         }
         turn.views = views;
         if let Some(until) = until {
-            turn.notes.add(format!(
-                "the mark ends by itself at {until}; health decides from then on, and no hub goes back because of it unless \
-                 its failback says so"
-            ));
+            let hubs = self.hubs_of_mark(target);
+            let (of_queries, with_active): (Vec<_>, Vec<_>) =
+                hubs.into_iter().partition(|position| layout.hubs[*position as usize].stateless);
+            let back = "no hub goes back because of it unless its failback says so";
+            let at_once = "hubs without an active region answer out of what is usable at once";
+            turn.notes.add(match (with_active.is_empty(), of_queries.is_empty()) {
+                (_, true) => format!("the mark ends by itself at {until}; health decides from then on, and {back}"),
+                (true, false) => {
+                    format!("the mark ends by itself at {until}; health decides from then on, and {at_once}")
+                }
+                (false, false) => {
+                    format!("the mark ends by itself at {until}; health decides from then on: {back}, and {at_once}")
+                }
+            });
         }
     }
 

@@ -9,6 +9,7 @@
 //! Members are watched once, however many composites and endpoints they serve.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::layout::Layout;
 use super::state::{State, Watch};
@@ -75,6 +76,36 @@ impl State {
         let pace = |target: &u32| (self.watches[*target as usize].probe.worst_detection(), *target);
         self.layout.observed_for(composite).iter().max_by_key(|target| pace(target)).map(|target| *target as usize)
             == Some(member)
+    }
+
+    /// Whether the health of a target is frozen because no observations come: its prober is silent, or it is a composite that
+    /// depends on a member whose is.
+    pub(super) fn is_silent(&self, target: u32) -> bool {
+        let stalled = |target: u32| self.watches[target as usize].stalled;
+        stalled(target) || (self.composite(target as usize).is_some() && self.depends_on(target, &stalled))
+    }
+
+    /// What this machine lacks to observe a target; of a composite, what it lacks for a member that it depends on.
+    pub(super) fn lacks(&self, target: u32) -> Option<Arc<str>> {
+        if self.composite(target as usize).is_none() {
+            return self.watches[target as usize].unable.clone();
+        }
+        let observed = self.layout.observed_for(target as usize);
+        let unable = |target: u32| self.watches[target as usize].unable.is_some();
+        let member =
+            observed.into_iter().find(|member| unable(*member)).filter(|_| self.depends_on(target, &unable))?;
+        let lack = self.watches[member as usize].unable.as_ref()?;
+        Some(format!("{}: {lack}", self.name_of(member)).into())
+    }
+
+    /// Whether the health of a target may be another one than it is, as nothing is known of those that are `out`.
+    fn depends_on(&self, target: u32, out: &impl Fn(u32) -> bool) -> bool {
+        let Some((composite, members)) = self.composite(target as usize) else { return out(target) };
+        let known = |member: &u32| {
+            let up = self.watches[*member as usize].machine.health() == Health::Up;
+            (!self.depends_on(*member, out)).then_some(up)
+        };
+        composite.judge(members.iter().map(known)).is_none()
     }
 
     fn composite(&self, position: usize) -> Option<(&CompositeProbe, &[u32])> {
@@ -189,6 +220,11 @@ impl Layout {
     /// The composites that follow from a target, those below others first.
     pub(super) fn above(&self, target: usize) -> &[u32] {
         u32::try_from(target).ok().and_then(|target| self.composites.above.get(&target)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The hubs that are decided by composites above a target.
+    pub(super) fn hubs_above(&self, target: usize) -> impl Iterator<Item = &u32> {
+        self.above(target).iter().flat_map(|composite| &self.by_target[*composite as usize])
     }
 
     /// What is observed for a target: itself, or what a composite follows from in the end.

@@ -197,7 +197,7 @@ impl State {
         else {
             return refuse(format!("{truth}, and would never be found dark"));
         };
-        if view.mark.is_some() || view.health != Health::Up || watch.stalled {
+        if view.mark.is_some() || view.health != Health::Up || self.is_silent(target) {
             return refuse(format!("a drill begins with an active region that is up and not marked: {truth}"));
         }
         let mut machine = watch.machine.clone();

@@ -55,6 +55,11 @@ pub enum Event {
     Gate(Evidence),
     /// A region that is left was told, or could not be.
     Fenced(Fenced),
+    /// The clock was set forward, or the machine has slept: what lies between `from` and this moment was not lived through.
+    Jumped {
+        /// The moment from which it went.
+        from: Timestamp,
+    },
     /// Time has passed.
     Tick,
 }

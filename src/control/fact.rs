@@ -37,10 +37,14 @@ pub enum FactKind {
     Clock,
     /// The endpoints that a hub without an active region answers out of: `usable/HUB`.
     Usable,
+    /// That the region which a hub is about to leave is being told so, or has acknowledged it: `told/HUB`.
+    Told,
+    /// What the clock has passed over: `lived/clock`.
+    Lived,
 }
 
 impl FactKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Gate,
         Self::Flap,
         Self::Move,
@@ -50,6 +54,8 @@ impl FactKind {
         Self::Gated,
         Self::Clock,
         Self::Usable,
+        Self::Told,
+        Self::Lived,
     ];
 
     /// The word that its keys begin with.
@@ -64,6 +70,8 @@ impl FactKind {
             Self::Gated => "gated",
             Self::Clock => "clock",
             Self::Usable => "usable",
+            Self::Told => "told",
+            Self::Lived => "lived",
         }
     }
 }
@@ -84,7 +92,7 @@ pub enum FactKeyError {
     /// It begins with no kind.
     #[error(
         "`{0}` is no key of a fact, expected one of gate/HUB/GATE, flap/HUB, move/HUB, window/ID, override/HUB, notice/HUB, \
-             gated/HUB, clock/HUB, usable/HUB"
+             gated/HUB, clock/HUB, usable/HUB, told/HUB, lived/clock"
     )]
     Kind(String),
     /// What stands for the hub is no name.
@@ -147,6 +155,16 @@ impl FactKey {
         Self::of_hub(FactKind::Usable, hub)
     }
 
+    /// Of the telling of the region that a hub is about to leave.
+    pub fn told(hub: &Name) -> Self {
+        Self::of_hub(FactKind::Told, hub)
+    }
+
+    /// Of what the clock has passed over.
+    pub fn lived() -> Self {
+        Self { kind: FactKind::Lived, rest: "clock".into() }
+    }
+
     /// Of a window.
     ///
     /// # Errors
@@ -168,7 +186,7 @@ impl FactKey {
     pub fn hub(&self) -> Option<Name> {
         let hub = match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(hub, _)| hub),
-            FactKind::Window => None,
+            FactKind::Window | FactKind::Lived => None,
             _ => Some(self.rest.as_str()),
         };
         // A key is made of a name, or of text that was read as one.
@@ -179,7 +197,7 @@ impl FactKey {
     pub fn id(&self) -> Option<&str> {
         match self.kind {
             FactKind::Gate => self.rest.rsplit_once('/').map(|(_, gate)| gate),
-            FactKind::Window => Some(&self.rest),
+            FactKind::Window | FactKind::Lived => Some(&self.rest),
             _ => None,
         }
     }
@@ -219,6 +237,8 @@ impl FromStr for FactKey {
                 Self::gate(&name(hub)?, gate)
             }
             FactKind::Window => Self::window(rest),
+            FactKind::Lived if rest.eq_ignore_ascii_case("clock") => Ok(Self::lived()),
+            FactKind::Lived => Err(unknown()),
             _ => Ok(Self::of_hub(kind, &name(rest)?)),
         }
     }
@@ -288,6 +308,8 @@ mod tests {
         check("notice/hub.x.", FactKind::Notice, Some("hub.x."), None);
         check("gated/hub.x.", FactKind::Gated, Some("hub.x."), None);
         check("clock/hub.x.", FactKind::Clock, Some("hub.x."), None);
+        check("told/hub.x.", FactKind::Told, Some("hub.x."), None);
+        check("lived/clock", FactKind::Lived, None, Some("clock"));
         assert_eq!(FactKey::gate(&name("Hub.x."), "g").unwrap().to_string(), "gate/hub.x./g");
     }
 
@@ -305,7 +327,8 @@ mod tests {
         for text in ["", "gate", "gate/", "gate/hub.x.", "gate/hub.x./", "gate/a..b/g", "gate/hub.x./a b", "flap/"] {
             assert!(text.parse::<FactKey>().is_err(), "`{text}`");
         }
-        for text in ["flap/a..b", "move/", "window/a/b", "mark/weu", "window/\u{e9}", "gate/hub.x./a.b"] {
+        for text in ["flap/a..b", "move/", "window/a/b", "mark/weu", "window/\u{e9}", "gate/hub.x./a.b", "lived/hub.x."]
+        {
             assert!(text.parse::<FactKey>().is_err(), "`{text}`");
         }
         assert!(FactKey::window(&"a".repeat(64)).is_err());

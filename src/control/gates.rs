@@ -152,6 +152,7 @@ impl State {
             told.over = true;
             if matches!(told.answer, Some((_, true, _))) {
                 self.tell_so(at, to, turn);
+                self.forget_told(at, turn);
             }
         }
         self.count_again(position, turn);
@@ -203,6 +204,7 @@ impl State {
         });
         let told = Told { epoch, to, planned, called: turn.now, over: false, answer: None };
         Arc::make_mut(&mut self.told).insert(position as u32, told);
+        self.keep_told(at, at.hub.endpoints[to].region.clone(), epoch, turn);
     }
 
     /// A region was told, or could not be.
@@ -231,6 +233,10 @@ impl State {
         let switched = self.stands.of(at.id).is_some_and(|standing| standing.epoch >= epoch);
         if acknowledged && over && !switched {
             self.tell_so(at, to_at, turn);
+        }
+        // Who has refused it was not told.
+        if over || !acknowledged {
+            self.forget_told(at, turn);
         }
         turn.touched.push(position as u32);
     }

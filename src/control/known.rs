@@ -11,7 +11,7 @@ use super::mark::{Mark, MarkTarget};
 use super::moves::Move;
 use super::roster::{HubId, Roster};
 use crate::policy::{GateName, RegionName};
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 
 /// An operator's acknowledgement that a gate asks for: good for one epoch of one hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +122,15 @@ pub struct SetBack {
     pub at: Timestamp,
 }
 
+/// That the region which a hub is about to leave is being told so, or has acknowledged it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldLeft {
+    /// The epoch that the move would begin.
+    pub epoch: u64,
+    /// The region that the move is to.
+    pub to: RegionName,
+}
+
 /// The endpoints that a hub without an active region answers out of, by their regions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsableSet {
@@ -162,6 +171,10 @@ pub struct Known {
     pub set_back: BTreeMap<HubId, SetBack>,
     /// By hub.
     pub usables: BTreeMap<HubId, UsableSet>,
+    /// By hub.
+    pub told: BTreeMap<HubId, ToldLeft>,
+    /// What the clock has passed over.
+    pub lived: Lived,
 }
 
 impl Known {
@@ -192,6 +205,12 @@ impl Known {
         if let (FactKind::Window, Some(id)) = (key.kind(), key.id()) {
             return put(&mut self.windows, id.to_owned(), fact);
         }
+        if key.kind() == FactKind::Lived {
+            let lived = fact.map(Fact::get).unwrap_or(Ok(Lived::default()));
+            let known = lived.is_ok();
+            self.lived = lived.unwrap_or_default();
+            return known;
+        }
         let Some(hub) = key.hub().and_then(|hub| roster.id(&hub)) else { return false };
         match (key.kind(), key.id()) {
             (FactKind::Gate, Some(gate)) => put(&mut self.gates, (hub, GateName::new(gate)), fact),
@@ -202,7 +221,8 @@ impl Known {
             (FactKind::Gated, _) => put(&mut self.gated, hub, fact),
             (FactKind::Clock, _) => put(&mut self.set_back, hub, fact),
             (FactKind::Usable, _) => put(&mut self.usables, hub, fact),
-            (FactKind::Gate | FactKind::Window, _) => false,
+            (FactKind::Told, _) => put(&mut self.told, hub, fact),
+            (FactKind::Gate | FactKind::Window | FactKind::Lived, _) => false,
         }
     }
 }

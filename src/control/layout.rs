@@ -41,8 +41,8 @@ pub(super) struct Layout {
     pub(super) references: Vec<u32>,
     /// The probe targets that endpoints are chosen by.
     pub(super) watched: Vec<u32>,
-    /// Regions whose endpoints are probed.
-    pub(super) watched_regions: usize,
+    /// The same, each with a region that has an endpoint of it.
+    pub(super) watched_in: Vec<(u32, u32)>,
     /// The longest time that any of them takes to be found down.
     pub(super) slowest: Duration,
     /// Whether any hub has a lower TTL for troubled times.
@@ -114,6 +114,8 @@ pub(super) struct EndpointAt {
     pub(super) shadow: Option<u32>,
     /// The hub that it answers with; `None` of one with an answer of its own.
     pub(super) inner: Option<u32>,
+    /// How many endpoints of that have to be good.
+    pub(super) at_least: u8,
 }
 
 impl Layout {
@@ -145,7 +147,7 @@ impl Layout {
                 let region = by_name[&endpoint.region];
                 let target = endpoint.probe.as_ref().and_then(|target| by_target.get(target).copied());
                 let shadow = endpoint.shadow.as_ref().and_then(|target| by_target.get(target).copied());
-                layout.endpoints.push(EndpointAt { region, target, shadow, inner: None });
+                layout.endpoints.push(EndpointAt { region, target, shadow, inner: None, at_least: endpoint.at_least });
                 layout.by_region[region as usize].push(at);
                 if let Some(target) = target
                     && layout.by_target[target as usize].last() != Some(&at)
@@ -180,9 +182,10 @@ impl Layout {
     }
 
     fn find_watched(&mut self, policy: &Policy) {
-        let watched: BTreeSet<u32> = self.endpoints.iter().filter_map(|endpoint| endpoint.target).collect();
-        let probed = self.endpoints.iter().filter(|endpoint| endpoint.target.is_some());
-        self.watched_regions = probed.map(|endpoint| endpoint.region).collect::<BTreeSet<_>>().len();
+        let placed = self.endpoints.iter().filter_map(|endpoint| Some((endpoint.target?, endpoint.region)));
+        let watched_in: BTreeSet<(u32, u32)> = placed.collect();
+        let watched: BTreeSet<u32> = watched_in.iter().map(|(target, _)| *target).collect();
+        self.watched_in = watched_in.into_iter().collect();
         let probe = |target: &u32| policy.probes.get(&self.targets[*target as usize].probe);
         let slowest = watched.iter().filter_map(probe).map(|probe| probe.worst_detection()).max();
         self.slowest = slowest.unwrap_or_default();

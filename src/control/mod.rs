@@ -36,6 +36,8 @@
 //! | [`refusal`] | what is never published | pure |
 //! | [`report`] | what `status`, `explain` and `history` show | pure |
 //! | `set_back` | what a clock that was set back makes of the last switches | pure |
+//! | `lived` | what a clock that was set forward has passed over | pure |
+//! | `left` | regions that were told that they are left, over a restart | pure |
 //! | [`clock`] | the one clock | shell |
 //! | [`load`] | zones and policy from files to a snapshot's content | shell |
 //! | [`store`] | the embedded database | shell |
@@ -60,6 +62,8 @@ mod gated;
 mod gates;
 pub mod known;
 mod layout;
+mod left;
+mod lived;
 pub mod load;
 pub mod mark;
 pub mod moves;

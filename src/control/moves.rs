@@ -201,7 +201,10 @@ impl Move {
                 left(until)
             ),
             Stage::Ready { held: None, .. } => "about to switch".into(),
-            Stage::Ready { held: Some(held), .. } => format!("waits: {held}"),
+            Stage::Ready { held: Some(held), .. } => match self.options.until {
+                Some(until) => format!("waits, until {until} at most: {held}"),
+                None => format!("waits: {held}"),
+            },
             Stage::Drain { until, .. } => {
                 format!("switched; resolvers that keep to the TTL follow within {}", left(until))
             }

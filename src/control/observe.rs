@@ -11,7 +11,7 @@ use super::report::AuditKind;
 use super::state::{Last, State};
 use super::turn::Turn;
 use crate::health::{Health, Observation, Outcome, schedule};
-use crate::policy::{Failback, ProbeTarget, RegionName, Waiting};
+use crate::policy::{Failback, MarkKind, ProbeTarget, RegionName, Waiting};
 use crate::time::Timestamp;
 
 /// So many probers that cannot observe are said one by one; the others are counted.
@@ -100,12 +100,15 @@ impl State {
         watch.last = Some(Last { at, latency, failure, in_a_row });
         let hubs = &layout.by_target[position];
         if was_stalled {
-            turn.touched.extend(hubs);
+            turn.touched.extend(hubs.iter().chain(layout.hubs_above(position)));
             turn.say(Level::Info, "prober", format!("the prober {target} gives observations again"));
         }
         if failed != failed_before {
             let returns = |hub: &&u32| matches!(layout.hubs[**hub as usize].rules.failback, Failback::After(_));
             turn.touched.extend(hubs.iter().filter(returns));
+            if failed {
+                self.interrupt(position, turn.now);
+            }
         }
         if !failed && !self.holds.is_empty() {
             let looked_for = |hub: &&u32| self.holds.get(hub).is_some_and(|hold| hold.waiting == Waiting::Look);
@@ -166,6 +169,23 @@ impl State {
         turn.touched.extend(hubs);
     }
 
+    /// One failed look ends that an endpoint has been good without a break, also if the next look, which is taken in together
+    /// with it, is good again.
+    fn interrupt(&mut self, target: usize, now: Timestamp) {
+        let layout = self.layout.clone();
+        for position in &layout.by_target[target] {
+            let at = &layout.hubs[*position as usize];
+            for endpoint in at.endpoints() {
+                let watched = layout.endpoints[endpoint].target == u32::try_from(target).ok();
+                // A mark says that it is good whatever a look says.
+                if watched && self.good_since[endpoint].is_some() && self.view(endpoint, now).mark != Some(MarkKind::Up)
+                {
+                    Arc::make_mut(&mut self.good_since)[endpoint] = None;
+                }
+            }
+        }
+    }
+
     /// This machine could not observe: that is shown and counted, and says nothing of what is probed. Health freezes when it
     /// lasts, as it does when a prober is silent.
     fn lack(&mut self, position: usize, target: &ProbeTarget, lack: &str, turn: &mut Turn) {
@@ -224,15 +244,16 @@ impl State {
         for (at, target) in layout.targets.iter().enumerate() {
             let watch = &self.watches[at];
             let last = watch.last.as_ref().map_or(watch.started, |last| last.at);
-            if !watch.stalled && schedule::overdue(&watch.probe, last, turn.now) {
+            let silent = self.lived.between(last, turn.now);
+            if !watch.stalled && schedule::overdue(&watch.probe, silent) {
                 let watch = Arc::make_mut(&mut Arc::make_mut(&mut self.watches)[at]);
                 watch.stalled = true;
-                let age = crate::time::human(turn.now.since(last));
+                let age = crate::time::human(silent);
                 let health = watch.machine.health().word();
                 let why = watch.unable.as_ref().map(|lack| format!(", for {lack}")).unwrap_or_default();
                 let sentence = format!("no observation of {target} for {age}{why}: its health is frozen at {health}");
                 turn.say(Level::Warn, "prober", sentence);
-                turn.touched.extend(&layout.by_target[at]);
+                turn.touched.extend(layout.by_target[at].iter().chain(layout.hubs_above(at)));
             }
         }
     }

@@ -16,17 +16,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::asks::{APPROVAL, check_times};
+use super::asks::{APPROVAL, check_times, gates_alone};
 use super::event::{Author, CommandError};
 use super::layout::HubAt;
-use super::moves::{MoveOptions, earliest, overridden, ramp};
+use super::moves::{Move, MoveOptions, Stage, earliest, overridden, ramp};
 use super::report::{BudgetStatus, EndpointStatus, GateStatus, HubStatus, MoveStatus};
 use super::state::State;
 use super::turn::Turn;
 use super::view::View;
 use crate::dns::Name;
 use crate::policy::{
-    Cause, Fence, Hook, Hub, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
+    Cause, Fence, FenceView, Hook, Hub, Moved, Objection, OnFenceFailure, RegionName, RuleName, judge_move, preferred,
 };
 use crate::time::{Timestamp, human};
 
@@ -138,6 +138,9 @@ pub struct PlannedFence {
     pub timeout_ms: u64,
     /// Whether the switch is done without one.
     pub proceeds: bool,
+    /// Of one that was called for this move and has failed: how, and what follows.
+    #[serde(default)]
+    pub failed: Option<String>,
 }
 
 /// What is answered.
@@ -233,7 +236,7 @@ impl View {
 }
 
 impl State {
-    fn plan(
+    pub(super) fn plan(
         mut self,
         hub: &Name,
         to: Option<&RegionName>,
@@ -266,6 +269,11 @@ impl State {
         let objections: Vec<_> = found.iter().map(|objection| self.planned(objection, at, options, now)).collect();
         let open = status.planned.as_ref().filter(|planned| planned.planned.stage.is_open());
         let said = match judged {
+            // What is active now is about to be left.
+            Ok(Moved::Already) if open.is_some_and(|open| open.planned.to != region) => {
+                let sentence = open.map_or("", |open| open.sentence.as_str());
+                Err(format!("{sentence}; to stay on {region}, cancel it"))
+            }
             Ok(Moved::Already) => Ok(Outcome::Already),
             Err(refused) => Err(self.refusal(at, target, &refused, options, now)),
             Ok(Moved::To(_)) => match open {
@@ -275,20 +283,19 @@ impl State {
                 Some(_) => Ok(Outcome::Begins),
                 None => check_times(hub, options, now).map_err(|error| error.to_string()).and_then(|()| {
                     let later = options.at.is_some_and(|at| at > now);
-                    let left: Vec<_> = objections.iter().filter(|objection| !objection.overridden).collect();
-                    let waits = options.until.is_some() && found.iter().all(|objection| !objection.is_safety());
+                    let left: Vec<_> = found.iter().filter(|objection| !overridden(objection, options)).collect();
                     match left.is_empty() || later {
                         true => Ok(Outcome::Begins),
-                        false if waits => Ok(Outcome::Waits),
-                        false => {
-                            let sentences: Vec<_> = left.iter().map(|objection| objection.sentence.as_str()).collect();
-                            Err(sentences.join("; "))
-                        }
+                        false if options.until.is_some() && gates_alone(&left) => Ok(Outcome::Waits),
+                        false => Err(self.against(&left, at, options, now)),
                     }
                 }),
             },
         };
-        let timeline = timeline(hub, options, now);
+        let timeline = match (&said, open) {
+            (Ok(Outcome::Begins), Some(open)) => timeline_of(hub, &open.planned, now),
+            _ => timeline(hub, options, now),
+        };
         let ttl_at_switch = if timeline.ramp.is_some() { hub.ttl_min } else { hub.ttl };
         let verdict = verdict(hub, &region, &said, &status, options, &objections, now);
         let concerned = |gate: &GateStatus| {
@@ -321,7 +328,10 @@ impl State {
             changes: self.marks_until(position, at, options, now),
             objections,
             budget: status.budget.clone(),
-            fence: hub.fence.as_deref().map(planned_fence),
+            fence: hub
+                .fence
+                .as_deref()
+                .map(|fence| planned_fence(fence, self.fence_failed(position, at, target, options))),
             approvals: u64::from(hub.approvals.max(1)),
             answer: AnswerChange {
                 before: status.answer.clone(),
@@ -348,6 +358,18 @@ impl State {
             overridden_by: if objection.is_safety() { "break-glass" } else { "force" }.into(),
             overridden: overridden(objection, options),
         }
+    }
+
+    /// That the region which a hub leaves was told of the move that is planned and has not acknowledged it, and what follows.
+    fn fence_failed(&self, position: usize, at: &HubAt, to: usize, options: &MoveOptions) -> Option<String> {
+        let (_, on_failure) = at.rules.fence?;
+        let FenceView::Failed { to: told, .. } = self.fence_view(position, at) else { return None };
+        let words = self.unfenced(at).filter(|_| told == to)?;
+        Some(match (on_failure, options.force) {
+            (OnFenceFailure::Proceed, _) => format!("{words}; the switch is done without"),
+            (OnFenceFailure::Stop, true) => format!("{words}; --force goes on without, which is recorded and shown"),
+            (OnFenceFailure::Stop, false) => format!("{words}; it is told again, and --force goes on without"),
+        })
     }
 
     fn planned_rules(&self, position: usize, at: &HubAt, to: usize, turn: &mut Turn) -> Vec<PlannedRule> {
@@ -377,9 +399,14 @@ fn verdict(
             format!("already under way: {}", open.map_or("", |open| open.sentence.as_str()))
         }
         Ok(Outcome::Begins) if options.at.is_some_and(|at| at > now) && !objections.is_empty() => {
-            "it can be planned; what stands in the way now is looked at again when its time comes, and stops it then \
-             unless it is overridden"
-                .into()
+            let gates = match options.until {
+                Some(until) => format!(" (a shut gate is waited for until {until})"),
+                None => String::new(),
+            };
+            format!(
+                "it can be planned; what stands in the way now is looked at again when its time comes, and stops it \
+                 then unless it is overridden{gates}"
+            )
         }
         Ok(Outcome::Begins) if objections.iter().any(|objection| objection.overridden) => {
             "it can begin: what stands in the way is overridden, which is recorded and shown until it is acknowledged"
@@ -410,6 +437,23 @@ fn timeline(hub: &Hub, options: &MoveOptions, now: Timestamp) -> Timeline {
         low_ttl_until: (hub.ttl_min < hub.ttl).then(|| switch.after(hub.ttl_restore).max(old_over)),
         given_up: options.until,
     }
+}
+
+/// When what happens of a move that is under way: by its own options and the stage that it is in.
+fn timeline_of(hub: &Hub, planned: &Move, now: Timestamp) -> Timeline {
+    let line = timeline(hub, &planned.options, now);
+    let (ramp, switch) = match planned.stage {
+        Stage::Ramp { since, until } => (Some(since), until),
+        Stage::Ready { since, ramped, .. } => {
+            let lowered = Timestamp(since.0.saturating_sub(millis(hub.ttl)));
+            (ramped.then_some(lowered), now)
+        }
+        Stage::Approval { until } => return Timeline { approve_by: Some(until), ..line },
+        _ => return Timeline { approve_by: None, ..line },
+    };
+    let old_over = switch.after(if ramp.is_some() { hub.ttl_min } else { hub.ttl });
+    let low_ttl_until = line.low_ttl_until.map(|_| switch.after(hub.ttl_restore).max(old_over));
+    Timeline { approve_by: None, ramp, switch, old_over, low_ttl_until, ..line }
 }
 
 fn estimate(hub: &Hub, ttl: Duration, switch: Timestamp, overrun: Option<Duration>) -> Estimate {
@@ -451,13 +495,13 @@ fn exact(length: Duration) -> String {
     }
 }
 
-fn planned_fence(fence: &Fence) -> PlannedFence {
+fn planned_fence(fence: &Fence, failed: Option<String>) -> PlannedFence {
     let called = match &fence.hook {
         Hook::Http { url, .. } => format!("POST {url}"),
         Hook::Exec(exec) => exec.command.join(" "),
     };
     let proceeds = fence.on_failure == OnFenceFailure::Proceed;
-    PlannedFence { called, timeout_ms: millis(fence.timeout), proceeds }
+    PlannedFence { called, timeout_ms: millis(fence.timeout), proceeds, failed }
 }
 
 fn millis(length: Duration) -> u64 {

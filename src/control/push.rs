@@ -182,6 +182,12 @@ impl Leases {
         ended.filter_map(|(_, target)| Some((target.clone(), *self.of.get(target)?))).collect()
     }
 
+    /// They last as much longer as the clock has passed over: nobody could tell anything meanwhile.
+    pub(super) fn prolong(&mut self, length: Duration) {
+        self.of.values_mut().for_each(|lease| lease.until = lease.until.after(length));
+        self.ends = self.of.iter().map(|(target, lease)| (lease.until, target.clone())).collect();
+    }
+
     /// When the first of them ends.
     pub(super) fn wake(&self) -> Option<Timestamp> {
         self.ends.first().map(|(until, _)| *until)

@@ -21,7 +21,7 @@ pub struct Known<'a> {
 }
 
 /// What the probes say of one endpoint.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Measured<'a> {
     /// The health.
     pub health: Health,
@@ -34,7 +34,7 @@ pub struct Measured<'a> {
     /// Whether this node is cut off: what it observes does not count.
     pub blind: bool,
     /// What this machine lacks to observe.
-    pub unable: Option<&'a Arc<str>>,
+    pub unable: Option<Arc<str>>,
 }
 
 /// What a sentence tells, without the words: equal facts of one moment make equal sentences.
@@ -78,7 +78,7 @@ impl Measured<'_> {
             in_a_row: self.in_a_row,
             stalled: self.stalled,
             blind: self.blind,
-            unable: self.unable.cloned(),
+            unable: self.unable.clone(),
         }
     }
 }
@@ -97,11 +97,11 @@ fn shown(length: Duration) -> Duration {
 /// One endpoint: `westeurope marked down by alice until 2026-11-23T14:00:00Z (disk swap); probes say up, last ok 3 s ago`.
 pub fn endpoint(known: &Known<'_>, now: Timestamp) -> String {
     let region = known.region;
-    match (known.mark, known.measured) {
+    match (known.mark, &known.measured) {
         (Some(marked), None) => format!("{region} {}; nothing is probed", mark(marked)),
-        (Some(marked), Some(measured)) => format!("{region} {}; {}", mark(marked), probes_say(&measured, now)),
+        (Some(marked), Some(measured)) => format!("{region} {}; {}", mark(marked), probes_say(measured, now)),
         (None, None) => format!("{region} is not probed: its health stays unknown"),
-        (None, Some(measured)) => format!("{region} is {}: {}", measured.health.word(), seen(&measured, now)),
+        (None, Some(measured)) => format!("{region} is {}: {}", measured.health.word(), seen(measured, now)),
     }
 }
 
@@ -122,7 +122,7 @@ fn seen(measured: &Measured<'_>, now: Timestamp) -> String {
         (false, true) => "; this node is blind, health is frozen as it was",
         (false, false) => "",
     };
-    let unable = measured.unable.map(|lack| format!("; this machine cannot observe it: {lack}"));
+    let unable = measured.unable.as_ref().map(|lack| format!("; this machine cannot observe it: {lack}"));
     let frozen = format!("{frozen}{}", unable.unwrap_or_default());
     let Some((at, failure)) = measured.last else { return format!("not observed yet{frozen}") };
     let age = human(now.since(at));

@@ -56,6 +56,9 @@ pub struct Status {
     /// What probers saw beside their verdicts: of those alone that saw something.
     #[serde(default)]
     pub remarks: Vec<RemarkStatus>,
+    /// What this machine lacks to observe, of the first [`LACKS_LISTED`] that it cannot.
+    #[serde(default)]
+    pub lacks: Vec<LackStatus>,
     /// The one writer's own pace.
     #[serde(default)]
     pub turn: TurnStatus,
@@ -248,6 +251,12 @@ pub struct ShadowStatus {
     pub measured: Health,
     /// What was wrong with the last one.
     pub failure: Option<String>,
+    /// Whether no observation comes although it should.
+    #[serde(default)]
+    pub stalled: bool,
+    /// What this machine lacks to observe it; `None` when it can.
+    #[serde(default)]
+    pub unable: Option<String>,
     /// How often it went down in the last week, of the last 32 times, while its endpoint was active: so often the hub would
     /// have left.
     pub would_have_left: u64,
@@ -422,6 +431,20 @@ pub struct RemarkStatus {
     pub expires: Option<Timestamp>,
 }
 
+/// Targets that a status lists with what this machine lacks to observe them. One that is out of something is so for all.
+pub const LACKS_LISTED: usize = 100;
+
+/// What this machine lacks to observe a target.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LackStatus {
+    /// The probe.
+    pub probe: ProbeName,
+    /// What it dials.
+    pub target: String,
+    /// What is lacking.
+    pub lack: String,
+}
+
 /// The databases that say where a client is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatabasesStatus {
@@ -470,6 +493,9 @@ pub struct Totals {
     /// Changes of what hubs without an active region answer out of.
     #[serde(default)]
     pub usable_changes: u64,
+    /// Times that the clock went forward by more than was lived through.
+    #[serde(default)]
+    pub clock_jumps: u64,
 }
 
 /// What a command that may move hubs has done. It is durable, and no older answer is given any more.

@@ -46,6 +46,8 @@ const AHEAD: i32 = 10;
 const RETAIN: Duration = Duration::from_hours(1);
 /// Time between two looks at the database files.
 const DATABASES: Duration = Duration::from_secs(10);
+/// By so much the clock goes forward before it is said to have jumped; what is less adds up to it.
+const JUMP: Duration = Duration::from_secs(1);
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -156,6 +158,28 @@ impl Control {
     }
 }
 
+/// Looks at what a reload reads beside zones and policy: what is done when nothing is refused, or the problems.
+#[derive(Clone)]
+pub struct Recheck(Arc<Look>);
+
+type Look = dyn Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync;
+
+impl Recheck {
+    /// By this look at the configuration file.
+    pub fn by(look: impl Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+}
+
+impl std::fmt::Debug for Recheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recheck")
+    }
+}
+
+/// Makes what a reload has read count.
+pub type Then = Box<dyn FnOnce() + Send>;
+
 /// What the loop works with.
 #[derive(Debug)]
 pub struct Parts {
@@ -169,22 +193,12 @@ pub struct Parts {
     pub clock: Clock,
     /// The folder that a reload reads.
     pub zones: PathBuf,
-    /// Looks at what else a reload should refuse: the configuration file. Returns its problems.
+    /// Looks at what else a reload reads, and should refuse: the configuration file and what it names.
     pub recheck: Recheck,
     /// The file that `recheck` looks at; `None` when the daemon runs on embedded defaults.
     pub config: Option<PathBuf>,
     /// How long audit records are kept; for ever, when `None`.
     pub keep: Option<Duration>,
-}
-
-/// Looks at what a reload should refuse beside zones and policy, and returns the problems.
-#[derive(Clone)]
-pub struct Recheck(pub Arc<dyn Fn(&std::path::Path) -> Vec<String> + Send + Sync>);
-
-impl std::fmt::Debug for Recheck {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Recheck")
-    }
 }
 
 /// The loop, before it runs.
@@ -207,6 +221,8 @@ pub struct Loop {
     databases_at: Timestamp,
     /// Whether they are being looked at.
     looking: bool,
+    /// By how much the clock went forward that the state was told of.
+    ahead: Duration,
     pace: TurnStatus,
 }
 
@@ -346,6 +362,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         retain_at: Timestamp::default(),
         databases_at: Timestamp::default(),
         looking: false,
+        ahead: Duration::ZERO,
         pace: TurnStatus::default(),
     };
     let thread = std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -522,13 +539,16 @@ impl Loop {
         let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
             load::step_back();
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let problems = config.map(|config| (recheck.0)(&config)).unwrap_or_default();
+                let beside = config.map(|config| (recheck.0)(&config)).transpose();
                 let (loaded, diagnostics) = load::load(&zones);
-                match loaded {
-                    Some(loaded) if problems.is_empty() => Ok(loaded),
-                    _ => {
+                match (loaded, beside) {
+                    (Some(loaded), Ok(then)) => {
+                        then.into_iter().for_each(|then| then());
+                        Ok(loaded)
+                    }
+                    (_, beside) => {
                         let LoadFailure { problems: more } = LoadFailure::from(diagnostics.as_slice());
-                        Err(LoadFailure { problems: problems.into_iter().chain(more).collect() })
+                        Err(LoadFailure { problems: beside.err().into_iter().flatten().chain(more).collect() })
                     }
                 }
             }));
@@ -552,15 +572,16 @@ impl Loop {
         let first = waiting.next();
         let author = first.as_ref().map_or_else(Author::daemon, |first| first.author.clone());
         let reply = first.and_then(|first| first.answer).map(|answer| self.expect(answer));
+        let now = self.jump();
         // Only a load needs the state of before: a commit of anything else says what it changed.
         let before = self.parts.state.clone();
         let mut outcome =
             loaded.as_ref().map(|_| ()).map_err(|failure| CommandError::Rejected(failure.problems.clone()));
         let event = Event::Loaded { loaded, author, reply };
-        let effects = self.parts.state.apply(event, self.parts.clock.now());
+        let effects = self.parts.state.apply(event, now);
         if let Err((_, error)) = self.carry_out(effects) {
             self.parts.state = before;
-            self.parts.state.revert(&Commit::default(), self.parts.clock.now());
+            self.parts.state.revert(&Commit::default(), now);
             outcome = Err(error);
         }
         for other in waiting.filter_map(|waiting| waiting.answer) {
@@ -580,8 +601,24 @@ impl Loop {
         }
     }
 
+    /// This moment. Where the clock went forward by more than was lived through, the state is told so before anything else.
+    fn jump(&mut self) -> Timestamp {
+        let (now, ahead) = self.parts.clock.ahead();
+        let by = ahead.saturating_sub(self.ahead);
+        if by >= JUMP {
+            self.ahead = ahead;
+            let from = Timestamp(now.0.saturating_sub(u64::try_from(by.as_millis()).unwrap_or(u64::MAX)));
+            self.apply(Event::Jumped { from }, now);
+        }
+        now
+    }
+
     fn turn(&mut self, event: Event) {
-        let now = self.parts.clock.now();
+        let now = self.jump();
+        self.apply(event, now);
+    }
+
+    fn apply(&mut self, event: Event, now: Timestamp) {
         let begun = Instant::now();
         let effects = self.parts.state.apply(event, now);
         let took = begun.elapsed().as_secs_f64() * 1e3;

@@ -91,8 +91,9 @@ impl State {
                     most => format!("at most {most}"),
                 };
                 let sentence = format!(
-                    "safety rule {name} wants {demand} of {} endpoints to be active, and {count} are",
-                    members.len()
+                    "safety rule {name} wants {demand} of {} endpoints to be active, and {count} {}",
+                    members.len(),
+                    if count == 1 { "is" } else { "are" }
                 );
                 let asking = self.layout.at(at.id).map_or(usize::MAX, |(position, _)| position);
                 let counted = self.count_reserved(rule, asking, *most != u32::MAX) as usize;

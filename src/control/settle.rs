@@ -33,6 +33,7 @@ impl State {
         if self.retry.as_ref().is_some_and(|(at, _)| *at <= now) {
             let hubs = self.retry.take().into_iter().flat_map(|(_, hubs)| hubs);
             turn.touched.extend(hubs.filter_map(|hub| Some(layout.at(hub)?.0 as u32)));
+            self.keep_lived(turn);
             for target in std::mem::take(&mut self.unsaved) {
                 if let Some(at) = layout.target(&target) {
                     turn.commit.health.push((target, self.watches[at].machine.last_known()));
@@ -112,13 +113,14 @@ impl State {
             held: self.holds.get(&(position as u32)).copied(),
             gated: self.gated_before(at),
             acknowledged: self.known.flaps.get(&at.id).map(|ack| ack.at),
+            lived: &self.lived,
         })
     }
 
     /// Whether a hub has switched by itself so often that it stays where it is.
     pub(super) fn is_pinned(&self, at: &HubAt) -> bool {
         let acknowledged = self.known.flaps.get(&at.id).map(|ack| ack.at);
-        self.stands.of(at.id).is_some_and(|standing| is_pinned(&at.rules, standing, acknowledged))
+        self.stands.of(at.id).is_some_and(|standing| is_pinned(&at.rules, standing, acknowledged, &self.lived))
     }
 
     fn carry_out(&mut self, position: usize, at: &HubAt, decision: Decision, turn: &mut Turn) {
@@ -174,6 +176,7 @@ impl State {
         if !self.told.is_empty() {
             self.give_up_announced(position, at, decision.hold.map(|hold| hold.wanted), turn);
         }
+        self.look_after_told(position, at, &decision, turn);
         self.keep_gated(position, at, &decision, turn);
         if let Some(hold) = decision.hold.filter(|_| decision.call_fence) {
             let cause = match self.stands.active(position).map(|active| self.view(at.endpoints().start + active, now)) {
@@ -188,6 +191,9 @@ impl State {
         }
         self.set_ttl_ends(position, decision.ttl_ends);
         let all_down = decision.rule == Rule::AllDown;
+        if self.stands.is_stale(at).is_some_and(|stale| stale != all_down) {
+            turn.publish |= Arc::make_mut(&mut self.stands).set_stale(at, all_down);
+        }
         if all_down == self.all_down.contains(&(position as u32)) {
             return;
         }
@@ -278,6 +284,7 @@ impl State {
         turn.publish |= changed;
         if step.kind == ChangeKind::Switch {
             self.count_again(position, turn);
+            self.forget_told(at, turn);
         }
         turn.changes.push(Change { hub: at.id, kind: step.kind, reason: step.reason, before, after });
     }
@@ -311,12 +318,12 @@ impl State {
     pub(super) fn views(&mut self, at: &HubAt, views: &mut Vec<EndpointView>, now: Timestamp) {
         views.clear();
         for endpoint in at.endpoints() {
-            let view = self.view(endpoint, now);
-            let heard = self.watch(self.layout.endpoints[endpoint]).is_none_or(|watch| !watch.stalled);
+            let mut view = self.view(endpoint, now);
+            let heard = self.layout.endpoints[endpoint].target.is_none_or(|target| !self.is_silent(target));
             // What fails at this moment is not good, even where it takes more to be down.
             let up = view.health == Health::Up && heard && view.failing_since.is_none();
             let good = view.eligible() && (view.mark == Some(MarkKind::Up) || up);
-            let good_since = match (good, self.good_since[endpoint]) {
+            view.good_since = match (good, self.good_since[endpoint]) {
                 (true, since @ Some(_)) => since,
                 (false, None) => None,
                 (good, _) => {
@@ -325,18 +332,19 @@ impl State {
                     since
                 }
             };
-            views.push(EndpointView { good_since, ..view });
+            views.push(view);
         }
     }
 
     /// What is known of the endpoint at a position, but since when it is good.
+    #[inline]
     pub(super) fn view(&self, endpoint: usize, now: Timestamp) -> EndpointView {
         let at = self.layout.endpoints[endpoint];
         let watch = self.watch(at);
         let health = watch.map_or(Health::Unknown, |watch| watch.machine.health());
         let verdict_by = watch
             .filter(|_| health == Health::Unknown)
-            .map(|watch| watch.started.after(worst_verdict(watch)))
+            .map(|watch| self.lived.after(watch.started, worst_verdict(watch)))
             .filter(|by| *by > now);
         // The more restrictive mark holds, and none restricts least.
         let mark = self.marked.regions[at.region as usize].max(self.marked.endpoints[endpoint]);
@@ -352,7 +360,7 @@ impl State {
             unsettled: watch.is_some_and(Watch::unsettled),
         };
         let view = match at.inner {
-            Some(inner) => self.with_inside(view, inner, at.target.is_some()),
+            Some(inner) => self.with_inside(view, inner, at),
             None => view,
         };
         match self.drilled(endpoint) {
@@ -383,13 +391,13 @@ impl State {
     }
 
     fn measured(&self, at: EndpointAt) -> Option<Measured<'_>> {
-        self.watch(at).map(|watch| Measured {
+        self.watch(at).zip(at.target).map(|(watch, target)| Measured {
             health: watch.machine.health(),
             last: watch.last.as_ref().map(|last| (last.at, last.failure.as_ref())),
             in_a_row: watch.last.as_ref().map_or(0, |last| last.in_a_row),
-            stalled: watch.stalled,
+            stalled: self.is_silent(target),
             blind: self.look.sight.blind,
-            unable: watch.unable.as_ref(),
+            unable: self.lacks(target),
         })
     }
 
@@ -436,7 +444,7 @@ impl State {
         let placed = self.layout.endpoints[endpoint];
         let region = &self.layout.regions[placed.region as usize];
         if let Some(inner) = placed.inner.filter(|_| placed.target.is_none()) {
-            return self.inside_reason(region, inner, self.mark_of(&at.hub, endpoint));
+            return self.inside_reason(region, inner, placed.at_least, self.mark_of(&at.hub, endpoint));
         }
         let known = Known { region, mark: self.mark_of(&at.hub, endpoint), measured: self.measured(placed) };
         match (self.drilled(endpoint), &known) {

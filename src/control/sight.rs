@@ -2,8 +2,9 @@
 //!
 //! With references, the node is blind while the last observation of every one of them failed, and what fails is doubted
 //! until a reference was reached after the failure began. Without references, it is blind while the last observation of
-//! everything that endpoints are chosen by failed, in two regions or more, and all of that began within the time that the
-//! slowest of these probes takes to be sure: what fails everywhere at once fails here.
+//! everything that endpoints are chosen by failed, and in two regions or more that began within the time that the slowest of
+//! these probes takes to be sure: what fails everywhere at once fails here. What had failed for longer than that when the
+//! last of them began says nothing about it.
 //!
 //! While it is blind observations are shown and do not count. When sight comes back, everything in a row begins anew.
 
@@ -28,7 +29,7 @@ pub(super) struct Look {
     regained: Option<Timestamp>,
     /// How many of the watched targets failed when they were last observed.
     failing: usize,
-    /// Whether, when the last of them began to fail, all had done so at once.
+    /// Whether, when the last of them began to fail, those of two regions or more did so at once.
     at_once: bool,
 }
 
@@ -125,15 +126,19 @@ impl State {
         false
     }
 
-    /// Whether everything fails that endpoints are chosen by, and began to at about the same time.
+    /// Whether everything fails that endpoints are chosen by, and in two regions or more began to at about the same time.
     fn fail_at_once(&self) -> bool {
-        let watched = &self.layout.watched;
-        if self.layout.watched_regions < 2 || self.look.failing < watched.len() {
+        if self.look.failing < self.layout.watched.len() {
             return false;
         }
-        let since = || watched.iter().filter_map(|target| self.watches[*target as usize].failing_since());
-        let (first, last) = (since().min(), since().max());
-        first.zip(last).is_some_and(|(first, last)| last.since(first) <= self.layout.slowest)
+        let watched = &self.layout.watched_in;
+        let since = |target: u32| self.watches[target as usize].failing_since();
+        let Some(last) = watched.iter().filter_map(|(target, _)| since(*target)).max() else { return false };
+        let lately =
+            |target: u32| since(target).is_some_and(|since| self.lived.between(since, last) <= self.layout.slowest);
+        let mut regions = watched.iter().filter(|(target, _)| lately(*target)).map(|(_, region)| region);
+        let one = regions.next();
+        regions.any(|region| Some(region) != one)
     }
 
     fn see(&mut self, turn: &mut Turn) {

@@ -20,7 +20,7 @@ use super::drill::Drill;
 use super::event::{Author, Command, CommandError, Commit, Effect, Event, Level, Loaded, Stamps};
 use super::fact::{Fact, FactKey, FactKind, Facts};
 use super::gates::Told;
-use super::known::Known;
+use super::known::{Gated, Known};
 use super::layout::{HubAt, Layout};
 use super::mark::{MarkTarget, Marks};
 use super::push::Leases;
@@ -35,7 +35,7 @@ use crate::gate::Evidence;
 use crate::health::Health;
 use crate::health::machine::Machine;
 use crate::policy::{Cause, GateKind, GateName, Hold, MarkKind, Policy, Probe, ProbeKind, ProbeTarget, Standing};
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 
 /// How long after a failed commit or a refused publication the change is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -131,6 +131,10 @@ pub struct State {
     pub(super) databases: Arc<DatabasesStatus>,
     /// Until when what is told counts.
     pub(super) leases: Arc<Leases>,
+    /// What the clock has passed over.
+    pub(super) lived: Arc<Lived>,
+    /// Since when gates hold moves: where the store says otherwise, a commit has failed.
+    pub(super) gated: Arc<BTreeMap<HubId, Gated>>,
 }
 
 /// What stands, and what is published of it.
@@ -202,6 +206,17 @@ impl Stands {
     pub(super) fn set_low_ttl(&mut self, at: &HubAt, low_ttl: bool) -> bool {
         let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
         std::mem::replace(&mut published.low_ttl, low_ttl) != low_ttl
+    }
+
+    /// Sets whether nothing of a hub may be chosen, and says whether that has changed.
+    pub(super) fn set_stale(&mut self, at: &HubAt, stale: bool) -> bool {
+        let Some(published) = at.choice.and_then(|choice| self.choices.get_mut(choice)) else { return false };
+        std::mem::replace(&mut published.stale, stale) != stale
+    }
+
+    /// Whether a hub answers with what was chosen last; `None` of a hub that answers nothing.
+    pub(super) fn is_stale(&self, at: &HubAt) -> Option<bool> {
+        self.choices.get(at.choice?).map(|choice| choice.stale)
     }
 
     /// Sets what a hub without an active region answers out of, and says whether that has changed.
@@ -373,6 +388,8 @@ impl State {
             stamps: Arc::default(),
             databases: Arc::default(),
             leases: Arc::default(),
+            lived: Arc::default(),
+            gated: Arc::default(),
         };
         let mut turn = Turn::new(now, Author::daemon());
         for key in unknown {
@@ -380,6 +397,9 @@ impl State {
             turn.say(Level::Error, "store", sentence);
         }
         state.keep_set_back(set_back, &mut turn);
+        state.gated = Arc::new(state.known.gated.clone());
+        state.lived = Arc::new(state.known.lived.clone().until(now));
+        state.keep_lived(&mut turn);
         state.load(loaded, &mut turn);
         let effects = state.finish(turn);
         (state, effects)
@@ -406,6 +426,7 @@ impl State {
             Event::Classed { content, stamps } => self.take_classed(content, stamps, &mut turn),
             Event::Gate(evidence) => self.take_evidence(evidence, &mut turn),
             Event::Fenced(fenced) => self.take_fenced(fenced, &mut turn),
+            Event::Jumped { from } => self.jump(from, &mut turn),
             Event::Tick => {
                 self.end_leases(&mut turn);
                 self.find_silent_probers(&mut turn);
@@ -451,8 +472,10 @@ impl State {
         }
         // A region that was to be told is not told.
         Arc::make_mut(&mut self.told).retain(|_, told| told.answer.is_some() || told.called != now);
-        // Nor is a drill begun.
+        // Nor is a drill begun, and what was decided because of it is decided anew.
         if commit.audit.iter().any(|record| record.kind == AuditKind::Drill) {
+            let begun = self.drills.iter().filter(|(_, drill)| drill.started() == now);
+            hubs.extend(begun.map(|(position, _)| layout.hubs[*position as usize].id));
             Arc::make_mut(&mut self.drills).retain(|_, drill| drill.started() != now);
         }
         self.unsaved.extend(commit.health.iter().map(|(target, _)| target.clone()));
@@ -461,6 +484,11 @@ impl State {
         let held = std::mem::take(&mut self.held_before);
         let says = |kind| matches!(kind, FactKind::Window | FactKind::Move | FactKind::Gate | FactKind::Flap);
         let said = !commit.marks.is_empty() || commit.facts.iter().any(|(key, ..)| says(key.kind()));
+        if said {
+            let waits = commit.facts.iter().filter(|(key, ..)| key.kind() == FactKind::Gated);
+            let waits: Vec<_> = waits.filter_map(|(key, ..)| self.roster.id(&key.hub()?)).collect();
+            self.revert_gated(&waits);
+        }
         // After a load everything is as it was before it.
         if !commit.is_empty() {
             let holds = Arc::make_mut(&mut self.holds);

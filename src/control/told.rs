@@ -1,6 +1,8 @@
 //! What is told of single hubs, in the log and in a reply: each by itself where they are few, else one line for all that
 //! are alike. The audit trail has them all.
 
+use std::sync::Arc;
+
 use super::change::{Change, ChangeKind, Switch};
 use super::event::{Level, LogLine};
 use super::reason::many;
@@ -123,11 +125,19 @@ pub(crate) fn switched(switch: &Switch) -> Vec<LogLine> {
 }
 
 fn same(one: &Change, other: &Change) -> bool {
-    let from = |change: &Change| change.before.as_ref().map(|before| before.active.clone());
-    one.kind == other.kind
-        && one.after.active == other.after.active
-        && one.after.all == other.after.all
-        && from(one) == from(other)
+    fn from(change: &Change) -> Option<&RegionName> {
+        change.before.as_ref().map(|before| &before.active)
+    }
+    // Hubs that move together share what stood and what stands.
+    let before = || match (&one.before, &other.before) {
+        (Some(one), Some(other)) if Arc::ptr_eq(one, other) => true,
+        _ => from(one) == from(other),
+    };
+    let after = || {
+        Arc::ptr_eq(&one.after, &other.after)
+            || (one.after.active == other.after.active && one.after.all == other.after.all)
+    };
+    one.kind == other.kind && after() && before()
 }
 
 fn name(switch: &Switch, change: &Change) -> Name {

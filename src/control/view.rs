@@ -8,8 +8,8 @@ use super::layout::HubAt;
 use super::report::no_region;
 use super::report::{
     BudgetStatus, Condition, DatabasesStatus, Effective, EndpointStatus, EvidenceStatus, Explanation, GateStatus,
-    HoldStatus, HubStatus, MarkStatus, MoveStatus, ObservationStatus, ProberStatus, ReloadStatus, RemarkStatus,
-    ShadowStatus, SightStatus, Status, TurnStatus, WindowStatus, ZoneStatus,
+    HoldStatus, HubStatus, LACKS_LISTED, LackStatus, MarkStatus, MoveStatus, ObservationStatus, ProberStatus,
+    ReloadStatus, RemarkStatus, ShadowStatus, SightStatus, Status, TurnStatus, WindowStatus, ZoneStatus,
 };
 use super::state::State;
 use std::net::IpAddr;
@@ -21,7 +21,7 @@ use crate::policy::usable::every;
 use crate::policy::{
     Answer, Gate, GateUse, MarkKind, OnShut, ProbeTarget, RegionName, Seen, Selection, Standing, budget_ends,
 };
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 use crate::zone::display_rdata;
 
 /// The state of one moment, that of the control loop when it was asked.
@@ -95,6 +95,11 @@ impl State {
             note: watch.note.as_ref().map(ToString::to_string),
             expires: watch.expires,
         });
+        let watched = self.layout.targets.iter().zip(self.watches.iter());
+        let lacks = watched.filter_map(|(target, watch)| {
+            let (probe, lack) = (target.probe.clone(), watch.unable.as_ref()?.to_string());
+            Some(LackStatus { probe, target: target.target.to_string(), lack })
+        });
         let running = self.watches.len() as u64;
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -137,6 +142,7 @@ impl State {
             remarks: remarks.collect(),
             // It is not of the one writer: who shows the status knows it.
             certificate: None,
+            lacks: lacks.take(LACKS_LISTED).collect(),
             databases: (!self.stamps.0.is_empty()).then(|| DatabasesStatus::clone(&self.databases)),
             turn: TurnStatus::default(),
             totals: self.totals.clone(),
@@ -200,7 +206,7 @@ impl State {
             planned: planned
                 .map(|planned| MoveStatus { sentence: planned.sentence(hub, now), planned: planned.clone() }),
             pinned: self.is_pinned(at),
-            budget: standing.and_then(|standing| budget_status(at, standing, now)),
+            budget: standing.and_then(|standing| budget_status(at, standing, &self.lived, now)),
             overrides: self.known.overrides.get(&at.id).map(|over| over.entries.clone()).unwrap_or_default(),
             notices: self.notices(at).cloned().collect(),
             drill: self.drill_status(position, at),
@@ -285,12 +291,15 @@ impl State {
     fn shadow_status(&self, endpoint: usize, shadow: &ProbeTarget, now: Timestamp) -> ShadowStatus {
         /// How far back its falls are counted.
         const WEEK: Duration = Duration::from_hours(7 * 24);
-        let watch = self.layout.endpoints[endpoint].shadow.and_then(|target| self.watches.get(target as usize));
+        let target = self.layout.endpoints[endpoint].shadow;
+        let watch = target.and_then(|target| self.watches.get(target as usize));
         let falls = self.shadow_falls.get(&(endpoint as u32)).into_iter().flatten();
         ShadowStatus {
             probe: shadow.to_string(),
             measured: watch.map_or(Health::Unknown, |watch| watch.machine.health()),
             failure: watch.and_then(|watch| watch.last.as_ref()?.failure.as_ref().map(ToString::to_string)),
+            stalled: target.is_some_and(|target| self.is_silent(target)),
+            unable: target.and_then(|target| self.lacks(target)).map(|lack| lack.to_string()),
             would_have_left: falls.filter(|at| now.since(**at) <= WEEK).count() as u64,
         }
     }
@@ -301,6 +310,7 @@ impl State {
         let endpoint = &hub.endpoints[which];
         let view = self.view(position, now);
         let watch = self.watch(self.layout.endpoints[position]);
+        let target = self.layout.endpoints[position].target;
         let effective = match view.mark {
             Some(MarkKind::Drain) => Effective::Drained,
             _ if view.eligible() => Effective::Eligible,
@@ -327,8 +337,8 @@ impl State {
                 failure: last.failure.as_ref().map(ToString::to_string),
                 in_a_row: last.in_a_row,
             }),
-            stalled: watch.is_some_and(|watch| watch.stalled),
-            unable: watch.and_then(|watch| watch.unable.as_ref()).map(ToString::to_string),
+            stalled: target.is_some_and(|target| self.is_silent(target)),
+            unable: target.and_then(|target| self.lacks(target)).map(|lack| lack.to_string()),
             note: watch.and_then(|watch| watch.note.as_ref()).map(ToString::to_string),
             mark,
             shadow: endpoint.shadow.as_ref().map(|shadow| self.shadow_status(position, shadow, now)),
@@ -337,14 +347,14 @@ impl State {
     }
 }
 
-fn budget_status(at: &HubAt, standing: &Standing, now: Timestamp) -> Option<BudgetStatus> {
+fn budget_status(at: &HubAt, standing: &Standing, lived: &Lived, now: Timestamp) -> Option<BudgetStatus> {
     let (allowed, period) = at.rules.budget?;
-    let used = standing.recent.iter().filter(|switch| switch.at.after(period) > now).count();
+    let used = standing.recent.iter().filter(|switch| lived.after(switch.at, period) > now).count();
     Some(BudgetStatus {
         allowed: u64::from(allowed),
         used: used as u64,
         period_ms: millis(period),
-        until: budget_ends(&at.rules, standing, now),
+        until: budget_ends(&at.rules, standing, lived, now),
     })
 }
 

@@ -140,7 +140,7 @@ impl State {
         let then = time_of(at, options, now).filter(|_| matches!(refused, MoveRefused::Marked { .. }));
         let holding = then.and_then(|then| self.marks_at(&at.hub.name, region, then).max_by_key(|(_, mark)| mark.kind));
         match holding {
-            Some((Some(id), mark)) if mark.since > now => format!(
+            Some((Some(id), mark)) if mark.since > now && !self.has_begun(Some(id)) => format!(
                 "{region} is to be {} from {}, before the move would switch; choose another time, or take the window away \
                  with `concierge unmark --window {id}`",
                 reason::mark(mark),
@@ -168,7 +168,7 @@ impl State {
                     None => "the mark".into(),
                 };
                 let region = &endpoint.region;
-                if id.is_some() && mark.since > now && mark.since <= then {
+                if !self.has_begun(id) && mark.since > now && mark.since <= then {
                     let leaves = active == Some(which) && mark.kind != MarkKind::Up;
                     let leaves = match leaves {
                         true => format!("; {name} leaves {region} then if it can, which stops this move"),
@@ -196,6 +196,11 @@ impl State {
         windows.chain(super::mark::of(&self.marks, hub, region).map(|(_, mark)| (None, mark)))
     }
 
+    /// Whether a window is in force; a mark is.
+    fn has_begun(&self, id: Option<&str>) -> bool {
+        id.is_none_or(|id| self.known.windows.get(id).is_some_and(|window| window.begun))
+    }
+
     /// What of it is in force at a time to come.
     fn marks_at(
         &self,
@@ -203,8 +208,11 @@ impl State {
         region: &RegionName,
         then: Timestamp,
     ) -> impl Iterator<Item = (Option<&str>, &Mark)> {
+        // What is in force stays so until its end, also where a clock was set back to before its beginning.
         let marks = self.marks_known(hub, region);
-        marks.filter(move |(_, mark)| mark.since <= then && mark.until.is_none_or(|until| until > then))
+        marks.filter(move |(id, mark)| {
+            (self.has_begun(*id) || mark.since <= then) && mark.until.is_none_or(|until| until > then)
+        })
     }
 
     fn put_window(&mut self, id: &str, window: Option<Window>, turn: &mut Turn) {

@@ -143,6 +143,8 @@ impl Rcode {
     pub const YXDOMAIN: Rcode = Rcode(6);
     /// The EDNS version is not supported (RFC 6891).
     pub const BADVERS: Rcode = Rcode(16);
+    /// A server cookie is missing or bad (RFC 7873 8).
+    pub const BADCOOKIE: Rcode = Rcode(23);
 
     /// The registry's mnemonic; `OTHER` for a code that this server never sends.
     pub fn mnemonic(self) -> &'static str {
@@ -155,6 +157,7 @@ impl Rcode {
             5 => "REFUSED",
             6 => "YXDOMAIN",
             16 => "BADVERS",
+            23 => "BADCOOKIE",
             _ => "OTHER",
         }
     }

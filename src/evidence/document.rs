@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::tag::{Tag, said as said_of};
 use crate::answer::snapshot::{Snapshot, What};
 use crate::dns::Name;
-use crate::policy::{Endpoint, Hub, RegionName};
+use crate::policy::{Answer, Endpoint, Hub, RegionName};
 use crate::time::Timestamp;
 use crate::zone::display_rdata;
 
@@ -70,12 +70,12 @@ pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> O
     let (region, answer) = match choice.what {
         What::Endpoint(endpoint) => {
             let endpoint = hub.endpoints.get(usize::from(endpoint))?;
-            (Some(&endpoint.region), records([endpoint]))
+            (Some(&endpoint.region), records(snapshot, hub, choice.what))
         }
-        What::All => (None, records(&hub.endpoints)),
+        What::All => (None, records(snapshot, hub, choice.what)),
         What::Among(_) => return None,
     };
-    let ttl = if choice.low_ttl { hub.ttl_min } else { hub.ttl };
+    let ttl = Duration::from_secs(snapshot.full_ttl(position)?.into());
     let validity = ttl.max(SHORTEST_LIFE);
     Some(Document {
         hub: &hub.name,
@@ -91,30 +91,46 @@ pub(super) fn document(snapshot: &Snapshot, position: usize, at: Timestamp) -> O
     })
 }
 
-/// Each record once.
-fn records<'a>(endpoints: impl IntoIterator<Item = &'a Endpoint>) -> Vec<String> {
-    let mut records: Vec<String> = Vec::new();
-    for rrset in endpoints.into_iter().flat_map(|endpoint| endpoint.answer.rrsets()) {
-        for rdata in &rrset.rdatas {
-            let record = format!("{} {}", rrset.rtype, display_rdata(rrset.rtype, rdata));
-            if !records.contains(&record) {
-                records.push(record);
+/// What a hub is answered with, each record once. Of a hub inside that answers by who asks, all that it may be.
+fn records(snapshot: &Snapshot, hub: &Hub, what: What) -> Vec<String> {
+    let mut records = Vec::new();
+    let mut open = vec![(hub, what)];
+    // The policy's reader and the compiler let no loop through.
+    while let Some((hub, what)) = open.pop() {
+        let chosen = hub.endpoints.iter().enumerate().filter(|(at, _)| is_chosen(what, *at));
+        for (_, Endpoint { answer, .. }) in chosen {
+            if let Answer::Hub(inner) = answer {
+                let position = snapshot.content.hub(inner);
+                let inner =
+                    position.and_then(|at| Some((&**snapshot.content.policy_of(at)?, snapshot.choices.get(at)?)));
+                open.extend(inner.map(|(hub, choice)| (hub, choice.what)));
+            }
+            for rrset in answer.rrsets() {
+                for rdata in &rrset.rdatas {
+                    let record = format!("{} {}", rrset.rtype, display_rdata(rrset.rtype, rdata));
+                    if !records.contains(&record) {
+                        records.push(record);
+                    }
+                }
             }
         }
     }
     records
 }
 
+/// Whether the endpoint at a position is, or may be, answered.
+fn is_chosen(what: What, position: usize) -> bool {
+    match what {
+        What::Endpoint(endpoint) => position == usize::from(endpoint),
+        What::All => true,
+        What::Among(usable) => position < 64 && usable >> position & 1 == 1,
+    }
+}
+
 /// Whether a region is active for a hub: devices are sent there.
 fn is_active(snapshot: &Snapshot, position: usize, hub: &Hub, region: &RegionName) -> bool {
-    match snapshot.choices.get(position).map(|choice| choice.what) {
-        Some(What::Endpoint(endpoint)) => {
-            hub.endpoints.get(usize::from(endpoint)).is_some_and(|endpoint| endpoint.region == *region)
-        }
-        Some(What::All) => hub.position(region).is_some(),
-        Some(What::Among(usable)) => hub.position(region).is_some_and(|at| at < 64 && usable >> at & 1 == 1),
-        None => false,
-    }
+    let choice = snapshot.choices.get(position);
+    choice.zip(hub.position(region)).is_some_and(|(choice, at)| is_chosen(choice.what, at))
 }
 
 /// Whether a region is active, in a sentence.

@@ -269,7 +269,7 @@ fn freshness(signed: &Signed, headers: &mut HeaderMap) {
 }
 
 fn no_hub() -> Response {
-    problem(StatusCode::NOT_FOUND, "there is no hub of this name")
+    problem(StatusCode::NOT_FOUND, "there is no hub of this name that has an active region")
 }
 
 async fn keys(State(shared): State<Shared>) -> Response {

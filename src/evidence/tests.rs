@@ -22,7 +22,7 @@ use crate::answer::publish::Publisher;
 use crate::answer::snapshot::{Choice, Content, Snapshot, What};
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
-use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName, WhenAllDown};
+use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName, Selection, WhenAllDown};
 use crate::zone::store::{Tree, tree_of};
 
 /// Every wait of a test ends here, in failure.
@@ -78,7 +78,7 @@ fn content(hubs: Vec<Hub>) -> Arc<Content> {
 }
 
 fn choice(what: What, epoch: u64) -> Choice {
-    Choice { what, low_ttl: false, epoch, since: Timestamp(1_795_442_000_000) }
+    Choice { what, low_ttl: false, stale: false, epoch, since: Timestamp(1_795_442_000_000) }
 }
 
 /// A running listener, and the publisher of what it says.
@@ -287,6 +287,28 @@ fn the_ttl_and_the_regions_are_those_that_are_answered() {
 }
 
 #[test]
+fn a_hub_with_hubs_inside_is_shown_with_all_that_it_may_be_answered_with() {
+    let inside = |region: &str, hub: &str| Endpoint::new(RegionName::new(region), Answer::Hub(name(hub)));
+    let outer = a_hub("outer.example.", vec![inside("eu", "pool.example."), inside("us", "hub.example.")]);
+    let mut pool = Hub { selection: Selection::All { most: 64 }, ..hubs().remove(0) };
+    (pool.name, pool.ttl, pool.ttl_min) = (name("pool.example."), Duration::from_secs(20), Duration::from_secs(20));
+    let content = content([hubs(), vec![outer, pool]].concat());
+    let said = |outer, pool, hub| {
+        // In canonical order: all, hub, outer, pool.
+        let choices = [choice(What::Endpoint(0), 7), choice(hub, 1), choice(outer, 2), choice(What::Among(pool), 0)];
+        let snapshot = Snapshot::new(1, content.clone(), Box::new(choices)).unwrap();
+        let said = document::document(&snapshot, 2, NOW).unwrap();
+        let said = serde_json::to_value(&said).unwrap();
+        (said["region"].clone(), said["answer"].clone(), said["ttl"].clone())
+    };
+    let (weu, neu) = (What::Endpoint(0), What::Endpoint(1));
+    let both = json!(["A 192.0.2.1", "AAAA 2001:db8::1", "A 192.0.2.2"]);
+    assert_eq!(said(weu, 0b11, weu), (json!("eu"), both, json!(20)), "the least TTL of all hubs inside");
+    assert_eq!(said(weu, 0b10, weu).1, json!(["A 192.0.2.2"]), "what is usable");
+    assert_eq!(said(neu, 0b11, neu), (json!("us"), json!(["CNAME hub-neu.elsewhere."]), json!(20)));
+}
+
+#[test]
 fn a_document_carries_a_detached_signature_of_its_octets() {
     let server = Server::start();
     let key = server.key();
@@ -353,7 +375,7 @@ fn only_reading_is_allowed() {
 fn what_is_not_there_is_a_problem_in_json() {
     let server = Server::start();
     let cases = [
-        ("/v1/hubs/other.example.", 404, "there is no hub of this name"),
+        ("/v1/hubs/other.example.", 404, "there is no hub of this name that has an active region"),
         ("/v1/hubs/a..b", 404, "the path names no hub: it is no domain name"),
         ("/v1/hubs/hub.example.?wait=soon", 400, "wait is no length of time, expected one such as 30s"),
         ("/v1/hubs/hub.example.?wait=1&wait=2", 400, "the query is not understood: wait can stand in it, once"),

@@ -37,6 +37,9 @@ pub struct Network {
 }
 
 impl Network {
+    /// Bits of an IPv6 address that count.
+    pub const IPV6_BITS: u8 = 64;
+
     /// That of an address; an IPv4-mapped one (RFC 4291 2.5.5.2) counts as IPv4.
     pub fn of(address: std::net::IpAddr) -> Self {
         match address.to_canonical() {

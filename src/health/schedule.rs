@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::machine::Machine;
 use crate::policy::Probe;
-use crate::time::Timestamp;
 
 /// By how much of itself a period varies in either direction, so that probers that fell into step fall out of it.
 const JITTER: f64 = 0.1;
@@ -76,10 +75,10 @@ pub fn patience(probe: &Probe) -> Duration {
 
 /// Whether a prober must be regarded as stopped: nothing has come of it for longer than [`patience`].
 ///
-/// `heard` is when its last observation was complete, or when it was started if there is none yet. A stopped prober says
-/// nothing of health: health stays what it was, and the silence is shown and alarmed.
-pub fn overdue(probe: &Probe, heard: Timestamp, now: Timestamp) -> bool {
-    now.since(heard) > patience(probe)
+/// `silent` is how much was lived through since its last observation was complete, or since it was started if there is none
+/// yet. A stopped prober says nothing of health: health stays what it was, and the silence is shown and alarmed.
+pub fn overdue(probe: &Probe, silent: Duration) -> bool {
+    silent > patience(probe)
 }
 
 #[cfg(test)]
@@ -89,6 +88,7 @@ mod tests {
     use super::*;
     use crate::health::tests::tcp_probe;
     use crate::health::{Health, Outcome};
+    use crate::time::Timestamp;
 
     fn probe(interval: u64, confirm: u64, timeout: u64) -> Probe {
         Probe {
@@ -158,7 +158,7 @@ mod tests {
     fn a_prober_is_overdue_after_two_intervals_and_a_timeout() {
         let probe = probe(5_000, 1_000, 2_000);
         let check = |heard, now, expected| {
-            assert_eq!(overdue(&probe, Timestamp(heard), Timestamp(now)), expected, "{heard} {now}");
+            assert_eq!(overdue(&probe, Timestamp(now).since(Timestamp(heard))), expected, "{heard} {now}");
         };
         check(100_000, 100_000, false);
         check(100_000, 114_000, false);
@@ -214,13 +214,13 @@ mod tests {
             let mut start = heard.after(first(&probe, Position { index, of: 10 }, 0.999));
             for (good, slowness, random) in steps {
                 let complete = start.after(probe.timeout.mul_f64(slowness));
-                prop_assert!(!overdue(&probe, heard, complete));
+                prop_assert!(!overdue(&probe, complete.since(heard)));
                 let outcome = if good { Outcome::Good } else { Outcome::Failed("no answer".into()) };
                 machine.observe(&probe, &outcome, complete);
                 start = start.after(period(&probe, &machine, random)).max(complete);
                 heard = complete;
             }
-            prop_assert!(overdue(&probe, heard, heard.after(patience(&probe) + Duration::from_millis(2))));
+            prop_assert!(overdue(&probe, patience(&probe) + Duration::from_millis(2)));
         }
     }
 }

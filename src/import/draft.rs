@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
 
 use super::note::Note;
+use crate::geo::Network;
 
 /// The longest name of a region or probe.
 const MOST_NAME: usize = 63;
@@ -54,6 +55,8 @@ pub(super) struct EndpointDraft {
     pub(super) region: String,
     /// `cname`, `addresses`, `records` or `hub`, and its value.
     pub(super) answer: (&'static str, String),
+    /// Good endpoints that are needed of a hub inside.
+    pub(super) at_least: Option<u64>,
     pub(super) weight: Option<u32>,
     pub(super) probe: Option<String>,
     pub(super) target: Option<String>,
@@ -158,6 +161,9 @@ impl EndpointDraft {
     fn write(&self, text: &mut String) {
         let (key, answer) = &self.answer;
         let _ = write!(text, "  {{ region = {}, {key} = {answer}", quoted(&self.region));
+        if let Some(least) = self.at_least {
+            let _ = write!(text, ", at_least = {least}");
+        }
         if let Some(weight) = self.weight {
             let _ = write!(text, ", weight = {weight}");
         }
@@ -233,6 +239,13 @@ pub(super) fn slug(parts: &[&str]) -> String {
     let name: String = joined.trim_start_matches(['-', '_']).chars().take(MOST_NAME).collect();
     let name = name.trim_end_matches('-');
     if name.is_empty() { "unnamed".into() } else { name.into() }
+}
+
+/// The /64 that a longer prefix of IPv6 is in, for all hosts of one are one client.
+pub(super) fn one_client(subnet: &str) -> Option<String> {
+    let subnet: ipnet::Ipv6Net = subnet.parse().ok()?;
+    let client = ipnet::Ipv6Net::new(subnet.network(), Network::IPV6_BITS).ok()?;
+    (subnet.prefix_len() > Network::IPV6_BITS).then(|| client.trunc().to_string())
 }
 
 /// Names that are made of others, so that no two things get one name.

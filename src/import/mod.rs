@@ -5,7 +5,8 @@
 //!        zone files ─► DYNA, DYNC ────┤
 //!                                     ├─► draft ─► policy text, with remarks
 //! route53: record sets ─► sets ───────┤          └► notes: what could not be carried over, and why
-//!          health checks ─► health ───┘
+//!          health checks ─► health ───┤
+//! traffic manager: profiles ──────────┘
 //! ```
 //!
 //! An importer carries over what is written, not what was meant: thresholds and intervals stay as they were, also where
@@ -18,10 +19,12 @@ mod note;
 mod route53;
 #[cfg(test)]
 mod tests;
+mod traffic_manager;
 
 pub use gdnsd::gdnsd;
 pub use note::{Note, Refusal};
 pub use route53::route53;
+pub use traffic_manager::traffic_manager;
 
 /// A file that is read.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Import, Input, gdnsd, route53};
+use super::{Import, Input, gdnsd, route53, traffic_manager};
 use crate::diagnostic::{Severity, Source};
 use crate::zone::Zone;
 
@@ -11,6 +11,8 @@ const ZONE: &str = include_str!("../../tests/integration/corpus/import/gdnsd/zon
 const RECORDS: &str = include_str!("../../tests/integration/corpus/import/route53/records.json");
 const CHECKS: &str = include_str!("../../tests/integration/corpus/import/route53/health-checks.json");
 const BLOCKS: &str = include_str!("../../tests/integration/corpus/import/route53/cidr-blocks.json");
+
+const PROFILES: &str = include_str!("../../tests/integration/corpus/import/traffic-manager/profiles.json");
 
 fn input(name: &str, text: &str) -> Input {
     Input { name: name.into(), text: text.into() }
@@ -43,7 +45,12 @@ fn notes(import: &Import) -> Vec<String> {
 /// Every policy and zone that comes out is taken by their readers; the warnings, but those of probes that are missing.
 #[track_caller]
 fn check_whole(import: &Import) -> Vec<String> {
-    let mut zones = Vec::new();
+    check_in(import, Vec::new())
+}
+
+/// The same beside zones that are there already.
+#[track_caller]
+fn check_in(import: &Import, mut zones: Vec<Zone>) -> Vec<String> {
     for output in &import.zones {
         let (zone, problems) = read_zone(&output.name, &output.text);
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -95,7 +102,8 @@ fn the_fixture_of_route_53_is_a_policy_without_mistakes() {
 #[test]
 fn every_note_is_a_comment() {
     let inputs = [input("records.json", RECORDS), input("checks.json", CHECKS)];
-    for import in [of_gdnsd(CONFIG, ZONE), route53(&inputs).unwrap()] {
+    let profiles = traffic_manager(&[input("profiles.json", PROFILES)], "example.com.").unwrap();
+    for import in [of_gdnsd(CONFIG, ZONE), route53(&inputs).unwrap(), profiles] {
         let comments: Vec<&str> = import.policy.text.lines().filter_map(|line| line.strip_prefix('#')).collect();
         let comments = comments.join(" ").split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(import.notes.len() > 10);
@@ -343,6 +351,116 @@ fn what_route_53_has_and_nothing_here_does_is_said() {
 }
 
 #[test]
+fn the_fixture_of_traffic_manager_is_a_policy_without_mistakes() {
+    let import = traffic_manager(&[input("profiles.json", PROFILES)], "example.com.").unwrap();
+    let soa = "@ 60 SOA ns1 h 1 2 3 4 5\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n";
+    let (zone, _) = read_zone("example.com.zone", soa);
+    assert_eq!(check_in(&import, vec![zone.unwrap()]), [""; 0]);
+    assert!(import.zones.is_empty());
+}
+
+#[test]
+fn profiles_are_hubs() {
+    let import = traffic_manager(&[input("profiles.json", PROFILES)], "example.com.").unwrap();
+    let keys = |name: &str| -> Vec<String> {
+        hub(&import, name).trim_end().lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    assert_eq!(
+        keys("hub.example.com."),
+        [
+            "policy = \"priority\"",
+            "ttl = \"30s\"",
+            "failback = { after = \"1s\" }",
+            "when_all_down = { region = \"hub-weu\" }",
+            "endpoints = [",
+            "  { region = \"hub-weu\", cname = \"hub-weu.azure-devices.net.\", probe = \"hub\" },",
+            "  { region = \"hub-neu\", cname = \"hub-neu.azure-devices.net.\", probe = \"hub\" },",
+            "]",
+        ]
+    );
+    assert_eq!(
+        keys("api.example.com."),
+        [
+            "policy = \"weighted\"",
+            "ttl = \"1m\"",
+            "when_all_down = \"all\"",
+            "endpoints = [",
+            "  { region = \"api-old\", cname = \"api-1.example.org.\", weight = 90, probe = \"api\" },",
+            "  { region = \"api-new\", cname = \"api-2.example.org.\", weight = 10, probe = \"api-new\" },",
+            "]",
+        ]
+    );
+    assert_eq!(
+        keys("office.example.com."),
+        [
+            "policy = \"geo\"",
+            "ttl = \"1m\"",
+            "when_all_down = \"all\"",
+            "default = [\"office-outside\"]",
+            "map = [",
+            "  { subnet = \"198.51.100.0/24\", to = [\"office-inside\"] },",
+            "  { subnet = \"203.0.113.0/25\", to = [\"office-inside\"] },",
+            "  { subnet = \"203.0.113.128/31\", to = [\"office-inside\"] },",
+            "]",
+            "endpoints = [",
+            "  { region = \"office-inside\", addresses = [\"192.0.2.10\"], probe = \"office\" },",
+            "  { region = \"office-outside\", addresses = [\"192.0.2.20\"], probe = \"office\" },",
+            "]",
+        ]
+    );
+    let said = |text: &str| assert!(import.policy.text.contains(text), "{text}: {}", import.policy.text);
+    said(
+        "[probes.hub]\ntcp = { port = 8883 }\ninterval = \"10s\"\ntimeout = \"9s\"\nconfirm = \"10s\"\nfall = 3\nrise = 1\n",
+    );
+    said("https = { port = 443, path = \"/health\", status = [\"200-202\", 301], host = \"api.example.org\" }");
+    said("host = \"api-2.example.org\", headers = { \"x-probe\" = \"new\" } }");
+    said("[regions.westeurope]\nlocation = [52.3667, 4.9]\n");
+    said("{ region = \"iot-eu\", hub = \"hub.example.com.\", at_least = 2 },");
+    said("{ continent = \"EU\", to = [\"iot-eu\"] },");
+    said("default = [\"iot-world\"]");
+    said("policy = \"all\"\nttl = \"1m\"\nmost = 2\n");
+    assert!(!import.policy.text.contains("[hubs.\"off.example.com.\"]"));
+    let notes: Vec<String> = import.notes.iter().map(ToString::to_string).collect();
+    for note in [
+        "off.trafficmanager.net: the profile is disabled",
+        "hub.example.com.: old is disabled, and left out",
+        "hub.example.com.: this is hub.trafficmanager.net",
+        "fast.example.com.: a TTL of 0 s is outside",
+        "fast.example.com.: ip has no `target`",
+        "iot.example.com.: gone is a profile that was not given",
+        "iot.example.com.: us is always served",
+        "iot.example.com.: iot-us: CA-ON is a part of CA",
+        "fast.example.com.: Traffic Manager answers the endpoint with the least latency",
+    ] {
+        assert!(notes.iter().any(|said| said.starts_with(note)), "{note}: {notes:#?}");
+    }
+}
+
+/// The API nests what the command prints flat.
+#[test]
+fn profiles_of_the_api_are_the_same() {
+    let of = |text: &str| traffic_manager(&[input("p.json", text)], "example.com.").unwrap().policy.text;
+    let flat = r#"{"name":"p","trafficRoutingMethod":"Priority","dnsConfig":{"relativeName":"hub","ttl":30},
+        "monitorConfig":{"protocol":"TCP","port":8883},"endpoints":[{"name":"a","target":"192.0.2.1","priority":1}]}"#;
+    let nested = r#"{"value":[{"name":"p","properties":{"trafficRoutingMethod":"Priority",
+        "dnsConfig":{"relativeName":"hub","ttl":30},"monitorConfig":{"protocol":"TCP","port":8883},
+        "endpoints":[{"name":"a","properties":{"target":"192.0.2.1","priority":1}}]}}]}"#;
+    assert_eq!(of(flat), of(nested));
+    assert!(of(flat).contains("[hubs.\"hub.example.com.\"]"));
+}
+
+#[test]
+fn what_is_no_profile_is_refused() {
+    let check = |text: &str, error: &str| {
+        let refused = traffic_manager(&[input("p.json", text)], "example.com.").unwrap_err();
+        assert!(refused.to_string().contains(error), "{refused}");
+    };
+    check("{\n", "p.json:2: not JSON");
+    check("{}", "expected what `az network traffic-manager profile show` prints");
+    check("[1]", "expected what `az network traffic-manager profile show` prints");
+}
+
+#[test]
 fn a_document_that_is_none_of_those_is_refused() {
     let check = |text: &str, error: &str| {
         let refused = route53(&[input("r.json", text)]).unwrap_err();
@@ -362,6 +480,7 @@ proptest::proptest! {
         drop(gdnsd(&[input("config", &text)], &mut no_include));
         drop(gdnsd(&[zone], &mut no_include));
         drop(route53(&[input("r.json", &text)]));
+        drop(traffic_manager(&[input("p.json", &text)], "example.com."));
     }
 
     #[test]
@@ -375,5 +494,6 @@ proptest::proptest! {
         };
         drop(gdnsd(&[input("config", &changed(CONFIG)), input("example.com", &changed(ZONE))], &mut no_include));
         drop(route53(&[input("r.json", &changed(RECORDS)), input("c.json", &changed(CHECKS))]));
+        drop(traffic_manager(&[input("p.json", &changed(PROFILES))], "example.com."));
     }
 }

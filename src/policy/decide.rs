@@ -29,6 +29,8 @@
 //! be answered. Nor is there a way around a candidate that is held: the next one in order is not tried, for a move that is
 //! held is a decision of the operators about the region that they prefer.
 //!
+//! Every wait is counted in what was [lived through](Lived): a clock that is set forward ends none.
+//!
 //! A restart is no rule of its own: health is unknown then, unknown is eligible, and the standing is read from the store.
 //!
 //! [`WhenAllDown`]: super::WhenAllDown
@@ -40,7 +42,7 @@ use super::{
     Scene, Standing,
 };
 use crate::health::Health;
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp};
 
 /// How long after a fence has failed that must not be passed it is called again.
 pub const FENCE_AGAIN: Duration = Duration::from_secs(30);
@@ -245,13 +247,14 @@ impl Step<'_> {
         }
         self.scene.views[..self.active].iter().enumerate().find_map(|(at, view)| {
             let good_since = view.good_since.filter(|_| view.known_good())?;
-            Some((at, good_since.after(after)))
+            Some((at, self.scene.lived.after(good_since, after)))
         })
     }
 
     /// The first thing that holds a move to the endpoint at `to`.
     fn barrier(&self, to: usize, cause: Cause) -> Option<Held> {
         let Self { rules, scene, standing, active, now, .. } = *self;
+        let lived = scene.lived;
         let (view, left) = (&scene.views[to], &scene.views[active]);
         let hold = |waiting, until| Some(self.hold(to, waiting, until));
         if let Some(until) = view.verdict_by.filter(|until| *until > now && view.mark != Some(MarkKind::Up)) {
@@ -268,13 +271,13 @@ impl Step<'_> {
         }
         // Draining is no emergency: only `down` moves a hub that has been flapping.
         let down = left.mark == Some(MarkKind::Down) && cause == Cause::Mark;
-        if !down && is_pinned(rules, standing, scene.acknowledged) {
+        if !down && is_pinned(rules, standing, scene.acknowledged, lived) {
             return hold(Waiting::Pinned, None);
         }
-        if let Some(until) = budget_ends(rules, standing, now) {
+        if let Some(until) = budget_ends(rules, standing, lived, now) {
             return hold(Waiting::Budget, Some(until));
         }
-        let dwell_ends = standing.last_automatic.map(|at| at.after(rules.dwell)).filter(|ends| *ends > now);
+        let dwell_ends = standing.last_automatic.map(|at| lived.after(at, rules.dwell)).filter(|ends| *ends > now);
         if let Some(ends) = dwell_ends.filter(|_| left.mark != Some(MarkKind::Down)) {
             return hold(Waiting::Dwell, Some(ends));
         }
@@ -289,12 +292,12 @@ impl Step<'_> {
             && view.mark != Some(MarkKind::Up)
             && view.seen_good.is_none_or(|seen| seen < since)
         {
-            let ends = self.same(to).map_or(now, |held| held.since).after(view.sure_within);
+            let ends = lived.after(self.same(to).map_or(now, |held| held.since), view.sure_within);
             if ends > now {
                 return hold(Waiting::Look, Some(ends));
             }
         }
-        let wait = fence_wait(rules, scene.fence, to, now)?;
+        let wait = fence_wait(rules, scene.fence, to, lived, now)?;
         Some(Held { call_fence: wait.call, ..self.hold(to, Waiting::Fence, wait.until) })
     }
 
@@ -308,7 +311,7 @@ impl Step<'_> {
             let position = at + next;
             let until = match gates[position].on_shut {
                 OnShut::Hold => None,
-                OnShut::ProceedAfter(length) => Some(since.after(length)),
+                OnShut::ProceedAfter(length) => Some(self.scene.lived.after(since, length)),
             };
             if until.is_none_or(|until| until > self.now) {
                 let mut held = self.hold(to, Waiting::Gate(position as u16), until);
@@ -352,7 +355,7 @@ impl Decision {
             // The first choice is no switch.
             None => standing.filter(|standing| !standing.recent.is_empty()).map(|standing| standing.since),
         };
-        let ttl_ends = switched.map(|at| at.after(rules.ttl_restore)).filter(|ends| *ends > now);
+        let ttl_ends = switched.map(|at| scene.lived.after(at, rules.ttl_restore)).filter(|ends| *ends > now);
         let low_ttl = ttl_ends.is_some() || scene.moving || scene.views[self.active].unsettled;
         Self { low_ttl, ttl_ends, ..self }
     }
@@ -375,19 +378,19 @@ pub(super) fn gate_in_the_way(gates: &[GateView], from: usize, to: usize) -> Opt
 /// limit says and all after the last acknowledgement, lie within the window.
 ///
 /// A pinned hub switches no more by itself, so that it stays pinned until it is acknowledged.
-pub fn is_pinned(rules: &Rules, standing: &Standing, acknowledged: Option<Timestamp>) -> bool {
+pub fn is_pinned(rules: &Rules, standing: &Standing, acknowledged: Option<Timestamp>, lived: &Lived) -> bool {
     let counts = |at: Timestamp| acknowledged.is_none_or(|acknowledged| at > acknowledged);
     let automatic = || standing.recent.iter().rev().filter(|switch| switch.automatic && counts(switch.at));
     let last = automatic().next();
     let first = automatic().nth(usize::from(rules.flap_limit).saturating_sub(1));
-    last.zip(first).is_some_and(|(last, first)| last.at.since(first.at) <= rules.flap_window)
+    last.zip(first).is_some_and(|(last, first)| lived.between(first.at, last.at) <= rules.flap_window)
 }
 
 /// When the budget allows another switch; `None` when it does now.
-pub fn budget_ends(rules: &Rules, standing: &Standing, now: Timestamp) -> Option<Timestamp> {
+pub fn budget_ends(rules: &Rules, standing: &Standing, lived: &Lived, now: Timestamp) -> Option<Timestamp> {
     let (switches, period) = rules.budget?;
     let oldest = standing.recent.iter().rev().nth(usize::from(switches).saturating_sub(1))?;
-    Some(oldest.at.after(period)).filter(|ends| *ends > now)
+    Some(lived.after(oldest.at, period)).filter(|ends| *ends > now)
 }
 
 /// A wait for a fence.
@@ -400,18 +403,20 @@ pub struct FenceWait {
 }
 
 /// What a move to the endpoint at `to` has to wait for before the region that is left counts as told.
-pub fn fence_wait(rules: &Rules, fence: FenceView, to: usize, now: Timestamp) -> Option<FenceWait> {
+pub fn fence_wait(rules: &Rules, fence: FenceView, to: usize, lived: &Lived, now: Timestamp) -> Option<FenceWait> {
     let (timeout, on_failure) = rules.fence?;
     let wait = |call, until| Some(FenceWait { call, until: Some(until) });
     let deadline = now.after(timeout + FENCE_GRACE);
     let failed = |at: Timestamp| match on_failure {
         OnFenceFailure::Proceed => None,
-        OnFenceFailure::Stop if at.after(FENCE_AGAIN) <= now => wait(true, deadline),
-        OnFenceFailure::Stop => wait(false, at.after(FENCE_AGAIN)),
+        OnFenceFailure::Stop => match lived.after(at, FENCE_AGAIN) {
+            again if again <= now => wait(true, deadline),
+            again => wait(false, again),
+        },
     };
     match fence {
         FenceView::Acknowledged { to: told } if told == to => None,
-        FenceView::Called { to: told, at } if told == to => match at.after(timeout + FENCE_GRACE) {
+        FenceView::Called { to: told, at } if told == to => match lived.after(at, timeout + FENCE_GRACE) {
             ends if ends > now => wait(false, ends),
             // No answer is none.
             ends => failed(ends),

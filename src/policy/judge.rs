@@ -154,7 +154,7 @@ pub fn objections(
         found.push(Objection::Gate((at + gate) as u16));
         at += gate + 1;
     }
-    found.extend(budget_ends(rules, standing, now).map(Objection::Budget));
+    found.extend(budget_ends(rules, standing, scene.lived, now).map(Objection::Budget));
     found.extend((scene.breaks)(to).map(Objection::Rule));
     found
 }

@@ -222,12 +222,14 @@ pub struct Endpoint {
     /// Its share of the queries under [`Selection::Weighted`]. Default 1. 0: used only while no endpoint with a weight is
     /// usable.
     pub weight: u16,
+    /// How many endpoints of the hub inside it have to be good, of one that answers with a hub. Default 1, range 1 to 64.
+    pub at_least: u8,
 }
 
 impl Endpoint {
     /// One that is not probed.
     pub fn new(region: RegionName, answer: Answer) -> Self {
-        Self { region, answer, probe: None, shadow: None, weight: 1 }
+        Self { region, answer, probe: None, shadow: None, weight: 1, at_least: 1 }
     }
 }
 

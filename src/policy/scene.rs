@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Failback, Hold, Hub, OnFenceFailure, OnShut, WhenAllDown};
 use crate::health::Health;
-use crate::time::Timestamp;
+use crate::time::{Lived, Timestamp, lived};
 
 /// An operator's word on an endpoint.
 ///
@@ -156,6 +156,8 @@ pub struct Scene<'a> {
     pub gated: Option<(usize, Timestamp)>,
     /// When an operator last acknowledged that the hub was pinned.
     pub acknowledged: Option<Timestamp>,
+    /// What the clock has passed over: it counts towards no wait.
+    pub lived: &'a Lived,
 }
 
 impl<'a> Scene<'a> {
@@ -171,13 +173,14 @@ impl<'a> Scene<'a> {
             held: None,
             gated: None,
             acknowledged: None,
+            lived: &lived::ALL,
         }
     }
 }
 
 impl std::fmt::Debug for Scene<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { views, sight, gates, fence, moving, held, gated, acknowledged, .. } = self;
+        let Self { views, sight, gates, fence, moving, held, gated, acknowledged, lived, .. } = self;
         f.debug_struct("Scene")
             .field("views", views)
             .field("sight", sight)
@@ -187,6 +190,7 @@ impl std::fmt::Debug for Scene<'_> {
             .field("held", held)
             .field("gated", gated)
             .field("acknowledged", acknowledged)
+            .field("lived", lived)
             .finish_non_exhaustive()
     }
 }

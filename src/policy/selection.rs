@@ -132,7 +132,7 @@ pub struct GeoFile {
 pub struct Prefixes {
     /// Default 24, range 0 to 32.
     pub ipv4: u8,
-    /// Default 56, range 0 to 128.
+    /// Default 56, range 0 to 64.
     pub ipv6: u8,
 }
 

@@ -108,6 +108,24 @@ pub(super) fn schema() -> Value {
         "Prefixes whose connections and datagrams begin with a PROXY protocol header of version 2.",
         Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
     );
+    let edns = Node::table()
+        .key("cookies", "Whether cookies (RFC 7873) are answered.", Node::flag().default(true))
+        .key(
+            "cookie_secrets",
+            "File of the secrets of server cookies, which servers can share: 32 hexadecimal digits a line, the first makes cookies, the others are accepted. Default: `cookie.keys` in the state folder.",
+            Node::path(),
+        )
+        .key(
+            "cookies_required",
+            "Whether over UDP only clients with a valid server cookie are answered.",
+            Node::flag().default(false),
+        )
+        .key("nsid", "What NSID (RFC 5001) says; nothing is off.", Node::octets(0..=128).default(""));
+    let said = || Node::octets(0..=255).default("");
+    let identity = Node::table()
+        .key("version", "TXT of `version.bind` and `version.server` in class CH; nothing is refused.", said())
+        .key("hostname", "TXT of `hostname.bind` in class CH; nothing is refused.", said())
+        .key("id", "TXT of `id.server` in class CH (RFC 4892); nothing is refused.", said());
     let admin = Node::table().key(
         "socket",
         "The operators' Unix socket; only its owner may connect. Default: `admin.sock` in the state folder.",
@@ -146,6 +164,8 @@ pub(super) fn schema() -> Value {
         .key("limits", "What one client, and all together, may use.", limits)
         .key("tls", "The certificate of the encrypted listeners.", tls)
         .key("proxy", "Who speaks for others.", proxy)
+        .key("edns", "What is said and heard in OPT records: docs/edns.md.", edns)
+        .key("identity", "What the server says of itself in class CH.", identity)
         .key("admin", "The operators' API.", admin)
         .key("public", "What devices and back ends may ask over HTTP.", public)
         .key("health", "What the probers need to know of this machine.", health)

@@ -73,7 +73,7 @@ fn prefixes() -> Node {
     Node::table().key("ipv4", "So many bits of an IPv4 address.", Node::integer(0..=32).default(24)).key(
         "ipv6",
         "So many bits of an IPv6 address.",
-        Node::integer(0..=128).default(56),
+        Node::integer(0..=64).default(56),
     )
 }
 
@@ -88,6 +88,11 @@ fn endpoint() -> Node {
             Node::list(Node::pattern(RECORD), 1..=256),
         )
         .key("hub", "Another hub, whose answer is given.", Node::domain())
+        .key(
+            "at_least",
+            "So many endpoints of that hub have to be good for this one to be. Default: 1.",
+            Node::integer(1..=64),
+        )
         .key(
             "weight",
             "Its share of the queries among the usable endpoints, under `weighted`.",

@@ -24,7 +24,7 @@ use std::os::fd::AsRawFd;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg};
 use rustix::net::addr::SocketAddrArg;
-use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg, sendto};
 use socket2::Socket;
 
 use super::clients::Prefixes;
@@ -33,6 +33,7 @@ use super::engine::{Engine, Outcome, Transport};
 use super::proxy::Header;
 use super::resolvers::Resolvers;
 use crate::answer::client::Lots;
+use crate::answer::cut::cut;
 use crate::answer::publish::Reader;
 
 /// Datagrams received and sent with one system call each.
@@ -140,6 +141,7 @@ impl<F: Family> Batch<F> {
         let mut received = 0;
         // Read at most once a batch, and only for a resolver that is sampled.
         let mut now = None;
+        let terms = engine.terms();
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
@@ -159,9 +161,9 @@ impl<F: Family> Batch<F> {
             }
             let response = &mut replies.responses[replies.count];
             let client = engine.trust.client(address).with_lot(lots.draw());
-            match engine.answer_one(&snapshot, query, client, Transport::Udp, response) {
-                Outcome::Reply { rcode, truncated, hub } => {
-                    tally.response(rcode, truncated);
+            match engine.answer(&snapshot, query, client, Transport::Udp, &terms, response) {
+                Outcome::Reply { rcode, truncated, hub, cookie } => {
+                    tally.response(rcode, truncated, cookie);
                     if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {
                         resolvers.note(&sighting, *now.get_or_insert_with(|| resolvers.now()));
                     }
@@ -172,7 +174,7 @@ impl<F: Family> Batch<F> {
             }
         }
         tally.queries += received as u64;
-        tally.unsent += replies.send(socket) as u64;
+        replies.send(socket, tally);
         drop(snapshot);
         Ok(received)
     }
@@ -197,18 +199,41 @@ fn behind_proxy<'q>(proxies: &Prefixes, datagram: &'q [u8], sender: IpAddr) -> O
 }
 
 impl Replies {
-    /// Sends without waiting and returns how many the kernel did not take.
-    fn send(&self, socket: &Socket) -> usize {
-        match self.count {
+    /// Sends without waiting, and counts those that the kernel did not take.
+    fn send(&mut self, socket: &Socket, tally: &mut Tally) {
+        let mut too_large = 0;
+        let unsent = match self.count {
             0 => 0,
             // Headers are cheap, but 32 of them for one response are not.
-            1..=4 => self.send_batch::<4>(socket),
-            _ => self.send_batch::<BATCH>(socket),
+            1..=4 => self.send_batch::<4>(socket, &mut too_large),
+            _ => self.send_batch::<BATCH>(socket, &mut too_large),
+        };
+        tally.unsent += unsent as u64;
+        if too_large != 0 {
+            let sent = self.send_cut(socket, too_large) as u64;
+            tally.unsent -= sent;
+            tally.cut(sent);
         }
     }
 
-    /// [`Replies::send`] with `N` headers, which are at least as many as there are responses.
-    fn send_batch<const N: usize>(&self, socket: &Socket) -> usize {
+    /// Sends those that are too large for the interface, a bit for each, cut: their clients then ask over TCP (RFC 9715 3.1).
+    /// Returns how many were sent.
+    #[cold]
+    #[inline(never)]
+    fn send_cut(&mut self, socket: &Socket, too_large: u32) -> usize {
+        let mut sent = 0;
+        for (at, (response, recipient)) in self.responses.iter_mut().zip(&self.recipients).enumerate() {
+            if too_large >> at & 1 != 0 {
+                cut(response);
+                sent += usize::from(sendto(socket, response, SendFlags::DONTWAIT, recipient).is_ok());
+            }
+        }
+        sent
+    }
+
+    /// [`Replies::send`] with `N` headers, which are at least as many as there are responses. Sets the bits of those that are
+    /// too large.
+    fn send_batch<const N: usize>(&self, socket: &Socket, too_large: &mut u32) -> usize {
         let slices: [[IoSlice<'_>; 1]; N] = array::from_fn(|i| [IoSlice::new(&self.responses[i])]);
         let mut controls: [SendAncillaryBuffer<'_, '_, '_>; N] = array::from_fn(|_| SendAncillaryBuffer::default());
         let mut position = 0;
@@ -217,13 +242,18 @@ impl Replies {
             position += 1;
             header
         });
-        send_each(self.count, |next| sendmmsg(socket, &mut headers[next..self.count], SendFlags::DONTWAIT))
+        let send = |next| sendmmsg(socket, &mut headers[next..self.count], SendFlags::DONTWAIT);
+        send_each(self.count, send, |at| *too_large |= 1 << at)
     }
 }
 
 /// Sends `count` responses by calls of `send`, which is told the first that is not sent yet and returns how many it
-/// sent from there. Returns how many the kernel did not take.
-fn send_each(count: usize, mut send: impl FnMut(usize) -> rustix::io::Result<usize>) -> usize {
+/// sent from there. Returns how many the kernel did not take, and tells `too_large` which of them are too large for it.
+fn send_each(
+    count: usize,
+    mut send: impl FnMut(usize) -> rustix::io::Result<usize>,
+    mut too_large: impl FnMut(usize),
+) -> usize {
     let mut unsent = 0;
     let mut next = 0;
     let mut again = true;
@@ -236,7 +266,10 @@ fn send_each(count: usize, mut send: impl FnMut(usize) -> rustix::io::Result<usi
             }
             Err(error) => match after_failure(Errno::from_raw(error.raw_os_error()), again) {
                 AfterFailure::Again => again = false,
-                AfterFailure::SkipOne => {
+                skipped @ (AfterFailure::SkipOne | AfterFailure::TooLarge) => {
+                    if skipped == AfterFailure::TooLarge {
+                        too_large(next);
+                    }
                     unsent += 1;
                     next += 1;
                     again = true;
@@ -256,6 +289,7 @@ fn send_each(count: usize, mut send: impl FnMut(usize) -> rustix::io::Result<usi
 enum AfterFailure {
     Again,
     SkipOne,
+    TooLarge,
     DropRest,
 }
 
@@ -266,7 +300,8 @@ fn after_failure(error: Errno, again: bool) -> AfterFailure {
         Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH if again => AfterFailure::Again,
         // The send buffer is full. Waiting for room would delay the acknowledgement of a switch.
         Errno::EAGAIN | Errno::ENOBUFS | Errno::ENOMEM => AfterFailure::DropRest,
-        // No way to this client (EPERM of a packet filter, ENETUNREACH), or too large for the way (EMSGSIZE).
+        Errno::EMSGSIZE => AfterFailure::TooLarge,
+        // No way to this client (EPERM of a packet filter, ENETUNREACH).
         _ => AfterFailure::SkipOne,
     }
 }
@@ -278,7 +313,8 @@ mod tests {
     #[test]
     fn a_response_that_cannot_be_sent_costs_itself_and_a_full_buffer_the_rest() {
         let check = |error, again, expected| assert_eq!(after_failure(error, again), expected, "{error}");
-        for error in [Errno::EPERM, Errno::EMSGSIZE, Errno::EINVAL, Errno::EACCES, Errno::EBADF] {
+        check(Errno::EMSGSIZE, true, AfterFailure::TooLarge);
+        for error in [Errno::EPERM, Errno::EINVAL, Errno::EACCES, Errno::EBADF] {
             check(error, true, AfterFailure::SkipOne);
         }
         for error in [Errno::EINTR, Errno::ECONNREFUSED, Errno::ENETUNREACH, Errno::EHOSTUNREACH] {
@@ -295,11 +331,14 @@ mod tests {
         use rustix::io::Errno as Failed;
         // What each call does in turn: sends so many, or fails.
         let check = |count, calls: &[Result<usize, Failed>], tried: &[usize], expected| {
-            let mut asked = Vec::new();
-            let unsent = send_each(count, |next| {
+            let (mut asked, mut large) = (Vec::new(), Vec::new());
+            let send = |next| {
                 asked.push(next);
                 calls[asked.len() - 1]
-            });
+            };
+            let unsent = send_each(count, send, |at| large.push(at));
+            let too_large = |call: &&Result<usize, Failed>| **call == Err(Failed::MSGSIZE);
+            assert_eq!(large.len(), calls.iter().filter(too_large).count(), "{calls:?}");
             assert_eq!((asked.as_slice(), unsent), (tried, expected), "{calls:?}");
         };
         check(3, &[Ok(3)], &[0], 0);

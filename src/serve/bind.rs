@@ -14,7 +14,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use nix::sys::socket::setsockopt;
-use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+    set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::interfaces::expand;
@@ -264,6 +267,7 @@ fn bind_udp(address: SocketAddr, udp: &Udp) -> io::Result<Vec<Socket>> {
             let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
             socket.set_reuse_port(true)?;
             set_buffers(&socket, udp)?;
+            forbid_fragments(&socket, address);
             if !udp.busy_poll.is_zero() {
                 let micros = u32::try_from(udp.busy_poll.as_micros()).unwrap_or(u32::MAX);
                 if let Err(error) = socket.set_busy_poll(micros) {
@@ -290,6 +294,20 @@ fn set_buffers(socket: &Socket, udp: &Udp) -> io::Result<()> {
         let _ = set_socket_send_buffer_size_force(socket, udp.send_buffer);
     }
     Ok(())
+}
+
+/// No response is fragmented here, and none is made smaller by what an ICMP message, which anybody can forge, says of the way
+/// (RFC 9715 3.1): one that the interface does not take is an error, after which it is sent cut. That a router on the way
+/// fragments one of 1,232 octets is not ruled out by this: a packet that must not be fragmented would be lost there, in
+/// silence.
+fn forbid_fragments(socket: &Socket, address: SocketAddr) {
+    let set = match address {
+        SocketAddr::V4(_) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE),
+        SocketAddr::V6(_) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE),
+    };
+    if let Err(error) = set {
+        tracing::debug!(%address, %error, "the kernel fragments responses that are larger than the interface takes");
+    }
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {

@@ -12,11 +12,12 @@ use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
 use super::tls::Identity;
 use super::via::Via;
+use crate::answer::cookie::Cookie;
 use crate::dns::Rcode;
 use crate::time::Timestamp;
 
 /// The response codes counted one by one; everything else is counted as `OTHER`.
-const RCODES: [Rcode; 8] = [
+const RCODES: [Rcode; 9] = [
     Rcode::NOERROR,
     Rcode::FORMERR,
     Rcode::SERVFAIL,
@@ -25,7 +26,11 @@ const RCODES: [Rcode; 8] = [
     Rcode::REFUSED,
     Rcode::YXDOMAIN,
     Rcode::BADVERS,
+    Rcode::BADCOOKIE,
 ];
+
+/// What a cookie may be worth, in the order of [`Cookie`], with its word.
+const COOKIES: [&str; 4] = ["client", "valid", "bad", "malformed"];
 
 /// Response codes, and one for the rest.
 const KINDS: usize = RCODES.len() + 1;
@@ -172,6 +177,8 @@ pub struct Messages {
     responses: [u64; KINDS],
     /// Responses with the TC bit (RFC 1035 4.1.1).
     pub truncated: u64,
+    /// Responses to queries with a cookie, by what it was worth as in [`Messages::by_cookie`].
+    cookies: [u64; COOKIES.len()],
     /// Messages that deserve no response, such as a response or less than a header.
     pub silent: u64,
     /// Responses made that the kernel did not take: its buffer was full, or it knows no way to the client.
@@ -199,6 +206,12 @@ impl Messages {
     /// Responses by the mnemonic of their code, every code in a fixed order, `OTHER` last.
     pub fn by_rcode(&self) -> impl Iterator<Item = (&'static str, u64)> {
         RCODES.iter().map(|rcode| rcode.mnemonic()).chain(["OTHER"]).zip(self.responses)
+    }
+
+    /// Responses by what the cookie of the query was worth, every word in a fixed order, those without a cookie first.
+    pub fn by_cookie(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let without = self.responses() - self.cookies.iter().sum::<u64>().min(self.responses());
+        [("none", without)].into_iter().chain(COOKIES.into_iter().zip(self.cookies))
     }
 
     /// Responses of all codes together.
@@ -343,6 +356,7 @@ pub(super) struct Tally {
     pub(super) queries: u64,
     responses: [u64; KINDS],
     truncated: u64,
+    cookies: [u64; COOKIES.len()],
     pub(super) silent: u64,
     pub(super) unsent: u64,
     pub(super) unreadable: u64,
@@ -354,10 +368,19 @@ impl Tally {
         Self { queries: 1, ..Self::default() }
     }
 
-    pub(super) fn response(&mut self, rcode: Rcode, truncated: bool) {
+    /// Responses that had to be cut after all: they say TC.
+    pub(super) fn cut(&mut self, count: u64) {
+        self.truncated += count;
+    }
+
+    #[inline]
+    pub(super) fn response(&mut self, rcode: Rcode, truncated: bool, cookie: Cookie) {
         let kind = RCODES.iter().position(|known| *known == rcode).unwrap_or(RCODES.len());
         self.responses[kind] += 1;
         self.truncated += u64::from(truncated);
+        if cookie != Cookie::Absent {
+            self.cookies[cookie as usize - 1] += 1;
+        }
     }
 }
 
@@ -368,6 +391,7 @@ pub(super) struct Block {
     queries: AtomicU64,
     responses: [AtomicU64; KINDS],
     truncated: AtomicU64,
+    cookies: [AtomicU64; COOKIES.len()],
     silent: AtomicU64,
     unsent: AtomicU64,
     unreadable: AtomicU64,
@@ -379,7 +403,8 @@ impl Block {
         let counters = [&self.queries, &self.truncated, &self.silent, &self.unsent, &self.unreadable];
         let counts = [tally.queries, tally.truncated, tally.silent, tally.unsent, tally.unreadable];
         let responses = self.responses.iter().zip(tally.responses);
-        for (counter, count) in counters.into_iter().zip(counts).chain(responses) {
+        let cookies = self.cookies.iter().zip(tally.cookies);
+        for (counter, count) in counters.into_iter().zip(counts).chain(responses).chain(cookies) {
             if count > 0 {
                 counter.fetch_add(count, Ordering::Relaxed);
             }
@@ -392,7 +417,8 @@ impl Block {
         messages.silent += self.silent.load(Ordering::Relaxed);
         messages.unsent += self.unsent.load(Ordering::Relaxed);
         messages.unreadable += self.unreadable.load(Ordering::Relaxed);
-        for (sum, counter) in messages.responses.iter_mut().zip(&self.responses) {
+        let cookies = messages.cookies.iter_mut().zip(&self.cookies);
+        for (sum, counter) in messages.responses.iter_mut().zip(&self.responses).chain(cookies) {
             *sum += counter.load(Ordering::Relaxed);
         }
     }
@@ -406,8 +432,8 @@ mod tests {
     fn totals_are_the_sums_of_the_blocks_of_a_transport() {
         let counters = Counters::default();
         let mut tally = Tally { queries: 3, silent: 1, ..Tally::default() };
-        tally.response(Rcode::NXDOMAIN, false);
-        tally.response(Rcode(23), true);
+        tally.response(Rcode::NXDOMAIN, false, Cookie::Absent);
+        tally.response(Rcode(17), true, Cookie::Malformed);
         counters.block(Via::Udp).add(&tally);
         counters.block(Via::Udp).add(&tally);
         counters.block(Via::Tcp).add(&tally);
@@ -417,6 +443,8 @@ mod tests {
         let shown: Vec<_> = totals.udp.by_rcode().filter(|(_, count)| *count > 0).collect();
         assert_eq!(shown, [("NXDOMAIN", 2), ("OTHER", 2)]);
         assert_eq!(totals.tcp.by_rcode().count(), KINDS);
+        let shown: Vec<_> = totals.udp.by_cookie().collect();
+        assert_eq!(shown, [("none", 2), ("client", 0), ("valid", 0), ("bad", 0), ("malformed", 2)]);
     }
 
     #[test]

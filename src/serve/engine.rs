@@ -1,26 +1,47 @@
 //! The one place of this module that calls the answer engine.
 
-pub(super) use crate::answer::respond::{Outcome, ResponseLimits, Transport};
+pub(super) use crate::answer::respond::{Outcome, Rules, Terms, Transport};
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::cookies::Cookies;
 use crate::answer::client::Client;
+use crate::answer::cookie::Jar;
 use crate::answer::respond::respond;
 use crate::answer::snapshot::Snapshot;
 
 /// The form of [`respond`]: tests of what must hold when an engine misbehaves put another in its place.
-pub(super) type Respond = fn(&Snapshot, &[u8], Client, Transport, &ResponseLimits, &mut Vec<u8>) -> Outcome;
+pub(super) type Respond = fn(&Snapshot, &[u8], Client, Transport, &Terms<'_>, &mut Vec<u8>) -> Outcome;
 
-/// The answer engine with the limits that are configured.
+/// The answer engine with the rules that are configured.
 #[derive(Clone, Debug)]
 pub(super) struct Engine {
     pub(super) respond: Respond,
-    pub(super) limits: ResponseLimits,
+    pub(super) rules: Arc<Rules>,
+    /// Without them cookies are not looked at.
+    pub(super) jars: Option<Jars>,
     /// Who may say whom it asks for.
     pub(super) trust: Trust,
+}
+
+/// Gives what cookies are judged by.
+#[derive(Clone)]
+pub(super) struct Jars(Arc<dyn Fn() -> Jar + Send + Sync>);
+
+impl Jars {
+    fn of(cookies: Arc<Cookies>) -> Self {
+        Self(Arc::new(move || cookies.jar()))
+    }
+}
+
+impl fmt::Debug for Jars {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Jars")
+    }
 }
 
 /// The prefixes of those whose word on whom they ask for is taken (RFC 7871 11.2).
@@ -49,11 +70,18 @@ impl Trust {
 }
 
 impl Engine {
-    pub(super) fn new(limits: ResponseLimits, trust: Trust) -> Self {
-        Self { respond, limits, trust }
+    pub(super) fn new(rules: Rules, cookies: Option<Arc<Cookies>>, trust: Trust) -> Self {
+        Self { respond, rules: Arc::new(rules), jars: cookies.map(Jars::of), trust }
     }
 
-    /// Answers one query of `client`; what `response` held before is overwritten.
+    /// What holds for the queries of a batch. Costs nothing unless a query needs it; to be let go with the batch, for the secrets
+    /// of cookies and the time are those of its first query with a cookie.
+    #[inline]
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms::new(&self.rules, self.jars.as_ref().map(|jars| &*jars.0))
+    }
+
+    /// Answers one query of `client` by itself; what `response` held before is overwritten.
     pub(super) fn answer_one(
         &self,
         snapshot: &Snapshot,
@@ -62,7 +90,21 @@ impl Engine {
         transport: Transport,
         response: &mut Vec<u8>,
     ) -> Outcome {
-        (self.respond)(snapshot, query, client, transport, &self.limits, response)
+        self.answer(snapshot, query, client, transport, &self.terms(), response)
+    }
+
+    /// [`Engine::answer_one`] as one of a batch.
+    #[inline]
+    pub(super) fn answer(
+        &self,
+        snapshot: &Snapshot,
+        query: &[u8],
+        client: Client,
+        transport: Transport,
+        terms: &Terms<'_>,
+        response: &mut Vec<u8>,
+    ) -> Outcome {
+        (self.respond)(snapshot, query, client, transport, terms, response)
     }
 }
 

@@ -11,6 +11,7 @@
 //!  admission, clients, proxy     │
 //!  pipeline: framing, no socket  batch: receive, answer, send
 //!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
+//!                                    cookies: their secrets and the time
 //!                                    resolvers: who still asks late after a switch, from a sample
 //! ```
 //!
@@ -33,6 +34,7 @@ mod bind;
 mod burst;
 mod clients;
 mod connection;
+pub mod cookies;
 mod counters;
 pub(crate) mod descriptors;
 mod engine;
@@ -66,8 +68,9 @@ use tokio::runtime::Handle;
 use self::admission::Admission;
 use self::bind::Udp;
 use self::clients::{Clients, Prefixes, Rate};
+use self::cookies::Cookies;
 pub use self::counters::{Certificate, Connections, Counters, Event, Messages, Totals};
-use self::engine::{Engine, ResponseLimits, Trust};
+use self::engine::{Engine, Trust};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
@@ -78,9 +81,11 @@ pub use self::tls::{Identity, Unusable, check};
 use self::udp::Ended;
 pub use self::via::Via;
 use self::web::Web;
+use crate::answer;
 use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
-use crate::config::{Limits, Listen, Proxy};
+use crate::answer::respond::Rules;
+use crate::config::{Config, Limits, Listen, Proxy};
 
 /// The draws of a worker. Each begins somewhere else, so that no two answer alike.
 #[expect(clippy::disallowed_methods, reason = "I/O shell: a number that nobody knows")]
@@ -127,6 +132,36 @@ pub struct Drained {
     pub took: Duration,
 }
 
+/// What queries are answered by, beside the snapshot.
+#[derive(Debug)]
+pub struct Answering {
+    /// What a response has to keep to.
+    pub rules: Rules,
+    /// Without them cookies are not looked at.
+    pub cookies: Option<Arc<Cookies>>,
+}
+
+impl Answering {
+    /// As configured.
+    pub fn of(config: &Config, cookies: Option<Arc<Cookies>>) -> Self {
+        let octets = |text: &String| text.as_bytes().into();
+        let Config { limits, edns, identity, .. } = config;
+        let rules = Rules {
+            max_udp_bytes: limits.max_udp_bytes,
+            cookies_required: edns.cookies_required,
+            nsid: octets(&edns.nsid),
+            // At most ten minutes.
+            idle: u16::try_from(limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX),
+            identity: answer::Identity {
+                version: octets(&identity.version),
+                hostname: octets(&identity.hostname),
+                id: octets(&identity.id),
+            },
+        };
+        Self { rules, cookies }
+    }
+}
+
 /// Binds all addresses and answers at them until the drain.
 ///
 /// Workers are threads of their own; the drain is waited for on `runtime`.
@@ -136,12 +171,13 @@ pub struct Drained {
 /// nothing is left running.
 pub fn start(
     settings: Settings<'_>,
+    answering: Answering,
     readers: Readers,
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let limits = settings.limits;
-    let engine = Engine::new(ResponseLimits { max_udp_bytes: limits.max_udp_bytes }, Trust::of(&limits.trust_ecs_from));
+    let Answering { rules, cookies } = answering;
+    let engine = Engine::new(rules, cookies, Trust::of(&settings.limits.trust_ecs_from));
     start_with(engine, settings, readers, counters, runtime)
 }
 

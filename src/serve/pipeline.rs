@@ -11,6 +11,7 @@ use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
 use super::resolvers::Sighting;
 use crate::answer::client::{Client, Lots};
+use crate::answer::cookie::Cookie;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
 
@@ -65,6 +66,7 @@ struct Frame {
     end: usize,
     rcode: Rcode,
     truncated: bool,
+    cookie: Cookie,
     sighting: Option<Sighting>,
 }
 
@@ -89,7 +91,7 @@ impl Pipeline {
                 return Follows::Query;
             }
             let client = client.with_lot(self.lots.draw());
-            let Outcome::Reply { rcode, truncated, hub } =
+            let Outcome::Reply { rcode, truncated, hub, cookie } =
                 self.engine.answer_one(snapshot, query, client, self.transport, &mut self.response)
             else {
                 return Follows::NoQuery;
@@ -101,7 +103,7 @@ impl Pipeline {
             self.output.extend_from_slice(&length.to_be_bytes());
             self.output.extend_from_slice(&self.response);
             let sighting = hub.and_then(|hub| self.counters.resolvers().sight(snapshot, hub, client));
-            self.frames.push(Frame { query_end, end: self.output.len(), rcode, truncated, sighting });
+            self.frames.push(Frame { query_end, end: self.output.len(), rcode, truncated, cookie, sighting });
             at = query_end;
         }
     }
@@ -123,7 +125,7 @@ impl Pipeline {
                 break;
             }
             tally.queries += 1;
-            tally.response(frame.rcode, frame.truncated);
+            tally.response(frame.rcode, frame.truncated, frame.cookie);
             if let Some(sighting) = &frame.sighting {
                 resolvers.note(sighting, *now.get_or_insert_with(|| resolvers.now()));
             }
@@ -151,7 +153,7 @@ fn message_length(input: &[u8]) -> Option<usize> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::engine::{ResponseLimits, Trust};
+    use super::super::engine::{Rules, Terms, Trust};
     use super::*;
     use crate::answer::snapshot::Content;
 
@@ -165,7 +167,7 @@ mod tests {
         query: &[u8],
         _: Client,
         _: Transport,
-        _: &ResponseLimits,
+        _: &Terms<'_>,
         response: &mut Vec<u8>,
     ) -> Outcome {
         response.clear();
@@ -173,7 +175,7 @@ mod tests {
             return Outcome::Silence;
         }
         response.extend_from_slice(&[query[0], u8::try_from(snapshot.generation).unwrap()]);
-        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
+        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None, cookie: Cookie::Absent }
     }
 
     fn nobody() -> Client {
@@ -181,7 +183,7 @@ mod tests {
     }
 
     fn pipeline() -> Pipeline {
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 512 }, trust: Trust::default() };
+        let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(512), None, Trust::default()) };
         Pipeline::new(engine, Transport::Tcp, Lots::from(0), Arc::default())
     }
 
@@ -210,7 +212,7 @@ mod tests {
         assert_eq!(all.answered, input.len());
         let mut expected = Tally::default();
         expected.queries = 3;
-        (0..3).for_each(|_| expected.response(Rcode::NOERROR, false));
+        (0..3).for_each(|_| expected.response(Rcode::NOERROR, false, Cookie::Absent));
         assert_eq!(tally, expected);
         sent
     }

@@ -104,7 +104,7 @@ impl Worker {
     }
 
     fn serve<F: Family>(&self, block: &Block) -> Ended {
-        let mut batch = Batch::<F>::new(self.engine.limits.max_udp_bytes, lots(), self.proxies.clone());
+        let mut batch = Batch::<F>::new(self.engine.rules.max_udp_bytes, lots(), self.proxies.clone());
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;

@@ -1,6 +1,10 @@
 //! What an observer writes down who sees what goes in and what comes out, and what follows from it by the rules as
 //! SPEC says them. Nothing of the decision's code is used here, or looks like it.
 
+mod barriers;
+mod noted;
+mod wants;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,9 +42,48 @@ pub(super) struct Books {
     pub(super) at_once: bool,
     /// Whether it was blind before, since the start.
     pub(super) regained: bool,
-    /// When commits began to fail whose changes may not have been tried again: what they would have changed is known to
-    /// the core from then on.
-    pub(super) failing: Option<Wall>,
+    /// Commits that fail, and whose changes may not have been tried again: what they would have changed is known to the core
+    /// from the first of them on, and what it decided with them is not.
+    pub(super) failing: Option<Failing>,
+    /// What the clock has passed over, from and to, oldest first; and the same as it was written down.
+    pub(super) skips: Vec<(Wall, Wall)>,
+    pub(super) written_skips: Vec<(Wall, Wall)>,
+    /// By hub: canaries that are being drilled.
+    pub(super) drills: BTreeMap<&'static str, Drilled>,
+    /// By hub: regions that were told that they are left.
+    pub(super) owed: BTreeMap<&'static str, Owed>,
+}
+
+/// A canary whose region counts as dark.
+#[derive(Clone, Debug)]
+pub(super) struct Drilled {
+    pub(super) region: &'static str,
+    pub(super) aim: Aim,
+    pub(super) started: Wall,
+    pub(super) until: Wall,
+    /// What the drill has seen.
+    pub(super) watch: Watch,
+}
+
+/// A region that was told that it is left: if it stays, somebody has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) to: &'static str,
+    pub(super) epoch: u64,
+    pub(super) planned: Wall,
+    /// Whether it has acknowledged it.
+    pub(super) acknowledged: bool,
+    /// Whether nobody waits for its answer any more.
+    pub(super) lost: bool,
+}
+
+/// Commits that fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failing {
+    /// When they began to.
+    pub(super) since: Wall,
+    /// Until when what failed may not have been tried again.
+    pub(super) until: Wall,
 }
 
 /// A mark for a time to come.
@@ -117,7 +160,7 @@ pub(super) struct Book {
     /// The same as it was written down.
     pub(super) written_switches: Vec<(Wall, bool)>,
     /// The region that a move is wanted to and held, and since when.
-    pub(super) wanted: Option<(&'static str, Wall)>,
+    pub(super) wanted: Option<(&'static str, Since)>,
     /// The region that a move is wanted to, and since when gates alone have held it.
     pub(super) gated: Option<(&'static str, Since)>,
     /// The same as it was written down: the epoch, the region, and since when.
@@ -215,10 +258,10 @@ impl Watch {
         }
     }
 
-    /// Until when a first verdict is waited for.
-    pub(super) fn verdict_by(&self, probe: &ProbeSketch) -> Option<Wall> {
+    /// How long after the start a first verdict is waited for.
+    pub(super) fn verdict_within(&self, probe: &ProbeSketch) -> Option<Wall> {
         let worst = if self.before == Some(false) { probe.worst_recovery() } else { probe.worst_detection() };
-        self.verdict.is_none().then_some(self.started + worst)
+        self.verdict.is_none().then_some(worst)
     }
 }
 
@@ -264,6 +307,10 @@ impl Books {
             at_once: false,
             regained: false,
             failing: None,
+            skips: Vec::new(),
+            written_skips: Vec::new(),
+            drills: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
     }
 
@@ -290,6 +337,9 @@ impl Books {
         self.sketch = sketch;
         // What was said to a region is said again, and nobody looks at a gate that is not there.
         self.fences.clear();
+        self.owed.values_mut().for_each(|owed| owed.lost = true);
+        // A drill would show what is of neither policy.
+        self.drills.clear();
         let used = self.sketch.gates_used();
         self.evidence.retain(|gate, _| used.contains(gate));
         // A load shows nothing that was not there before.
@@ -305,7 +355,7 @@ impl Books {
     }
 
     /// One observation of a target.
-    pub(super) fn observe(&mut self, aim: Aim, good: bool, at: Wall) {
+    pub(super) fn observe(&mut self, aim: Aim, good: bool, began: Wall, at: Wall) {
         let Some(watch) = self.watches.get_mut(&aim) else { return };
         let failed_before = watch.failing.is_some();
         watch.hear(good, at);
@@ -335,12 +385,24 @@ impl Books {
             };
             watch.confirmed || sure
         });
+        // To a drill that had begun before it, whatever was seen has failed.
+        for drill in self.drills.values_mut().filter(|drill| drill.aim == aim && began >= drill.started) {
+            let since = *drill.watch.failing.get_or_insert(at);
+            if !blind {
+                drill.watch.observe(&probe, false);
+            }
+            drill.watch.confirmed |= match references.is_empty() {
+                true => !drill.watch.good && drill.watch.row >= probe.fall,
+                false => seen.is_some_and(|seen| seen >= since),
+            };
+        }
     }
 
     fn look_up(&mut self, blind: bool) {
         if self.blind && !blind {
             // What was in a row before and after is not added up.
-            for watch in self.watches.values_mut() {
+            let drilled = self.drills.values_mut().map(|drill| &mut drill.watch);
+            for watch in self.watches.values_mut().chain(drilled) {
                 (watch.row, watch.failing, watch.confirmed) = (0, None, false);
             }
             self.regained = true;
@@ -357,13 +419,14 @@ impl Books {
         self.of_endpoints().next().is_some() && self.of_endpoints().all(|(_, watch)| watch.failing.is_some())
     }
 
-    /// Whether all of that began, in two regions or more, within the time that the slowest probe needs to be sure.
+    /// Whether that began, in two regions or more, within the time that the slowest probe needs to be sure, the last of it
+    /// among them.
     fn began_together(&self) -> bool {
         let began: Vec<_> = self.of_endpoints().filter_map(|(aim, watch)| Some((aim, watch.failing?))).collect();
-        let regions: std::collections::BTreeSet<_> = began.iter().map(|(aim, _)| aim.host.region).collect();
         let slowest = began.iter().map(|(aim, _)| self.probe(**aim).worst_detection()).max().unwrap_or(0);
-        let (first, last) = (began.iter().map(|(_, at)| *at).min(), began.iter().map(|(_, at)| *at).max());
-        regions.len() > 1 && first.zip(last).is_some_and(|(first, last)| last - first <= slowest)
+        let last = began.iter().map(|(_, at)| *at).max().unwrap_or(0);
+        let lately = began.iter().filter(|(_, at)| self.lived(*at, last) <= slowest);
+        lately.map(|(aim, _)| aim.host.region).collect::<std::collections::BTreeSet<_>>().len() > 1
     }
 
     /// Whether nothing but what this node may have seen while it was cut off speaks against the active region of a hub.
@@ -391,446 +454,5 @@ impl Books {
 
     pub(super) fn hub(&self, hub: &str) -> Option<&HubSketch> {
         self.sketch.hubs.get(hub)
-    }
-
-    /// The mark that holds: the most restrictive one.
-    pub(super) fn mark(&self, hub: &'static str, region: &'static str) -> Option<MarkKind> {
-        let targets = [Target::Region(region), Target::Endpoint(hub, region)];
-        let marks = targets.iter().filter_map(|target| self.marks.get(target)).map(|mark| mark.kind);
-        let windows = self.windows.values().filter(|window| window.begun && targets.contains(&window.target));
-        let said: Vec<_> = marks.chain(windows.map(|window| window.kind)).collect();
-        [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
-    }
-
-    /// The mark that will hold when a move that has its time would switch, as far as operators have said it.
-    pub(super) fn mark_of_move(
-        &self,
-        hub: &'static str,
-        region: &'static str,
-        at: Wall,
-        ramp: Wall,
-    ) -> Option<MarkKind> {
-        let then = at.max(ramp);
-        let targets = [Target::Region(region), Target::Endpoint(hub, region)];
-        let lasts = |until: Option<Wall>| until.is_none_or(|until| until > then);
-        let marks = targets.iter().filter_map(|target| self.marks.get(target)).filter(|mark| lasts(mark.until));
-        let windows = self.windows.values().filter(|window| targets.contains(&window.target));
-        let windows = windows.filter(|window| window.from <= then && lasts(Some(window.until)));
-        let said: Vec<_> = marks.map(|mark| mark.kind).chain(windows.map(|window| window.kind)).collect();
-        [MarkKind::Down, MarkKind::Drain, MarkKind::Up].into_iter().find(|kind| said.contains(kind))
-    }
-
-    /// Whether an operator's move may lead to an endpoint that is marked like that.
-    pub(super) fn takes(&self, hub: &'static str, region: &'static str, mark: Option<MarkKind>, now: Wall) -> bool {
-        let seen = self.watch(hub, region).is_none_or(|(aim, watch)| {
-            let waits = watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now);
-            watch.verdict != Some(false) && !waits && watch.failing.is_none()
-        });
-        mark.map_or(seen, |mark| mark == MarkKind::Up)
-    }
-
-    fn watch(&self, hub: &str, region: &str) -> Option<(Aim, &Watch)> {
-        let hub = self.hub(hub)?;
-        let aim = hub.endpoints[hub.position(region)?].aim()?;
-        Some((aim, self.watches.get(&aim)?))
-    }
-
-    /// What probes say of an endpoint.
-    pub(super) fn health(&self, hub: &str, region: &str) -> Option<bool> {
-        self.watch(hub, region)?.1.verdict
-    }
-
-    /// Marked up, or not marked and not down.
-    pub(super) fn eligible(&self, hub: &'static str, region: &'static str) -> bool {
-        match self.mark(hub, region) {
-            Some(mark) => mark == MarkKind::Up,
-            None => self.health(hub, region) != Some(false),
-        }
-    }
-
-    /// Drained, and not down: usable when nothing else is.
-    fn drained(&self, hub: &'static str, region: &'static str) -> bool {
-        self.mark(hub, region) == Some(MarkKind::Drain) && self.health(hub, region) != Some(false)
-    }
-
-    /// Eligible, and seen to be so: marked up, or observed up by a prober that is heard.
-    fn good(&self, hub: &'static str, region: &'static str) -> bool {
-        match self.mark(hub, region) {
-            Some(mark) => mark == MarkKind::Up,
-            None => self
-                .watch(hub, region)
-                .is_some_and(|(_, watch)| watch.verdict == Some(true) && !watch.silent && watch.failing.is_none()),
-        }
-    }
-
-    /// Somebody looks for probers of which nothing has been heard for longer than their probe allows.
-    pub(super) fn look(&mut self, now: Wall) {
-        let probes = &self.sketch.probes;
-        for (aim, watch) in &mut self.watches {
-            watch.silent |= now.saturating_sub(watch.heard.unwrap_or(watch.started)) > probes[aim.probe].patience();
-        }
-    }
-
-    fn probed(&self, hub: &str, region: &str) -> bool {
-        self.watch(hub, region).is_some()
-    }
-
-    /// Whether answering with all endpoints has to end: something good is known, or something is eligible of which
-    /// nothing better can ever be known. Silence does not take away what was observed.
-    pub(super) fn something_good(&self, hub: &'static str) -> bool {
-        self.endpoints(hub).any(|region| {
-            let marked_up = self.mark(hub, region) == Some(MarkKind::Up);
-            let up = self.health(hub, region) == Some(true) || !self.probed(hub, region);
-            self.eligible(hub, region) && (marked_up || up)
-        })
-    }
-
-    pub(super) fn endpoints(&self, hub: &str) -> impl Iterator<Item = &'static str> {
-        self.hub(hub).into_iter().flat_map(|hub| &hub.endpoints).map(|endpoint| endpoint.region)
-    }
-
-    /// The endpoint that has to be chosen where nothing stands in the way: the first that is eligible, else one that is
-    /// drained, else the one of last resort.
-    pub(super) fn candidate(&self, hub: &'static str) -> Option<&'static str> {
-        let first = |may: &dyn Fn(&'static str) -> bool| self.endpoints(hub).find(|region| may(region));
-        first(&|region| self.eligible(hub, region)).or_else(|| first(&|region| self.drained(hub, region))).or_else(
-            || match self.hub(hub)?.resort {
-                ResortSketch::Region(region) => Some(region),
-                ResortSketch::Keep | ResortSketch::All => None,
-            },
-        )
-    }
-
-    /// Whether every endpoint has to be answered at once.
-    pub(super) fn all_wanted(&self, hub: &'static str) -> bool {
-        self.hub(hub).is_some_and(|hub| hub.resort == ResortSketch::All) && self.candidate(hub).is_none()
-    }
-
-    /// Whether what speaks for answering everything at once may be this node's own blindness.
-    pub(super) fn all_doubted(&self, hub: &'static str) -> bool {
-        let Some(book) = self.hubs.get(hub) else { return false };
-        self.mark(hub, book.active).is_none() && self.doubts_failure(hub, book.active)
-    }
-
-    /// The move that the rules want of a hub whose active region the policy has.
-    pub(super) fn want(&self, hub: &'static str) -> Option<Want> {
-        let book = self.hubs.get(hub)?;
-        let sketch = self.hub(hub)?;
-        let active = book.active;
-        let place = sketch.position(active)?;
-        if self.eligible(hub, active) {
-            if sketch.failback.is_none() || book.chosen {
-                return None;
-            }
-            let to = self.endpoints(hub).take(place).find(|region| book.good.contains_key(region))?;
-            return Some(Want { to, why: Why::Better });
-        }
-        let why = match self.mark(hub, active) {
-            Some(MarkKind::Down) => Why::MarkedDown,
-            Some(_) => Why::Drained,
-            None => Why::Health,
-        };
-        let to = self.candidate(hub)?;
-        // A region that is itself the last resort stays.
-        let better = self.eligible(hub, to) || !self.drained(hub, active);
-        (to != active && better).then_some(Want { to, why })
-    }
-
-    /// What stands in the way of a move, by the names of the rules: of what is `certain` alone, or of everything that
-    /// there may be.
-    pub(super) fn barriers(
-        &self,
-        hub: &'static str,
-        want: Want,
-        now: Wall,
-        certain: bool,
-    ) -> Vec<(&'static str, String)> {
-        let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
-        let mut barriers = Vec::new();
-        if let Some(by) = self.first_verdict(hub, want.to).filter(|by| *by > now) {
-            barriers.push(("verdict", format!("{} has no verdict yet, which may take until {by}", want.to)));
-        }
-        let dwell = book.last_automatic.map(|at| at + sketch.dwell * 1_000);
-        if let Some(ends) = dwell.filter(|ends| *ends > now && want.why != Why::MarkedDown) {
-            barriers.push(("dwell", format!("the dwell ends at {ends}")));
-        }
-        if want.why == Why::Better
-            && let (Some(after), Some(since)) = (sketch.failback, book.good.get(want.to))
-        {
-            let since = if certain { since.earliest } else { since.latest };
-            let ready = since.saturating_add(after * 1_000);
-            if ready > now {
-                barriers.push(("failback", format!("{} must be good until {ready} first", want.to)));
-            }
-        }
-        if matches!(want.why, Why::Health | Why::Better) {
-            let doubted = match want.why {
-                Why::Health => self.doubts_failure(hub, book.active),
-                _ => self.doubts(None),
-            };
-            if doubted {
-                barriers.push(("sight", "this node may be cut off itself".into()));
-            }
-        }
-        if want.why != Why::MarkedDown && self.pinned(hub) {
-            barriers.push(("flap-limit", "the hub is pinned".into()));
-        }
-        if let Some(ends) = self.budget_ends(hub, now) {
-            barriers.push(("budget", format!("the budget is used up until {ends}")));
-        }
-        barriers
-    }
-
-    /// What stands in the way of a move beside that: gates, safety rules and the fence; of what is `certain` alone, or of
-    /// everything that there may be.
-    pub(super) fn gates_and_rules(
-        &self,
-        hub: &'static str,
-        to: &'static str,
-        why: Option<Why>,
-        now: Wall,
-        certain: bool,
-    ) -> Vec<(&'static str, String)> {
-        let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
-        let mut barriers = Vec::new();
-        for used in self.holding_gates(hub, to, now, certain) {
-            barriers.push(("gate", format!("gate {} is shut", GATES[used.gate])));
-        }
-        if let Some(rule) = self.broken_rule(hub, to, now, certain) {
-            barriers.push(("safety-rule", format!("safety rule s{rule} would be broken")));
-        }
-        if why == Some(Why::Health) && self.has_to_look(hub, book, to, now) {
-            barriers.push(("look", format!("{to} was not seen good since {} began to fail", book.active)));
-        }
-        if let Some((timeout, stop)) = sketch.fence {
-            let told =
-                self.announced(hub, certain).filter(|said| said.to == to).is_some_and(|said| match said.answer {
-                    Some((_, true)) => true,
-                    Some((_, false)) => !stop,
-                    None => !stop && said.called + timeout + FENCE_GRACE <= now,
-                });
-            if !told {
-                barriers.push(("fence", format!("{} was not told that it is left", book.active)));
-            }
-        }
-        barriers
-    }
-
-    /// Whether the last look at an endpoint has failed, and no mark says that it is good all the same.
-    pub(super) fn fails(&self, hub: &'static str, region: &'static str) -> bool {
-        let failing = self.watch(hub, region).is_some_and(|(_, watch)| watch.failing.is_some());
-        failing && self.mark(hub, region) != Some(MarkKind::Up)
-    }
-
-    /// Whether nothing good was seen of what is up since the active region began to fail, and may still be.
-    fn has_to_look(&self, hub: &'static str, book: &Book, to: &'static str, now: Wall) -> bool {
-        let failing = self.watch(hub, book.active).and_then(|(_, watch)| watch.failing);
-        let (Some(failing), Some((aim, watch))) = (failing, self.watch(hub, to)) else { return false };
-        let wanted = book.wanted.filter(|(wanted, _)| *wanted == to).map_or(now, |(_, since)| since);
-        let unseen = watch.last_good.is_none_or(|seen| seen < failing);
-        let sure = watch.verdict == Some(true) && self.mark(hub, to) != Some(MarkKind::Up);
-        sure && unseen && wanted + self.probe(aim).worst_detection() > now
-    }
-
-    /// Whether a hub has flapped: its last automatic switches since an operator last said that it may, as many as the limit
-    /// says, lie within the window.
-    pub(super) fn pinned(&self, hub: &str) -> bool {
-        let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return false };
-        let since = self.flaps.get(hub).copied();
-        let counted: Vec<_> =
-            book.switches.iter().filter(|(at, auto)| *auto && since.is_none_or(|ack| *at > ack)).collect();
-        let last = counted.len().checked_sub(sketch.flap_limit).map(|from| &counted[from..]);
-        last.is_some_and(|last| last[last.len() - 1].0.saturating_sub(last[0].0) <= sketch.flap_window * 1_000)
-    }
-
-    /// When there may be another switch of any origin, where there may be none now.
-    pub(super) fn budget_ends(&self, hub: &str, now: Wall) -> Option<Wall> {
-        let budget = self.hub(hub)?.budget?;
-        let switches = &self.hubs.get(hub)?.switches;
-        let oldest = switches.len().checked_sub(budget)?;
-        Some(switches[oldest].0 + 3_600_000).filter(|ends| *ends > now)
-    }
-
-    /// Whether a gate is open for a hub.
-    pub(super) fn open(&self, gate: usize, hub: &'static str, now: Wall) -> bool {
-        if gate == ACK {
-            let epoch = self.hubs.get(hub).map_or(0, |book| book.epoch);
-            return self
-                .acks
-                .get(&(hub, gate))
-                .is_some_and(|(acked, until)| *acked == epoch && until.is_none_or(|until| until > now));
-        }
-        let max_age = self.sketch.gates[gate].max_age;
-        self.evidence.get(&gate).is_some_and(|(at, open)| *open && now.saturating_sub(*at) <= max_age)
-    }
-
-    /// The gates that a move would have to pass and that are shut.
-    pub(super) fn shut_gates(&self, hub: &'static str, to: &'static str, now: Wall) -> Vec<UseSketch> {
-        let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return Vec::new() };
-        let (Some(from), Some(place)) = (sketch.position(book.active), sketch.position(to)) else { return Vec::new() };
-        let concerned = sketch.gates.iter().filter(|used| used.concerns(from, place, to));
-        concerned.filter(|used| !self.open(used.gate, hub, now)).copied().collect()
-    }
-
-    /// The first safety rule that a move would break, or break further. Moves of which the regions that they leave have
-    /// been told have their places, and hold those that look for one.
-    pub(super) fn broken_rule(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Option<usize> {
-        let from = self.hubs.get(hub)?.active;
-        let has_place = self.announced(hub, certain).is_some_and(|said| said.to == to);
-        self.sketch.rules.iter().position(|rule| match rule {
-            RuleSketch::Count(least, count, of) => {
-                let active = |after: bool| {
-                    let is = |(member, region): &&(&'static str, &'static str)| match *member == hub {
-                        true if after => *region == to,
-                        true => from == *region,
-                        false => {
-                            let here = self.hubs.get(member).is_some_and(|book| book.active == *region);
-                            let heads = match has_place {
-                                true => here,
-                                false => self.heading(member, !certain) == Some(*region),
-                            };
-                            if *least { here && heads } else { here || heads }
-                        }
-                    };
-                    of.iter().filter(is).count() as u32
-                };
-                let (before, after) = (active(false), active(true));
-                match least {
-                    true => after < *count && after < before,
-                    false => after > *count && after > before,
-                }
-            }
-            RuleSketch::Gate(gate, of, region) => {
-                let concerned = *of == Some(hub) || region.is_some_and(|region| region == from || region == to);
-                concerned && !self.open(*gate, hub, now)
-            }
-        })
-    }
-
-    /// The region that a hub leaves has been told of this; in doubt it was only where that is `certain` to hold.
-    fn announced(&self, hub: &'static str, even_doubtful: bool) -> Option<&Fencing> {
-        let book = self.hubs.get(hub)?;
-        let said = self.fences.get(hub).filter(|said| said.epoch == book.epoch + 1);
-        said.filter(|said| (even_doubtful || !said.doubtful) && self.is_wanted(hub, said.to))
-    }
-
-    /// Whether a move of which a region was told is still to be; one that drains is the one that is being committed.
-    fn is_wanted(&self, hub: &'static str, to: &'static str) -> bool {
-        let planned = self.moves.get(hub);
-        let planned = planned.filter(|planned| matches!(planned.stage, Stage::Ready { .. } | Stage::Drain { .. }));
-        planned.is_some_and(|planned| planned.to.as_str() == to) || self.want(hub).is_some_and(|want| want.to == to)
-    }
-
-    /// What was said of a move that is not wanted any more does not count when it is wanted again.
-    pub(super) fn forget_fences(&mut self) {
-        let mut fences = std::mem::take(&mut self.fences);
-        fences.retain(|hub, said| self.is_wanted(hub, said.to));
-        self.fences = fences;
-    }
-
-    /// Where a hub is, or is about to be because the region that it leaves has been told.
-    fn heading(&self, hub: &'static str, even_doubtful: bool) -> Option<&'static str> {
-        let active = self.hubs.get(hub)?.active;
-        Some(self.announced(hub, even_doubtful).map_or(active, |said| said.to))
-    }
-
-    /// The gates that hold a move: those that are shut, and whose time to be passed has not come, or may not have.
-    fn holding_gates(&self, hub: &'static str, to: &'static str, now: Wall, certain: bool) -> Vec<UseSketch> {
-        let Some(book) = self.hubs.get(hub) else { return Vec::new() };
-        let since = |since: Since| if certain { since.earliest } else { since.latest };
-        let before = book.gated_before.map(|(to, at)| (to, Since { earliest: at, latest: at }));
-        let gated = book.gated.or(before).filter(|(wanted, _)| *wanted == to);
-        let waited = gated.map_or(0, |(_, gated)| now.saturating_sub(since(gated)));
-        let holds = |used: &UseSketch| used.proceed.is_none_or(|after| waited < after * 1_000);
-        self.shut_gates(hub, to, now).into_iter().filter(holds).collect()
-    }
-
-    /// Writes down since when gates have held the move that is wanted.
-    pub(super) fn note_gates(&mut self, now: Wall) {
-        let names: Vec<_> = self.sketch.hubs.keys().copied().collect();
-        for hub in names {
-            let want = self.want(hub);
-            let held = |certain| {
-                let clear = |want: &Want| self.barriers(hub, *want, now, certain).is_empty();
-                want.filter(clear).is_some_and(|want| !self.shut_gates(hub, want.to, now).is_empty())
-            };
-            let (may_be, is) = (held(true), held(false));
-            let active = self.hubs.get(hub).map(|book| book.active);
-            // Nothing is known of the active region yet: whatever was wanted before may be wanted again.
-            let open = active
-                .and_then(|active| self.watch(hub, active))
-                .is_some_and(|(aim, watch)| watch.verdict_by(self.probe(aim)).is_some_and(|by| by > now));
-            let Some(book) = self.hubs.get_mut(hub) else { continue };
-            book.gated_before = book.gated_before.filter(|(to, _)| want.map_or(open, |want| want.to == *to));
-            book.wanted = want.map(|want| match book.wanted {
-                Some(wanted) if wanted.0 == want.to => wanted,
-                _ => (want.to, now),
-            });
-            book.gated = match (want, book.gated) {
-                (None, _) => None,
-                (Some(want), Some((to, since))) if to == want.to => {
-                    let latest = if is { since.latest.min(now) } else { since.latest };
-                    Some((to, Since { latest, ..since }))
-                }
-                (Some(want), _) if may_be => {
-                    let latest = if is { now } else { Wall::MAX };
-                    let since = Since { earliest: now, latest };
-                    let before = book.gated_before.map(|(_, at)| Since { earliest: at, latest: at });
-                    Some((want.to, before.unwrap_or(since)))
-                }
-                _ => None,
-            };
-        }
-    }
-
-    /// Whether a hub has to answer its lower TTL.
-    pub(super) fn low_ttl(&self, hub: &'static str, now: Wall) -> bool {
-        let (Some(book), Some(sketch)) = (self.hubs.get(hub), self.hub(hub)) else { return false };
-        let switched = book.epoch > 1 && book.since + sketch.ttl_restore * 1_000 > now;
-        let moving = self.moves.get(hub).is_some_and(|planned| planned.stage.is_under_way());
-        let unsettled = self.watch(hub, book.active).is_some_and(|(_, watch)| watch.unsettled());
-        sketch.ttl_min < sketch.ttl && (switched || moving || unsettled)
-    }
-
-    /// Until when a first verdict on an endpoint is waited for, unless an operator has marked it up.
-    pub(super) fn first_verdict(&self, hub: &'static str, region: &'static str) -> Option<Wall> {
-        let (aim, watch) = self.watch(hub, region)?;
-        watch.verdict_by(self.probe(aim)).filter(|_| self.mark(hub, region) != Some(MarkKind::Up))
-    }
-
-    /// Writes down since when endpoints are good.
-    pub(super) fn refresh(&mut self, now: Wall) {
-        let failing = self.failing;
-        let names: Vec<_> = self.hubs.keys().copied().collect();
-        for hub in names {
-            let good: Vec<_> = self.endpoints(hub).filter(|region| self.good(hub, region)).collect();
-            let Some(book) = self.hubs.get_mut(hub) else { continue };
-            book.good.retain(|region, _| good.contains(region));
-            for region in good {
-                let earliest = failing.unwrap_or(now).min(now);
-                book.good.entry(region).or_insert(Since { earliest, latest: now });
-            }
-        }
-    }
-
-    /// The daemon starts again: what it did not write down is gone.
-    pub(super) fn restart(&mut self, now: Wall) {
-        self.watches.clear();
-        self.evidence.clear();
-        self.fences.clear();
-        (self.blind, self.at_once, self.regained) = (false, false, false);
-        for book in self.hubs.values_mut() {
-            book.good.clear();
-            // A clock that was set back must not make a dwell of years, nor one that begins with each start.
-            let found = book.written_set_back.filter(|(epoch, at)| *epoch == book.epoch && *at <= now);
-            let then = found.map_or(now, |(_, at)| at);
-            let bound = |at: Wall| if at > now { then } else { at };
-            book.last_automatic = book.written_automatic.map(bound);
-            book.since = bound(book.written_since);
-            book.switches = book.written_switches.iter().map(|(at, automatic)| (bound(*at), *automatic)).collect();
-            (book.gated, book.wanted) = (None, None);
-            let of_this_epoch = book.written_gated.filter(|(epoch, ..)| *epoch == book.epoch);
-            book.gated_before = of_this_epoch.map(|(_, to, since)| (to, since.min(now)));
-        }
     }
 }

@@ -11,7 +11,7 @@ mod holds;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::books::{Book, Books, Fencing, Mark, Want, Why, Window};
+use super::books::{Book, Books, Drilled, Failing, Fencing, Mark, Owed, Want, Why, Window};
 use super::history::Target;
 use super::invariants::{Extra, Violation};
 use super::sketch::{ACK, Aim, GATES, HUBS, REGIONS, Sketch};
@@ -20,7 +20,7 @@ use crate::control::State;
 use crate::control::change::{Change, ChangeKind};
 use crate::control::event::{Command, CommandError, Commit};
 use crate::control::fact::{Fact, FactKey, FactKind, Facts};
-use crate::control::known::{FlapAck, GateAck, Gated, SetBack, Window as WindowFact};
+use crate::control::known::{FlapAck, GateAck, Gated, NoticeKind, Notices, SetBack, Window as WindowFact};
 use crate::control::mark::MarkTarget;
 use crate::control::moves::{Move, MoveOptions, Stage};
 use crate::control::report::Moved;
@@ -47,8 +47,8 @@ pub(super) struct Checker {
     turns: u64,
     /// Whether a commit that failed may have kept something from being published.
     unpublished: bool,
-    /// Since when a move that is under way has lowered the TTL of a hub.
-    lowered: BTreeMap<&'static str, u64>,
+    /// Since when a move that is under way has lowered the TTL of a hub, and for how many milliseconds it has to.
+    lowered: BTreeMap<&'static str, (u64, u64)>,
     /// Everything else that is durable.
     facts: Facts,
     violation: Option<Violation>,
@@ -229,7 +229,9 @@ impl Checker {
 
     pub(super) fn begin(&mut self, now: u64, doing: Doing) {
         let hub = match &doing {
-            Doing::Command(Command::Failover { hub, .. } | Command::Failback { hub, .. }) => {
+            Doing::Command(
+                Command::Failover { hub, .. } | Command::Failback { hub, .. } | Command::Drill { hub, .. },
+            ) => {
                 let hub = hub_of(hub);
                 Some((hub, self.books.hubs.get(hub).cloned()))
             }
@@ -245,6 +247,10 @@ impl Checker {
         if matches!(self.turn.doing, Doing::Tick) {
             self.books.look(now);
         }
+        self.books.end_drills(now);
+        if let Doing::Command(Command::EndDrill { hub, .. }) = &self.turn.doing {
+            self.books.drills.remove(hub_of(hub));
+        }
         self.books.refresh(now);
     }
 
@@ -254,11 +260,17 @@ impl Checker {
         self.books.refresh(self.turn.now);
     }
 
-    pub(super) fn observe(&mut self, aim: Aim, good: bool, at: u64) {
+    /// The clock went forward by more than was lived through.
+    pub(super) fn jump(&mut self, from: u64) {
+        self.books.skip(from, self.turn.now);
+        self.books.refresh(self.turn.now);
+    }
+
+    pub(super) fn observe(&mut self, aim: Aim, good: bool, began: u64, at: u64) {
         let known = |books: &Books| books.watches.get(&aim).map(|watch| (watch.verdict, watch.failing.is_some()));
         let before = known(&self.books);
-        self.books.observe(aim, good, at);
-        if known(&self.books) != before {
+        self.books.observe(aim, good, began, at);
+        if known(&self.books) != before || !self.books.drills.is_empty() {
             self.books.refresh(self.turn.now);
         }
     }
@@ -273,6 +285,13 @@ impl Checker {
     /// A region has answered that it is left.
     pub(super) fn fenced(&mut self, hub: &'static str, to: &'static str, epoch: u64, planned: u64, acknowledged: bool) {
         let now = self.turn.now;
+        let same = |owed: &&mut Owed| (owed.to, owed.epoch, owed.planned, owed.lost) == (to, epoch, planned, false);
+        if let Some(owed) = self.books.owed.get_mut(hub).filter(same) {
+            owed.acknowledged = acknowledged;
+            if !acknowledged {
+                self.books.owed.remove(hub);
+            }
+        }
         let open = self.books.moves.get(hub).filter(|open| open.stage.is_open());
         let wanted = self.books.want(hub).is_some_and(|want| want.to == to)
             || open.is_some_and(|open| region_of(&open.to) == to)
@@ -305,6 +324,8 @@ impl Checker {
             want.to == to && held.into_iter().all(|(rule, _)| rule == "fence")
         });
         self.unless(moving || wanted, "fence", || format!("{hub} announces a move to {to} that is held or not wanted"));
+        let owed = Owed { to, epoch, planned, acknowledged: false, lost: false };
+        self.books.owed.insert(hub, owed);
         let answer = None;
         self.books.fences.insert(hub, Fencing { to, epoch, planned, called: now, answer, doubtful: false });
     }
@@ -319,10 +340,12 @@ impl Checker {
         }
         let until = self.turn.now + 1_000;
         self.excused = self.excused.max(until);
-        self.books.failing.get_or_insert(self.turn.now);
+        let failing = self.books.failing.get_or_insert(Failing { since: self.turn.now, until });
+        failing.until = failing.until.max(until);
         self.books.fences.values_mut().for_each(|said| said.doubtful = true);
-        for since in self.books.hubs.values_mut().flat_map(|book| book.good.values_mut()) {
-            since.latest = since.latest.max(until);
+        for book in self.books.hubs.values_mut() {
+            let wanted = book.wanted.iter_mut().map(|(_, since)| since);
+            book.good.values_mut().chain(wanted).for_each(|since| since.latest = since.latest.max(until));
         }
     }
 

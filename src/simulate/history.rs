@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::dice::Dice;
+use super::dice::{Dice, hash};
 use super::sketch::{ACK, Host, OUTSIDE, REGIONS, Sketch};
 use crate::policy::MarkKind;
 
@@ -79,6 +79,10 @@ pub enum Input {
     },
     /// An operator takes the window with this number away.
     CloseWindow(u8),
+    /// An operator drills a hub, for so many seconds at most.
+    Drill(&'static str, u64),
+    /// An operator ends the drill of a hub.
+    EndDrill(&'static str),
     /// A gate becomes so.
     Gate(usize, Latch),
     /// Regions that are left answer so from here on.
@@ -256,8 +260,34 @@ impl History {
                     _ => dice.between(60_000, 400_000),
                 };
         }
-        Self { seed, sketches, inputs, rest: dice.between(60_000, 600_000) }
+        let rest = dice.between(60_000, 600_000);
+        drill(&mut Dice::new(hash(&[seed, DRILLS])), &mut sketches, &mut inputs);
+        Self { seed, sketches, inputs, rest }
     }
+}
+
+/// What tells the luck of drills from that of everything else: a history without them stays what it is.
+const DRILLS: u64 = 1;
+
+/// In every other history one hub is a canary, and is drilled now and then; what is no canary is drilled in vain.
+fn drill(dice: &mut Dice, sketches: &mut [Sketch], inputs: &mut Vec<(u64, Input)>) {
+    if dice.percent(50) {
+        return;
+    }
+    let hubs: Vec<_> = sketches.iter().flat_map(|sketch| sketch.hubs.keys().copied()).collect();
+    let canary = *dice.pick(&hubs);
+    let hubs_of = sketches.iter_mut().filter_map(|sketch| sketch.hubs.get_mut(canary));
+    hubs_of.for_each(|hub| hub.canary = true);
+    let end = inputs.last().map_or(0, |(at, _)| *at);
+    for _ in 0..dice.between(1, 10) {
+        let at = dice.between(0, end);
+        let hub = if dice.percent(90) { canary } else { *dice.pick(&hubs) };
+        inputs.push((at, Input::Drill(hub, dice.between(5, 300))));
+        if dice.percent(50) {
+            inputs.push((at + dice.between(0, 200_000), Input::EndDrill(hub)));
+        }
+    }
+    inputs.sort_by_key(|(at, _)| *at);
 }
 
 /// What is likely for a while.

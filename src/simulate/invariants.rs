@@ -12,7 +12,7 @@ pub struct Invariant {
 }
 
 /// Every invariant.
-pub const INVARIANTS: [Invariant; 29] = [
+pub const INVARIANTS: [Invariant; 31] = [
     Invariant {
         name: "one-answer",
         says: "every hub has exactly one choice in every snapshot, and it can be answered",
@@ -67,6 +67,14 @@ pub const INVARIANTS: [Invariant; 29] = [
     Invariant {
         name: "fence",
         says: "no move before the region that is left has acknowledged, or could not and need not",
+    },
+    Invariant {
+        name: "told",
+        says: "a region that was told that it is left, or may have been, and stays, is in a notice until an operator acknowledges it",
+    },
+    Invariant {
+        name: "drill",
+        says: "a drill is of a canary's active region that is up, counts for that hub alone, and is over at its time, with a load and with a start",
     },
     Invariant {
         name: "low-ttl",

@@ -148,6 +148,8 @@ pub struct HubSketch {
     pub approvals: usize,
     /// The deadline in milliseconds, and whether a failure stops the switch.
     pub fence: Option<(u64, bool)>,
+    /// Whether it may be drilled.
+    pub canary: bool,
 }
 
 /// `when_all_down`.
@@ -392,6 +394,9 @@ impl Sketch {
             if let Some(budget) = hub.budget {
                 put(&mut text, format_args!("budget = \"{budget} per hour\""));
             }
+            if hub.canary {
+                put(&mut text, format_args!("canary = true"));
+            }
             if hub.approvals > 1 {
                 put(&mut text, format_args!("approvals = {}", hub.approvals));
             }
@@ -512,6 +517,7 @@ impl HubSketch {
             dwell: *dice.pick(&[0, 5, 20, 60, 60, 180]),
             failback: *dice.pick(&[None, None, Some(1), Some(10), Some(60), Some(300)]),
             resort,
+            canary: false,
             endpoints: regions.iter().map(|region| EndpointSketch::random(dice, region)).collect(),
         }
     }

@@ -1,5 +1,8 @@
 //! The simulated world: a daemon's core, its store and its probers on a simulated clock, and what a history does to them.
 
+mod effects;
+mod inputs;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -119,6 +122,8 @@ struct World<'a> {
     now: u64,
     /// What the wall clock is ahead of it.
     wall: u64,
+    /// By how much it was set forward that the daemon was not told of, in milliseconds.
+    jumped: u64,
     /// By time, life of the daemon and order.
     queue: BinaryHeap<Reverse<(u64, u64, u64, Happening)>>,
     sequence: u64,
@@ -143,6 +148,8 @@ struct World<'a> {
     outcome: Outcome,
     /// Since when nothing has happened from outside.
     calm_since: u64,
+    /// How many canaries were being drilled when the loop last looked.
+    drilled: usize,
     replies: u64,
     prober_restarts: u64,
     /// By gate.
@@ -184,6 +191,7 @@ impl<'a> World<'a> {
             options,
             now: 0,
             wall: BEGIN,
+            jumped: 0,
             queue: BinaryHeap::new(),
             sequence: 0,
             life: 0,
@@ -202,6 +210,7 @@ impl<'a> World<'a> {
             checker,
             outcome,
             calm_since: 0,
+            drilled: 0,
             replies: 0,
             prober_restarts: 0,
             gates: BTreeMap::new(),
@@ -261,6 +270,7 @@ impl<'a> World<'a> {
         if self.busy_until > self.now {
             return;
         }
+        self.jump();
         for input in std::mem::take(&mut self.waiting) {
             self.operate(&input);
             self.observe();
@@ -278,6 +288,10 @@ impl<'a> World<'a> {
             && wake.0 <= now
         {
             self.checker.broken("wake", || format!("it is {now}, and the core asks to be woken at {}", wake.0));
+        }
+        let drilled = self.checker.books.drills.len();
+        if std::mem::replace(&mut self.drilled, drilled) != drilled {
+            self.calm_since = self.now;
         }
         if self.daemon.is_some() {
             let (regions, hosts, cut) = (&self.regions, &self.hosts, self.cut);
@@ -315,8 +329,8 @@ impl<'a> World<'a> {
         self.outcome.observations += observations.len() as u64;
         let before = self.tells().then(|| self.verdicts(&arrived));
         self.checker.begin(self.now + self.wall, Doing::Nothing);
-        for (aim, Complete { good, at, .. }) in &arrived {
-            self.checker.observe(*aim, *good, *at);
+        for (aim, Complete { good, at, takes }) in &arrived {
+            self.checker.observe(*aim, *good, at.saturating_sub(*takes), *at);
         }
         if let Some(before) = before {
             let after = self.verdicts(&arrived);
@@ -349,6 +363,7 @@ impl<'a> World<'a> {
             Happening::Look(gate, order) => self.look(gate, order),
             Happening::Fenced(hub, to, epoch, planned, acknowledged) => {
                 let Ok(name) = Name::parse(HUBS[hub], None) else { return };
+                self.jump();
                 let word = if acknowledged { "acknowledges" } else { "does not acknowledge" };
                 self.outcome.story.tell(self.now, || format!("the fence of {name} {word} the move to {to}"));
                 self.checker.begin(self.wall(), Doing::Nothing);
@@ -374,6 +389,7 @@ impl<'a> World<'a> {
         if latch == Latch::Mute || self.daemon.is_none() {
             return;
         }
+        self.jump();
         let (now, open) = (self.wall(), latch == Latch::Open);
         self.checker.begin(now, Doing::Nothing);
         self.checker.evidence(gate, now, open);
@@ -430,151 +446,21 @@ impl<'a> World<'a> {
         }
     }
 
-    fn meet(&mut self, input: &Input) {
-        let now = self.now;
-        let tell = |story: &mut Story, line: String| story.tell(now, || line);
-        match input {
-            Input::Region(region, condition) => {
-                self.regions.insert(region, *condition);
-                tell(&mut self.outcome.story, format!("{region} {}", how(*condition)));
-                self.unhang();
-            }
-            Input::Host(host, condition) => {
-                self.hosts.insert(*host, *condition);
-                tell(&mut self.outcome.story, format!("{host} {}", how(*condition)));
-                self.unhang();
-            }
-            Input::Cut(cut) => {
-                self.cut = *cut;
-                let line = if *cut { "this node is cut off from everything" } else { "this node is not cut off" };
-                tell(&mut self.outcome.story, line.into());
-                self.unhang();
-            }
-            Input::Late(late) => self.late = *late,
-            Input::Stall(length) => {
-                self.busy_until = self.busy_until.max(now + length);
-                tell(&mut self.outcome.story, format!("the control loop does nothing for {length} ms"));
-            }
-            Input::Jump(seconds) => {
-                self.wall += seconds * 1_000;
-                tell(&mut self.outcome.story, format!("the wall clock jumps {seconds} s ahead"));
-            }
-            Input::Kill { at: Point::Now, away, back } => self.kill(*away, *back, None),
-            Input::Kill { at, away, back } => self.armed = Some((*at, *away, *back)),
-            Input::Disk { how, commits } => self.disk.fail(*how, *commits),
-            Input::Gate(gate, latch) => {
-                self.gates.insert(*gate, *latch);
-                tell(&mut self.outcome.story, format!("gate {} becomes {latch:?}", GATES[*gate]));
-            }
-            Input::Fences(latch) => {
-                self.fences = *latch;
-                tell(&mut self.outcome.story, format!("fences answer {latch:?} from here on"));
-            }
-            Input::Approve(_)
-            | Input::Cancel(_)
-            | Input::Ack(..)
-            | Input::Acknowledge(_)
-            | Input::Window { .. }
-            | Input::CloseWindow(_)
-            | Input::Reload(_)
-            | Input::Refused
-            | Input::Mark { .. }
-            | Input::Unmark(_)
-            | Input::Failover { .. }
-            | Input::Failback { .. }
-            | Input::Repeat => {
-                if let Input::Reload(files) = input {
-                    self.files = files % self.sketches.len();
-                }
-                if self.daemon.is_some() {
-                    self.waiting.push(input.clone());
-                }
-            }
-        }
-    }
-
-    /// What operators ask of the loop.
-    fn operate(&mut self, input: &Input) {
-        let command = match input {
-            Input::Reload(_) | Input::Refused => return self.reload(input),
-            Input::Repeat => self.last_command.clone(),
-            _ => self.command(input),
-        };
-        let Some(command) = command else { return };
-        self.last_command = Some(command.clone());
-        let line = words(&command);
-        self.outcome.story.tell(self.now, || line);
-        self.replies += 1;
-        let name = if matches!(input, Input::Approve(_)) { "bob" } else { "alice" };
-        let (author, reply) = (Author { name: name.into(), origin: "simulator".into() }, ReplyTo(self.replies));
-        self.turn(Event::Command { command: command.clone(), author, reply }, Doing::Command(command));
-    }
-
-    fn command(&self, input: &Input) -> Option<Command> {
-        let reason = "because".to_owned();
-        let name = |hub: &str| Name::parse(hub, None).ok();
-        let later = |seconds: &u64| Timestamp(self.wall() + seconds * 1_000);
-        let options = |hub: &str, how: &How| {
-            let present = self.checker.books.hubs.get(hub).map_or(1, |book| book.epoch);
-            let epoch = match how.epoch {
-                Planned::Any => None,
-                Planned::Present => Some(present),
-                Planned::Old => Some(present.saturating_sub(1)),
-                Planned::Next => Some(present + 1),
-            };
-            let break_glass = how.break_glass.then(|| "it burns".to_owned());
-            let (at, until) = (how.at.as_ref().map(later), how.until.as_ref().map(later));
-            MoveOptions { epoch, at, until, now: how.now, force: how.force, break_glass }
-        };
-        Some(match input {
-            Input::Mark { target, kind, seconds } => {
-                let until = seconds.as_ref().map(later);
-                Command::Mark { target: mark_target(*target)?, kind: *kind, reason, from: None, until }
-            }
-            Input::Window { target, kind, after, seconds } => {
-                let (from, until) = (Some(later(after)), Some(later(&(after + seconds))));
-                Command::Mark { target: mark_target(*target)?, kind: *kind, reason, from, until }
-            }
-            Input::CloseWindow(id) => Command::CloseWindow { id: id.to_string(), reason },
-            Input::Unmark(target) => Command::Unmark { target: mark_target(*target)?, reason },
-            Input::Failover { hub, to, how } => {
-                Command::Failover { hub: name(hub)?, to: RegionName::new(to), options: options(hub, how), reason }
-            }
-            Input::Failback { hub, how } => Command::Failback { hub: name(hub)?, options: options(hub, how), reason },
-            Input::Approve(hub) => Command::Approve { hub: name(hub)?, epoch: None },
-            Input::Cancel(hub) => Command::Cancel { hub: name(hub)?, epoch: None, reason },
-            Input::Ack(hub, gate, seconds) => Command::AckGate {
-                hub: name(hub)?,
-                gate: GateName::new(GATES[*gate]),
-                reason,
-                until: seconds.as_ref().map(later),
-            },
-            Input::Acknowledge(hub) => Command::Acknowledge { hub: name(hub)?, reason },
-            _ => return None,
-        })
-    }
-
-    fn reload(&mut self, input: &Input) {
-        let Input::Reload(files) = input else {
-            self.outcome.story.tell(self.now, || "the files are broken, and read again".into());
-            let event = Event::Loaded {
-                loaded: Err(LoadFailure { problems: vec!["a problem".into()] }),
-                author: Author::daemon(),
-                reply: None,
-            };
-            return self.turn(event, Doing::Refused);
-        };
-        let files = files % self.sketches.len();
-        self.outcome.story.tell(self.now, || format!("policy {files} is read"));
-        let event = Event::Loaded { loaded: Ok(self.loaded[files].clone()), author: Author::daemon(), reply: None };
-        self.checker.begin(self.wall(), Doing::Load);
-        self.checker.load(self.sketches[files].clone());
-        self.turn_begun(event);
-    }
-
     fn turn(&mut self, event: Event, doing: Doing) {
+        self.jump();
         self.checker.begin(self.wall(), doing);
         self.turn_begun(event);
+    }
+
+    /// Tells the daemon that the clock was set forward, before anything else.
+    fn jump(&mut self) {
+        let by = std::mem::take(&mut self.jumped);
+        if by > 0 && self.daemon.is_some() {
+            let from = self.wall() - by;
+            self.checker.begin(self.wall(), Doing::Nothing);
+            self.checker.jump(from);
+            self.turn_begun(Event::Jumped { from: Timestamp(from) });
+        }
     }
 
     fn turn_begun(&mut self, event: Event) {
@@ -598,219 +484,6 @@ impl<'a> World<'a> {
         self.checker.end(&daemon.state);
         self.daemon = Some(daemon);
     }
-
-    /// Carries effects out in order, as the control loop does.
-    fn carry_out(&mut self, daemon: &mut Daemon, effects: Vec<Effect>) -> Turned {
-        let mut failed = None;
-        let mut killed = None;
-        for effect in effects {
-            if self.options.digest {
-                self.digest(&effect);
-            }
-            match effect {
-                Effect::Commit(commit) => {
-                    let armed = self.armed.take();
-                    if let Some((Point::BeforeCommit, away, back)) = armed {
-                        self.say_killed("before a commit is durable", away);
-                        self.checker.killed(true);
-                        return Turned::Killed { away, back };
-                    }
-                    match self.disk.commit(&commit) {
-                        Ok(()) => {
-                            self.outcome.changes +=
-                                commit.switch.as_ref().map_or(0, |switch| switch.changes.len() as u64);
-                            self.tell_commit(&commit);
-                            self.checker.commit(&commit);
-                            if !commit.marks.is_empty() || !commit.facts.is_empty() {
-                                self.calm_since = self.now;
-                            }
-                            match armed {
-                                Some((Point::AfterCommit, away, back)) => {
-                                    self.say_killed("after a commit, before anything is published", away);
-                                    self.checker.unpublished(&commit);
-                                    self.checker.killed(false);
-                                    return Turned::Killed { away, back };
-                                }
-                                armed => killed = armed,
-                            }
-                        }
-                        Err(error) => {
-                            self.armed = armed;
-                            self.calm_since = self.now;
-                            self.outcome.story.tell(self.now, || format!("a commit fails: {error}"));
-                            self.checker.failed();
-                            failed = Some((Box::new(commit), error));
-                        }
-                    }
-                }
-                Effect::Reply(_, reply) => {
-                    if let Some((_, away, back)) = killed {
-                        self.say_killed("before anybody is answered", away);
-                        self.checker.killed(false);
-                        return Turned::Killed { away, back };
-                    }
-                    let reply = match &failed {
-                        Some((_, error)) => Err(crate::control::event::CommandError::Store(error.clone())),
-                        None => reply,
-                    };
-                    self.outcome.story.tell(self.now, || match &reply {
-                        Ok(moved) => format!("answered: {}", moved.summary),
-                        Err(error) => format!("answered: refused, {error}"),
-                    });
-                    self.checker.reply(&reply);
-                }
-                _ if failed.is_some() => {}
-                Effect::Publish(content, choices) => {
-                    let generation = daemon.generation + 1;
-                    let hubs: Vec<_> = content.hubs().map(hub_of).collect();
-                    match Snapshot::new(generation, content, choices) {
-                        Ok(snapshot) => {
-                            daemon.generation = generation;
-                            self.outcome.publications += 1;
-                            self.checker.publish(hubs, &snapshot.choices);
-                            daemon.snapshot = Some(snapshot);
-                        }
-                        Err(refused) => {
-                            let sentence = refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                            self.checker.broken("one-answer", || sentence);
-                        }
-                    }
-                }
-                Effect::Probe { wanted, remembered } => {
-                    let wanted =
-                        wanted.into_iter().filter_map(|(target, probe)| Some((aim_of(&target)?, target, probe)));
-                    let begins = daemon.probers.update(self.history.seed, wanted.collect(), &remembered, self.now);
-                    for (aim, at) in begins {
-                        let plan = daemon.probers.by_aim.get(&aim).map_or(0, |prober| prober.plan);
-                        self.plan(at, Happening::Begin(aim, plan));
-                    }
-                }
-                Effect::Look(targets) => {
-                    for aim in targets.iter().filter_map(aim_of) {
-                        let prober = daemon.probers.by_aim.get_mut(&aim).filter(|prober| !prober.hangs);
-                        if let Some(plan) = prober.and_then(|prober| prober.hurry().then_some(prober.plan)) {
-                            self.plan(self.now, Happening::Begin(aim, plan));
-                        }
-                    }
-                }
-                Effect::Gates(wanted) => {
-                    self.looks += 1;
-                    let gate = |name: &GateName| GATES.iter().position(|gate| *gate == name.as_str());
-                    let wanted = wanted.iter().filter_map(|(name, asked)| Some((gate(name)?, millis(asked.interval))));
-                    self.wanted_gates = wanted.collect();
-                    for (gate, _) in self.wanted_gates.clone() {
-                        self.plan(self.now + 1 + gate as u64, Happening::Look(gate, self.looks));
-                    }
-                }
-                Effect::Fence(call) => {
-                    let (hub, to) = (hub_of(&call.hub), region_of(&call.to));
-                    self.outcome.story.tell(self.now, || format!("the fence of {hub} is called for {to}"));
-                    self.checker.calls_fence(hub, to, call.epoch, call.planned.0);
-                    let timeout = millis(call.fence.timeout);
-                    let takes = if self.fences == Latch::Mute { timeout } else { 1 + self.now % timeout.min(700) };
-                    let acknowledged = self.fences == Latch::Open && !self.cut;
-                    let hub = HUBS.iter().position(|known| *known == hub).unwrap_or(0);
-                    self.plan(self.now + takes, Happening::Fenced(hub, to, call.epoch, call.planned, acknowledged));
-                }
-                Effect::Log(_) | Effect::Tell(_) => {}
-            }
-        }
-        if let Some((_, away, back)) = killed {
-            self.say_killed("once it has published", away);
-            self.checker.killed(false);
-            return Turned::Killed { away, back };
-        }
-        match failed {
-            Some((commit, _)) => Turned::Failed(commit),
-            None => Turned::Done,
-        }
-    }
-
-    fn tell_commit(&mut self, commit: &Commit) {
-        if !self.tells() {
-            return;
-        }
-        for (target, _, after) in &commit.marks {
-            let line = match after {
-                Some(mark) => format!("{target} is marked {}", mark.kind.word()),
-                None => format!("{target} is not marked any more"),
-            };
-            self.outcome.story.tell(self.now, || line);
-        }
-        for line in commit.switch.iter().flat_map(|switch| told::switched(switch)) {
-            self.outcome.story.tell(self.now, || line.sentence);
-        }
-    }
-
-    fn digest(&mut self, effect: &Effect) {
-        let text = match effect {
-            Effect::Commit(commit) => {
-                let records: Vec<_> = commit.records().collect();
-                format!("{:?} {:?} {:?} {records:?}", commit.named, commit.marks, commit.health)
-            }
-            Effect::Publish(_, choices) => format!("{choices:?}"),
-            Effect::Probe { wanted, remembered } => format!("{wanted:?} {remembered:?}"),
-            Effect::Reply(to, reply) => format!("{to:?} {reply:?}"),
-            Effect::Look(targets) => format!("{targets:?}"),
-            Effect::Gates(wanted) => format!("{wanted:?}"),
-            Effect::Fence(call) => format!("{call:?}"),
-            Effect::Log(line) => format!("{line:?}"),
-            Effect::Tell(switch) => format!("{:?}", told::switched(switch)),
-        };
-        self.outcome.digest = super::dice::hash(&[self.outcome.digest, super::dice::hash_text(&text)]);
-    }
-
-    fn say_killed(&mut self, when: &str, away: u64) {
-        self.outcome.story.tell(self.now, || format!("the daemon is killed {when}; it is started again in {away} ms"));
-    }
-
-    fn kill(&mut self, away: u64, back: u64, _: Option<()>) {
-        if self.daemon.take().is_some() {
-            self.say_killed("at once", away);
-            self.checker.killed(false);
-            self.killed(away, back);
-        }
-    }
-
-    fn killed(&mut self, away: u64, back: u64) {
-        self.daemon = None;
-        self.life += 1;
-        self.arrived.clear();
-        self.waiting.clear();
-        self.busy_until = 0;
-        self.calm_since = self.now + away;
-        if back > 0 {
-            self.outcome.story.tell(self.now, || format!("the wall clock is set back by {back} s meanwhile"));
-            // Never before the history began.
-            self.wall = self.wall.saturating_sub(back * 1_000).max(BEGIN - 86_400_000);
-        }
-        self.plan(self.now + away, Happening::Start);
-    }
-
-    fn start(&mut self) {
-        let now = self.wall();
-        let (persisted, surfaced) = self.disk.open();
-        let (files, sketch) = (self.files, self.sketches[self.files].clone());
-        if let Some(surfaced) = &surfaced {
-            self.outcome.story.tell(self.now, || "a commit that had failed is found on the disk".into());
-            self.tell_commit(surfaced);
-        }
-        self.outcome.story.tell(self.now, || format!("the daemon starts with policy {files}"));
-        self.outcome.starts += 1;
-        self.calm_since = self.now;
-        self.checker.restart(now, sketch, &persisted, surfaced.as_ref());
-        let (state, effects) = State::new(self.loaded[files].clone(), persisted, Timestamp(now));
-        let mut daemon = Daemon { state, probers: Probers::default(), looked: self.now, generation: 0, snapshot: None };
-        match self.carry_out(&mut daemon, effects) {
-            Turned::Done => {
-                self.checker.end(&daemon.state);
-                self.daemon = Some(daemon);
-            }
-            // It ends with an error, and whoever keeps it running starts it again.
-            Turned::Failed(_) => self.killed(START_AGAIN, 0),
-            Turned::Killed { away, back } => self.killed(away, back),
-        }
-    }
 }
 
 /// What a prober meets at a host.
@@ -827,54 +500,6 @@ fn meets(
         None | Some(Condition::Up) => hosts.get(&host).copied().unwrap_or(Condition::Up),
         Some(condition) => *condition,
     }
-}
-
-fn how(condition: Condition) -> String {
-    match condition {
-        Condition::Up => "is well".into(),
-        Condition::Slow => "is slow".into(),
-        Condition::Refusing => "refuses".into(),
-        Condition::Dark => "stops answering".into(),
-        Condition::Flapping(percent) => format!("answers {percent} times of a hundred"),
-        Condition::Silent => "lets its probers hang".into(),
-    }
-}
-
-fn words(command: &Command) -> String {
-    let how = |options: &MoveOptions| {
-        let MoveOptions { epoch, at, until, now, force, break_glass } = options;
-        let mut words = String::new();
-        epoch.iter().for_each(|epoch| words += &format!(", planned at epoch {epoch}"));
-        at.iter().for_each(|at| words += &format!(", at {at}"));
-        until.iter().for_each(|until| words += &format!(", until {until}"));
-        let flags = [(*now, ", now"), (*force, ", past gates"), (break_glass.is_some(), ", past everything")];
-        flags.iter().filter(|(set, _)| *set).for_each(|(_, word)| words += word);
-        words
-    };
-    match command {
-        Command::Mark { target, kind, from, until, .. } => {
-            let from = from.map_or(String::new(), |from| format!(" from {from}"));
-            let until = until.map_or(String::new(), |until| format!(" until {until}"));
-            format!("an operator marks {target} {}{from}{until}", kind.word())
-        }
-        Command::Unmark { target, .. } => format!("an operator unmarks {target}"),
-        Command::CloseWindow { id, .. } => format!("an operator takes window {id} away"),
-        Command::Failover { hub, to, options, .. } => {
-            format!("an operator says failover of {hub} to {to}{}", how(options))
-        }
-        Command::Failback { hub, options, .. } => format!("an operator says failback of {hub}{}", how(options)),
-        Command::Approve { hub, .. } => format!("another operator approves the move of {hub}"),
-        Command::Cancel { hub, .. } => format!("an operator cancels the move of {hub}"),
-        Command::AckGate { hub, gate, .. } => format!("an operator acknowledges gate {gate} of {hub}"),
-        Command::Acknowledge { hub, .. } => format!("an operator acknowledges what {hub} has done"),
-        Command::Drill { hub, .. } => format!("an operator drills {hub}"),
-        Command::Report { probe, of, .. } => format!("an agent tells how {of} is, for {probe}"),
-        Command::EndDrill { hub, .. } => format!("an operator ends the drill of {hub}"),
-    }
-}
-
-fn mark_target(target: Target) -> Option<MarkTarget> {
-    target.to_string().parse().ok()
 }
 
 /// What the sketch calls a probe target.

@@ -8,6 +8,7 @@ mod exceptions;
 mod generator;
 mod message;
 mod odd;
+pub(crate) mod options;
 mod peers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,14 @@ fn odd_messages_are_answered_as_knot_or_nsd_do() {
     let us = Us::start(&zones);
     let [mut knot, mut nsd] = [Kind::Knot, Kind::Nsd].map(|kind| Peer::start(kind, &zones));
     odd::compare(&mut us.client(), &mut knot, &mut nsd);
+}
+
+#[test]
+fn options_are_answered_as_knot_or_nsd_do_and_cookies_are_theirs_too() {
+    let zones = corpus();
+    let us = Us::start_with(&zones, &options::configuration());
+    let [mut knot, mut nsd] = [Kind::Knot, Kind::Nsd].map(|kind| Peer::start_telling(kind, &zones, options::SECRET));
+    options::compare(&mut us.client(), &mut knot, &mut nsd);
 }
 
 fn corpus() -> [(Name, String); 3] {
@@ -112,7 +121,16 @@ struct Us {
 
 impl Us {
     fn start(zones: &[(Name, String)]) -> Self {
+        Self::start_with(zones, "")
+    }
+
+    /// With more in its configuration, which may name a file of secrets of cookies.
+    fn start_with(zones: &[(Name, String)], configuration: &str) -> Self {
         let site = Site::new(QUICK);
+        site.write("cookie.keys", options::SECRET);
+        let file = site.path("config/concierge.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}\n{configuration}")).unwrap();
         for file in ["zones/example.net.zone", "zones/example.net.toml"] {
             std::fs::remove_file(site.path(file)).unwrap();
         }

@@ -205,6 +205,27 @@ fn record_sets_of_route_53_become_a_policy_that_is_taken() {
 }
 
 #[test]
+fn profiles_of_traffic_manager_become_a_policy_that_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let profiles = fixture("traffic-manager/profiles.json");
+    let (profiles, into) = (profiles.to_str().unwrap(), folder.path().to_str().unwrap());
+    let imported = run(&["import", "traffic-manager", profiles, "--zone", "example.com", "--into", into]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
+    assert_eq!(imported.out, format!("wrote {into}/traffic-manager.toml\n"));
+    assert!(imported.err.contains("note: off.trafficmanager.net: the profile is disabled"), "{}", imported.err);
+
+    // Zone and database are the operator's.
+    std::fs::write(folder.path().join("GeoLite2-City.mmdb"), database()).unwrap();
+    let zone = "@ 60 SOA ns1 h 1 2 3 4 5\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n";
+    std::fs::write(folder.path().join("example.com.zone"), zone).unwrap();
+    let checked = run(&["check", "--zones", into]);
+    assert_eq!(checked.code, Some(0), "{}", checked.err);
+
+    let refused = run(&["import", "traffic-manager", fixture("route53/records.json").to_str().unwrap(), "--zone", "x"]);
+    assert_eq!(refused.code, Some(78), "{}", refused.err);
+}
+
+#[test]
 fn without_a_folder_the_policy_is_printed_and_with_json_everything() {
     let folder = fixture("gdnsd");
     let folder = folder.to_str().unwrap();
@@ -236,11 +257,14 @@ fn included_files_are_found_beside_the_one_that_includes_them() {
         "$TTL 60\n@ SOA n. h. 1 2 3 4 5\n NS n.\na DYNA multifo!one\nb DYNA multifo!two\nc DYNA multifo!three\n",
     );
     write("zones/.hidden", "{");
+    write("zones/parts/d", "d DYNA multifo!one\n");
+    write("zones/example.org", "$TTL 60\n@ SOA n. h. 1 2 3 4 5\n NS n.\n$INCLUDE parts/d sub\n");
     let imported = run(&["import", "gdnsd", folder.path().to_str().unwrap()]);
     assert_eq!(imported.code, Some(0), "{}", imported.err);
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
         assert!(imported.out.contains(&format!("addresses = [\"{address}\"]")), "{}", imported.out);
     }
+    assert!(imported.out.contains("[hubs.\"d.sub.example.org.\"]"), "{}", imported.out);
     write("config", "plugins => { $include{parts/*.none} }");
     let refused = run(&["import", "gdnsd", folder.path().to_str().unwrap()]);
     assert_eq!(refused.code, Some(78));

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -23,13 +23,17 @@ const NAME: &str = "example.net.";
 /// Longer than anything takes but a defect.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Of namespaces made so far.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
 /// A network namespace with a loopback interface that is up; it goes with its processes when this is dropped.
 struct NameSpace(String);
 
 impl NameSpace {
     /// `None` where it is not permitted.
     fn new() -> Option<Self> {
-        let name = format!("concierge-test-{}", std::process::id());
+        // Tests run at once.
+        let name = format!("concierge-test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let made = ran(&program("ip", "iproute2").args(["netns", "add", &name]).output().unwrap());
         if made.code != Some(0) {
             let denied = made.err.contains("not permitted") || made.err.contains("denied");
@@ -109,7 +113,7 @@ fn over_tcp(address: SocketAddr) -> Option<Message> {
     Message::from_vec(&read_message(&mut stream).ok()?).ok()
 }
 
-/// The value of a metric without labels.
+/// The value of a metric, its labels included in its name.
 fn metric(site: &Site, name: &str) -> f64 {
     let (_, page) = request(&site.socket(), "GET", "/metrics", "").unwrap();
     let Value::String(page) = page else { panic!("{page}") };
@@ -186,4 +190,44 @@ fn a_wildcard_follows_the_interfaces_and_disturbs_nobody_else() {
     daemon.signal("TERM");
     assert!(daemon.child.wait().unwrap().success());
     assert!(daemon.said("stop").is_some_and(|line| line["message"] == "stopped"));
+}
+
+/// A response that is larger than what the interface takes at once: RFC 9715 3.1.
+#[test]
+fn no_response_is_fragmented() {
+    let Some(space) = NameSpace::new() else { return };
+    // The least that IPv6 works with.
+    space.ip("link set lo mtu 1280");
+    let site = Site::new(QUICK);
+    let dns = site.net.dns();
+    let listens = "dns = [\"127.0.0.1:5300\", \"[::1]:5300\"]";
+    site.edit("config/concierge.toml", &format!("dns = [\"{dns}\"]"), listens);
+    site.edit("config/concierge.toml", "[log]", "[limits]\nmax_udp_bytes = 4096\n[log]");
+    let lines: String = (0..100).map(|number| format!("many A 192.0.2.{number}\n")).collect();
+    let zone = std::fs::read_to_string(site.path("zones/example.net.zone")).unwrap();
+    site.write("zones/example.net.zone", &format!("{zone}{lines}"));
+    let daemon = space.start(&site);
+    // With OPT: 4,096 octets are welcome.
+    let mut many = query(7, "many.example.net.", RecordType::A);
+    many[11] = 1;
+    many.extend([0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0]);
+    for address in ["127.0.0.1", "::1"] {
+        let address = SocketAddr::new(address.parse().unwrap(), PORT);
+        let message = space.inside(|| {
+            let socket = connected(address).unwrap();
+            let mut response = [0; 4096];
+            // Asked several times at once: some are of one batch.
+            (0..6).for_each(|_| assert_eq!(socket.send(&many).unwrap(), many.len()));
+            let length = socket.recv(&mut response).unwrap();
+            (1..6).for_each(|_| assert_eq!(socket.recv(&mut [0; 4096]).unwrap(), length));
+            Message::from_vec(&response[..length]).unwrap()
+        });
+        assert!(message.metadata.truncation && message.answers.is_empty(), "{address}: {message}");
+        assert!(message.edns.is_some() && message.queries.len() == 1, "{address}: {message}");
+        assert!(space.answers(address), "and what fits is answered");
+    }
+    let truncated = || metric(&site, "truncated_total{transport=\"udp\"}");
+    assert!(eventually(PATIENCE, || truncated() == 12.0), "{}", truncated());
+    assert_eq!(metric(&site, "unsent_total{transport=\"udp\"}"), 0.0);
+    drop(daemon);
 }

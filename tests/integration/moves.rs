@@ -168,7 +168,7 @@ fn a_move_lowers_the_ttl_waits_for_its_gate_switches_and_drains() {
     for part in [
         "5 s (low)",
         "move: ",
-        "waits: gate go is shut",
+        " at most: gate go is shut",
         "gate: go is shut: nobody has acknowledged it for epoch 1",
         "ttl: 5 s, the low one",
     ] {
@@ -178,7 +178,7 @@ fn a_move_lowers_the_ttl_waits_for_its_gate_switches_and_drains() {
     let own = "note: the move that is under way keeps its own times: no --at, --until ";
     check(&again, 0, &["already under way: hub.example.net.: failover westeurope -> northeurope", own]);
     let otherwise = site.run(&over(&["--until", "1h", "--force"]));
-    check(&otherwise, 1, &["waits: gate go is shut; to do it otherwise, cancel it first"]);
+    check(&otherwise, 1, &[" at most: gate go is shut; to do it otherwise, cancel it first"]);
 
     check(&site.run(&["gate", "ack", HUB, "go", "--reason", "looked"]), 0, &["is acknowledged for epoch 1"]);
     assert_eq!(active(dns, HUB), site.net.neu(), "acknowledged: not one older answer");

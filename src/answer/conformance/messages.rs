@@ -85,7 +85,8 @@ mod rfc6891 {
         let (shown, opt) = opt_of(Ask::new("www.example. TXT").dnssec());
         assert_eq!(shown, "NOERROR aa | www.example. 300 TXT hello");
         assert_eq!(opt, [0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 0]);
-        let (_, opt) = opt_of(Ask::new("nowhere. TXT").opt(4096, 0, false, &[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]));
+        let (_, opt) =
+            opt_of(Ask::new("nothing.example. TXT").opt(4096, 0, false, &[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]));
         assert_eq!(opt, [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::answer::client::{Client, Lots};
 use crate::answer::respond::{Outcome, respond};
 use crate::answer::snapshot::What;
-use crate::answer::testing::{LIMITS, client, map, selecting, with};
+use crate::answer::testing::{client, map, options_of, selecting, terms, with};
 use crate::policy::{GeoEntry, GeoMap, Origin, Prefixes, RegionName, Selection};
 
 /// A resolver whose word is taken, in the network of the first entry.
@@ -59,20 +59,13 @@ fn told(snapshot: &Snapshot, from: Client, question: &str, options: &[u8]) -> (S
     let query = Ask::new(question).opt(1232, 0, false, options).octets();
     let answer = |transport| {
         let mut response = Vec::new();
-        let outcome = respond(snapshot, &query, from, transport, &LIMITS, &mut response);
+        let outcome = respond(snapshot, &query, from, transport, &terms(), &mut response);
         assert!(matches!(outcome, Outcome::Reply { .. }));
         response
     };
     let response = answer(Transport::Udp);
     assert_eq!(response, answer(Transport::Tcp), "{question}");
-    // OPT is the last record: its RDATA is what the record of 11 octets says.
-    let fixed = (0..response.len()).rev().find(|at| response[*at..].starts_with(&[0, 0, 41, 4, 208])).unwrap();
-    let rdata = &response[fixed + 11..];
-    assert_eq!(usize::from(u16::from_be_bytes([response[fixed + 9], response[fixed + 10]])), rdata.len());
-    let option = rdata.split_at_checked(4).map(|(head, data)| {
-        assert_eq!((&head[..2], usize::from(u16::from_be_bytes([head[2], head[3]]))), (&[0, 8][..], data.len()));
-        data.to_vec()
-    });
+    let option = options_of(&response).unwrap().into_iter().find(|(code, _)| *code == 8).map(|(_, data)| data);
     (show(&response), option)
 }
 
@@ -211,7 +204,7 @@ fn rfc7871_section_7_1_2_no_bits_at_all_ask_for_the_resolver() {
     let without = |family| {
         let query = Ask::new("geo.example. A").opt(1232, 0, false, &option(&data(family, 0, 0, &[]))).octets();
         let mut response = Vec::new();
-        respond(&snapshot, &query, resolver(), Transport::Udp, &LIMITS, &mut response);
+        respond(&snapshot, &query, resolver(), Transport::Udp, &terms(), &mut response);
         response
     };
     // Family 0 is of no address, and other codecs do not read it.
@@ -262,7 +255,7 @@ fn rfc7871_section_7_2_1_the_option_is_reserved_for() {
     let length = |options: &[u8]| {
         let query = Ask::new("many.example. A").opt(512, 0, false, options).octets();
         let mut response = Vec::new();
-        respond(&snapshot, &query, resolver(), Transport::Udp, &LIMITS, &mut response);
+        respond(&snapshot, &query, resolver(), Transport::Udp, &terms(), &mut response);
         (response.len(), response[2] & 0x02 != 0)
     };
     // 12 of header, 18 of question, 16 for each address, 11 of OPT.

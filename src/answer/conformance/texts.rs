@@ -25,7 +25,7 @@ fn told() -> Snapshot {
 fn choose(snapshot: &Snapshot, what: What, epoch: u64, since: u64) -> Snapshot {
     let mut choices = snapshot.choices.clone();
     let at = snapshot.content.hub(&name("hub.example.")).unwrap();
-    choices[at] = Choice { what, low_ttl: false, epoch, since: Timestamp(since) };
+    choices[at] = Choice { what, low_ttl: false, stale: false, epoch, since: Timestamp(since) };
     snapshot.switch(choices).unwrap()
 }
 

@@ -4,17 +4,19 @@
 //! does not exist is kept for [`MAX_NEGATIVE`] at most, so that what was repaired is soon seen. `/etc/hosts` is not
 //! read, for no device would.
 
+mod shortage;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
+use hickory_resolver::Resolver as Asking;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name as WireName, RecordType};
 use hickory_resolver::proto::serialize::binary::BinDecodable;
 
+use self::shortage::Shortage;
 use super::failure::is_exhausted;
 use super::renew::Renewable;
 use super::{Deadline, Doing, Failure, words};
@@ -71,12 +73,14 @@ impl Unresolved {
 pub(super) struct Resolver {
     configured: Vec<SocketAddr>,
     /// Held to look and to replace only, never while asking.
-    resolver: Mutex<Arc<Renewable<TokioResolver>>>,
+    resolver: Mutex<Arc<Renewable<Asking<Shortage>>>>,
+    /// What it last was out of when it asked.
+    shortage: Shortage,
 }
 
 impl Resolver {
     pub(super) fn new(configured: &[SocketAddr]) -> Self {
-        Self { configured: configured.to_vec(), resolver: Mutex::default() }
+        Self { configured: configured.to_vec(), resolver: Mutex::default(), shortage: Shortage::default() }
     }
 
     /// Has `/etc/resolv.conf` read again. Configured resolvers stay, with their cache.
@@ -98,8 +102,15 @@ impl Resolver {
             .map_err(|error| Unresolved::Failed(format!("the name cannot be asked for: {error}").into()))?;
         let resolver = self.resolver.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let asking = async {
-            let resolver = resolver.get(|| async { build(&self.configured) }).await.map_err(failed)?;
-            let found = resolver.lookup(wire, family.rtype()).await.map_err(|error| unresolved(&error))?;
+            let build = || async { build(&self.configured, self.shortage.anew()) };
+            // What cannot be read here says nothing of the name.
+            let resolver = resolver.get(build).await.map_err(|why| Unresolved::Failed(Failure::Unable(why)))?;
+            let before = self.shortage.count();
+            let found = resolver.lookup(wire, family.rtype()).await;
+            let found = found.map_err(|error| match self.shortage.since(before) {
+                Some(words) => Unresolved::Failed(Failure::Exhausted(words)),
+                None => unresolved(&error),
+            })?;
             let addresses: Vec<IpAddr> = found.answers().iter().filter_map(|record| record.data.ip_addr()).collect();
             if addresses.is_empty() { Err(Unresolved::NoData) } else { Ok(addresses) }
         };
@@ -107,17 +118,16 @@ impl Resolver {
     }
 }
 
-fn build(configured: &[SocketAddr]) -> Result<TokioResolver, String> {
-    let provider = TokioRuntimeProvider::default();
+fn build(configured: &[SocketAddr], provider: Shortage) -> Result<Asking<Shortage>, String> {
     let mut builder = if configured.is_empty() {
-        TokioResolver::builder(provider).map_err(|error| format!("read /etc/resolv.conf: {}", reason(&error)))?
+        Asking::builder(provider).map_err(|error| format!("read /etc/resolv.conf: {}", reason(&error)))?
     } else {
         let servers = configured.iter().map(|server| {
             let [mut udp, mut tcp] = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
             (udp.port, tcp.port) = (server.port(), server.port());
             NameServerConfig::new(server.ip(), true, vec![udp, tcp])
         });
-        TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers.collect()), provider)
+        Asking::builder_with_config(ResolverConfig::from_name_servers(servers.collect()), provider)
     };
     adjust(builder.options_mut());
     builder.build().map_err(|error| format!("set up the resolver: {}", reason(&error)))
@@ -150,6 +160,7 @@ fn failed(why: String) -> Unresolved {
 fn reason(error: &NetError) -> String {
     match error {
         NetError::Timeout => "no answer from a resolver".to_owned(),
+        NetError::NoConnections => "no resolver can be reached".to_owned(),
         NetError::Io(error) => words(error),
         NetError::Dns(DnsError::ResponseCode(code)) => format!("the resolver says {}", Rcode(u16::from(*code))),
         other => other.to_string(),

@@ -90,16 +90,21 @@ impl Map {
         if to.text() == Some("auto") {
             return;
         }
+        let mut origin = origin.to_owned();
+        if let Some(network) = super::super::draft::one_client(&origin) {
+            self.remarks.push(format!("{origin} becomes {network}: all hosts of a /64 are one client here"));
+            origin = network;
+        }
         let to: Vec<String> = to.texts().into_iter().map(String::from).collect();
         if to.is_empty() {
             self.remarks
                 .push(format!("{origin} is answered with nothing in gdnsd; here it is answered as all others are"));
             return;
         }
-        if self.entries.iter().any(|(known, same, _)| *known == key && same == origin) {
+        if self.entries.iter().any(|(known, same, _)| *known == key && *same == origin) {
             self.remarks.push(format!("{origin} is there twice, of which the first counts"));
             return;
         }
-        self.entries.push((key, origin.into(), to));
+        self.entries.push((key, origin, to));
     }
 }

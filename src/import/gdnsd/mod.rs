@@ -52,7 +52,8 @@ pub fn gdnsd(inputs: &[Input], include: &mut Include<'_>) -> Result<Import, Refu
                 ));
             }
             Ok(_) | Err(_) => {
-                zones.push(Zone::read(&format!("{}.", file.trim_end_matches('.').to_ascii_lowercase()), &input.text))
+                let apex = format!("{}.", file.trim_end_matches('.').to_ascii_lowercase());
+                zones.push(Zone::read(&apex, input, include));
             }
         }
     }
@@ -71,9 +72,11 @@ pub fn gdnsd(inputs: &[Input], include: &mut Include<'_>) -> Result<Import, Refu
     }
     let mut outputs = Vec::new();
     for zone in &zones {
-        for file in &zone.includes {
-            hubs.draft
-                .note(&zone.apex, format!("$INCLUDE {file} is kept as it is, and not looked into for DYNA and DYNC"));
+        for (file, why) in &zone.unread {
+            hubs.draft.note(
+                &zone.apex,
+                format!("$INCLUDE {file} is kept as it is, and not looked into for DYNA and DYNC: {why}"),
+            );
         }
         let places =
             zone.dynamic().map(|dynamic| place(dynamic, &zone.apex, plugins, default_ttl, &mut hubs)).collect();

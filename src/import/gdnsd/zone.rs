@@ -2,6 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::super::Input;
+use super::vscf::Include;
+
+/// How deep files may include one another.
+const DEEPEST: usize = 16;
+
 /// A `DYNA` or `DYNC` record.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Dynamic {
@@ -30,63 +36,120 @@ pub(super) struct Zone {
     pub(super) apex: String,
     lines: Vec<Line>,
     has_ttl: bool,
-    /// Files that it includes.
-    pub(super) includes: Vec<String>,
+    /// Files that it includes and that could not be read, and why.
+    pub(super) unread: Vec<(String, String)>,
 }
 
 enum Line {
-    /// Text as it is; the owner, where the line leaves it out and the line before it has one.
+    /// Text as it is.
     Text(String),
+    /// The beginning or the end of a file that is included: the text, and what a line after it does not inherit an owner from.
+    Border(String),
     /// A record without an owner of its own, and what that is.
     Inherits(String, String),
     Dynamic(Dynamic),
 }
 
+/// Where in a file the reader is.
+#[derive(Clone)]
+struct At {
+    /// The origin at the beginning of the file.
+    file: String,
+    origin: String,
+    ttl: Option<u64>,
+    owner: String,
+}
+
 impl Zone {
-    /// Reads the file of the zone `apex`, which ends with a dot.
-    pub(super) fn read(apex: &str, text: &str) -> Self {
-        let mut zone = Self { apex: apex.into(), lines: Vec::new(), has_ttl: false, includes: Vec::new() };
-        let mut origin = apex.to_owned();
-        let mut ttl = None;
-        let mut owner = apex.to_owned();
-        for line in logical_lines(text) {
-            let line = replace_special(&line, apex);
+    /// Reads the file of the zone `apex`, which ends with a dot, and the files that it includes.
+    pub(super) fn read(apex: &str, input: &Input, include: &mut Include<'_>) -> Self {
+        let mut zone = Self { apex: apex.into(), lines: Vec::new(), has_ttl: false, unread: Vec::new() };
+        let at = At { file: apex.into(), origin: apex.into(), ttl: None, owner: apex.into() };
+        zone.read_file(input, include, at, 0);
+        zone
+    }
+
+    /// Reads one file, and says with which default TTL it ends.
+    fn read_file(&mut self, input: &Input, include: &mut Include<'_>, mut at: At, depth: usize) -> Option<u64> {
+        for line in logical_lines(&input.text) {
+            let line = replace_special(&line, &self.apex, &at.file);
             let tokens = tokens(&line);
             let first = tokens.first().map(|token| token.to_ascii_uppercase());
             match first.as_deref() {
                 Some("$ORIGIN") => {
-                    origin = tokens.get(1).map_or(origin.clone(), |name| absolute(name, &origin));
+                    at.origin = tokens.get(1).map_or(at.origin.clone(), |name| absolute(name, &at.origin));
                 }
                 Some("$TTL") => {
-                    zone.has_ttl = true;
-                    ttl = tokens.get(1).and_then(|text| read_ttl(text));
+                    self.has_ttl = true;
+                    at.ttl = tokens.get(1).and_then(|text| read_ttl(text));
                 }
-                Some("$INCLUDE") => zone.includes.extend(tokens.get(1).cloned()),
+                Some("$INCLUDE") => {
+                    self.read_included(&line, &tokens, input, include, &at, depth);
+                    continue;
+                }
                 _ => {}
             }
             if first.as_ref().is_none_or(|first| first.starts_with('$')) {
-                zone.lines.push(Line::Text(line));
+                self.lines.push(Line::Text(line));
                 continue;
             }
             let inherits = line.starts_with([' ', '\t']);
             if !inherits {
-                owner = tokens.first().map_or(owner.clone(), |name| absolute(name, &origin));
+                at.owner = tokens.first().map_or(at.owner.clone(), |name| absolute(name, &at.origin));
             }
             let rest = &tokens[usize::from(!inherits)..];
-            match dynamic(&owner, rest, ttl) {
-                Some(dynamic) => zone.lines.push(Line::Dynamic(dynamic)),
-                None if inherits => zone.lines.push(Line::Inherits(owner.clone(), line)),
-                None => zone.lines.push(Line::Text(line)),
-            }
+            self.lines.push(match dynamic(&at.owner, rest, at.ttl) {
+                Some(dynamic) => Line::Dynamic(dynamic),
+                None if inherits => Line::Inherits(at.owner.clone(), line),
+                None => Line::Text(line),
+            });
         }
-        zone
+        at.ttl
+    }
+
+    /// Puts what a file holds in the place of the line that includes it. Origin, owner and default TTL are the includer's
+    /// again after it.
+    fn read_included(
+        &mut self,
+        line: &str,
+        tokens: &[String],
+        includer: &Input,
+        include: &mut Include<'_>,
+        at: &At,
+        depth: usize,
+    ) {
+        let path = tokens.get(1).map(|path| path.trim_matches('"')).unwrap_or_default();
+        let read = match depth {
+            DEEPEST => Err(format!("files are included more than {DEEPEST} deep")),
+            _ => include(&includer.name, path).and_then(|files| match <[Input; 1]>::try_from(files) {
+                Ok([file]) => Ok(file),
+                Err(files) => Err(format!("{} files are called so, expected one", files.len())),
+            }),
+        };
+        let file = match read {
+            Ok(file) => file,
+            Err(why) => {
+                self.unread.push((path.into(), why));
+                self.lines.push(Line::Text(line.into()));
+                return;
+            }
+        };
+        let origin = tokens.get(2).map_or(at.origin.clone(), |name| absolute(name, &at.origin));
+        self.lines.push(Line::Border(format!("; {path} begins, which was included here\n$ORIGIN {origin}")));
+        let inside = At { file: origin.clone(), origin, ..at.clone() };
+        let ttl = self.read_file(&file, include, inside, depth + 1);
+        let mut end = format!("; {path} ends\n$ORIGIN {}", at.origin);
+        if let Some(before) = at.ttl.filter(|_| ttl != at.ttl) {
+            let _ = write!(end, "\n$TTL {before}");
+        }
+        self.lines.push(Line::Border(end));
     }
 
     /// The records that plugins answer.
     pub(super) fn dynamic(&self) -> impl Iterator<Item = &Dynamic> {
         self.lines.iter().filter_map(|line| match line {
             Line::Dynamic(dynamic) => Some(dynamic),
-            Line::Text(_) | Line::Inherits(..) => None,
+            Line::Text(_) | Line::Border(_) | Line::Inherits(..) => None,
         })
     }
 
@@ -104,6 +167,10 @@ impl Zone {
                 Line::Text(line) => {
                     let _ = writeln!(text, "{line}");
                     lost = lost && (line.trim().is_empty() || line.trim_start().starts_with(['$', ';']));
+                }
+                Line::Border(line) => {
+                    let _ = writeln!(text, "{line}");
+                    lost = true;
                 }
                 Line::Inherits(owner, line) if lost => {
                     let _ = writeln!(text, "{owner}{line}");
@@ -244,8 +311,8 @@ fn tokens(line: &str) -> Vec<String> {
     tokens
 }
 
-/// `@Z` and `@F`, alone or as a last label, as the apex; what a zone includes is not read here, so that both are the same.
-fn replace_special(line: &str, apex: &str) -> String {
+/// `@Z` and `@F`, alone or as a last label, as the apex, and as the origin at the beginning of the file.
+fn replace_special(line: &str, apex: &str, file: &str) -> String {
     let mut plain = vec![false; line.len()];
     scan(line, |at, _, is_plain| plain[at] = is_plain);
     let octets = line.as_bytes();
@@ -257,7 +324,7 @@ fn replace_special(line: &str, apex: &str) -> String {
         let ends = octets.get(at + 2).is_none_or(|octet| octet.is_ascii_whitespace() || b");".contains(octet));
         if special && begins && ends {
             text.push_str(&line[done..at]);
-            text.push_str(apex);
+            text.push_str(if octets[at + 1] == b'Z' { apex } else { file });
             done = at + 2;
         }
     }
@@ -268,8 +335,24 @@ fn replace_special(line: &str, apex: &str) -> String {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Zone {
+        read_with(text, &[])
+    }
+
+    fn read_with(text: &str, files: &[(&str, &str)]) -> Zone {
+        let input = |name: &str, text: &str| Input { name: name.into(), text: text.into() };
+        let mut include = |_: &str, path: &str| {
+            let found = files.iter().find(|(name, _)| *name == path);
+            found.map(|(name, text)| vec![input(name, text)]).ok_or_else(|| "no such file".to_owned())
+        };
+        Zone::read("example.com.", &input("example.com", text), &mut include)
+    }
+
     fn dynamics(text: &str) -> Vec<String> {
-        let zone = Zone::read("example.com.", text);
+        dynamics_of(&read(text))
+    }
+
+    fn dynamics_of(zone: &Zone) -> Vec<String> {
         let show = |d: &Dynamic| {
             let resource = d.resource.clone().unwrap_or_default();
             format!("{} {:?} {:?} {}!{resource}", d.owner, d.ttl, d.least, d.plugin)
@@ -298,7 +381,7 @@ mod tests {
     #[test]
     fn a_line_that_inherits_the_owner_of_one_that_goes_is_given_it() {
         let check = |text: &str, expected: &str| {
-            let zone = Zone::read("example.com.", text);
+            let zone = read(text);
             let places = zone.dynamic().map(|_| Place::Policy("in the policy".into())).collect();
             assert_eq!(zone.write(places, 86_400), expected, "{text}");
         };
@@ -315,8 +398,49 @@ mod tests {
 
     #[test]
     fn a_record_takes_the_place_of_a_dynamic_one_that_never_changes() {
-        let zone = Zone::read("example.com.", "$TTL 60\nw 30 DYNA static!a\n  MX 10 m");
+        let zone = read("$TTL 60\nw 30 DYNA static!a\n  MX 10 m");
         let text = zone.write(vec![Place::Records(vec![("A", "192.0.2.1".into())])], 0);
         assert_eq!(text, "$TTL 60\nw.example.com. 30 A 192.0.2.1\n  MX 10 m\n");
+    }
+
+    /// The example of gdnsd's manual, and what a file that is included leaves behind.
+    #[test]
+    fn what_a_file_includes_stands_in_its_place() {
+        let files = [
+            (
+                "includes/foo",
+                "$ORIGIN bar\nasdf A 192.0.2.1\n$ORIGIN baz.@F\nasdf DYNA a!b\n$ORIGIN quux.@Z\nasdf DYNA c!d\n",
+            ),
+            ("ttl", "$TTL 5\nw DYNA e!f\n  MX 10 m\n"),
+        ];
+        let zone = read_with(
+            "$TTL 60\nv A 192.0.2.9\n$INCLUDE includes/foo foo\n  TXT \"v\"\n$INCLUDE \"ttl\"\nx DYNA g!h\n",
+            &files,
+        );
+        let expected = [
+            "asdf.baz.foo.example.com. Some(60) None a!b",
+            "asdf.quux.example.com. Some(60) None c!d",
+            "w.example.com. Some(5) None e!f",
+            "x.example.com. Some(60) None g!h",
+        ];
+        assert_eq!(dynamics_of(&zone), expected);
+        let places = zone.dynamic().map(|_| Place::Policy("in the policy".into())).collect();
+        let expected = "$TTL 60\nv A 192.0.2.9\n\
+            ; includes/foo begins, which was included here\n$ORIGIN foo.example.com.\n$ORIGIN bar\nasdf A 192.0.2.1\n\
+            $ORIGIN baz.foo.example.com.\n; asdf.baz.foo.example.com.: in the policy\n$ORIGIN quux.example.com.\n\
+            ; asdf.quux.example.com.: in the policy\n; includes/foo ends\n$ORIGIN example.com.\n\
+            v.example.com.  TXT \"v\"\n; ttl begins, which was included here\n$ORIGIN example.com.\n$TTL 5\n\
+            ; w.example.com.: in the policy\nw.example.com.  MX 10 m\n; ttl ends\n$ORIGIN example.com.\n$TTL 60\n\
+            ; x.example.com.: in the policy\n";
+        assert_eq!(zone.write(places, 0), expected);
+    }
+
+    #[test]
+    fn what_cannot_be_included_is_kept_and_said() {
+        let zone = read("$TTL 60\n$INCLUDE gone\nw A 192.0.2.1\n");
+        assert_eq!(zone.unread, [("gone".to_owned(), "no such file".to_owned())]);
+        assert_eq!(zone.write(Vec::new(), 0), "$TTL 60\n$INCLUDE gone\nw A 192.0.2.1\n");
+        let zone = read_with("$INCLUDE loop\n", &[("loop", "$INCLUDE loop\n")]);
+        assert_eq!(zone.unread, [("loop".to_owned(), "files are included more than 16 deep".to_owned())]);
     }
 }

@@ -165,7 +165,7 @@ impl<'v> Hubs<'v> {
             Routing::Weighted(weight) => u32::try_from(weight).ok(),
             _ => None,
         };
-        Some(EndpointDraft { region, answer, weight, probe: check.probe, target })
+        Some(EndpointDraft { region, answer, at_least: None, weight, probe: check.probe, target })
     }
 
     /// What an alias is as an answer.

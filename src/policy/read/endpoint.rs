@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::super::{Answer, Endpoint, Probe, ProbeName, ProbeTarget, RegionName, Rrset, Target};
+use super::super::{Answer, Endpoint, Probe, ProbeName, ProbeTarget, RegionName, Rrset, Selection, Target};
 use super::definitions::Definitions;
 use super::records;
 use crate::diagnostic::{Diagnostic, Place};
@@ -22,6 +22,8 @@ pub(super) struct EndpointDraft {
     pub(super) answer: Option<Answer>,
     pub(super) answer_place: Option<Place>,
     pub(super) weight: Setting<u16>,
+    /// How many endpoints of the hub inside have to be good.
+    pub(super) at_least: Setting<u8>,
     /// The definition of the probe that decides, if there is a good one.
     pub(super) definition: Option<Arc<Probe>>,
     /// What is probed; `None` when something about it is wrong.
@@ -44,8 +46,8 @@ impl EndpointDraft {
     /// The endpoint, if nothing in it is wrong.
     pub(super) fn finish(&self) -> Option<Endpoint> {
         let Probed { probe, shadow } = self.probed.clone()?;
-        let weight = self.weight.clone().or(1)?;
-        Some(Endpoint { probe, shadow, weight, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
+        let (weight, at_least) = (self.weight.clone().or(1)?, self.at_least.clone().or(1)?);
+        Some(Endpoint { probe, shadow, weight, at_least, ..Endpoint::new(self.region.clone()?, self.answer.clone()?) })
     }
 
     /// Whether surely nothing is probed to decide.
@@ -71,6 +73,7 @@ pub(super) fn read(
         answer: None,
         answer_place: None,
         weight: Setting::absent(),
+        at_least: Setting::absent(),
         definition: None,
         probed: None,
     };
@@ -86,10 +89,18 @@ pub(super) fn read(
     let rrsets =
         table.setting("records", problems, |value, problems| records::read(value, problems).map(Answer::Rrsets));
     let hub_inside = table.setting("hub", problems, |value, problems| value.name(problems).map(Answer::Hub));
+    draft.at_least = table.setting("at_least", problems, |value, problems| {
+        value.integer(1..=Selection::MOST_USABLE as i64, problems).and_then(|least| u8::try_from(least).ok())
+    });
     draft.weight = table.setting("weight", problems, |value, problems| {
         value.integer(0..=i64::from(u16::MAX), problems).and_then(|weight| u16::try_from(weight).ok())
     });
     let is_hub = hub_inside.is_written();
+    if let (false, Some(place)) = (is_hub, draft.at_least.place()) {
+        let problem =
+            Diagnostic::error(place, "`at_least` has no effect without `hub`: it is about the endpoints of a hub");
+        problems.push(problem.hint("remove it, or write `hub`"));
+    }
     let probe = table.setting("probe", problems, |value, problems| definitions.probe(value, problems));
     let shadow = table.setting("shadow", problems, |value, problems| definitions.probe(value, problems));
     let target = table.setting("target", problems, |value, problems| read_target(value, hub, problems));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::Answer;
 use super::endpoint::EndpointDraft;
 use super::hub::Draft;
+use crate::control::reason::many;
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::dns::Name;
 
@@ -14,7 +15,7 @@ pub(super) fn check(drafts: &[Draft], broken: bool, problems: &mut Vec<Diagnosti
     let hubs = by_name(drafts);
     for draft in drafts {
         let Some(name) = &draft.name else { continue };
-        for (inner, place) in draft.endpoints.iter().filter_map(inner) {
+        for (endpoint, (inner, place)) in draft.endpoints.iter().filter_map(|one| Some((one, inner(one)?))) {
             if !hubs.contains_key(inner) {
                 if !broken {
                     problems.push(unknown(inner, place, &hubs));
@@ -32,6 +33,7 @@ pub(super) fn check(drafts: &[Draft], broken: bool, problems: &mut Vec<Diagnosti
                 problems.push(Diagnostic::error(place.clone(), message).hint("write another hub, or a `cname`"));
                 continue;
             }
+            problems.extend(too_many(endpoint, inner, &hubs));
             let depth = 1 + depth(inner, &hubs, Answer::DEEPEST);
             // What is inside a loop has no depth, and the loop is reported where it is.
             if depth > Answer::DEEPEST && !leads_to_a_loop(inner, &hubs) {
@@ -68,6 +70,15 @@ pub(super) fn by_name(drafts: &[Draft]) -> BTreeMap<&Name, &Draft> {
     drafts.iter().rev().filter_map(|draft| Some((draft.name.as_ref()?, draft))).collect()
 }
 
+/// No more endpoints can be good than there are.
+fn too_many(endpoint: &EndpointDraft, inner: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Option<Diagnostic> {
+    let (least, place) = endpoint.at_least.placed()?;
+    let count = hubs.get(inner)?.endpoints.len();
+    let message = format!("`at_least` is {least}, and hub `{inner}` has {}", many(count, "endpoint"));
+    (usize::from(*least) > count)
+        .then(|| Diagnostic::error(place.clone(), message).hint(format!("write at most {count}")))
+}
+
 fn inner(endpoint: &EndpointDraft) -> Option<(&Name, &Place)> {
     match endpoint.answer.as_ref()? {
         Answer::Hub(name) => Some((name, endpoint.answer_place.as_ref()?)),
@@ -100,6 +111,14 @@ fn leads_to_a_loop(start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> bool {
 
 /// The hubs from `start` to `goal`, both included, if one leads to the other.
 fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Option<Vec<Name>> {
+    path(start, goal, |at| {
+        let inside = hubs.get(at).into_iter().flat_map(|hub| hub.endpoints.iter().filter_map(inner));
+        inside.map(|(name, _)| name.clone()).collect()
+    })
+}
+
+/// The names from `start` to `goal`, both included, if the names that `next` says lead there.
+pub(super) fn path(start: &Name, goal: &Name, next: impl Fn(&Name) -> Vec<Name>) -> Option<Vec<Name>> {
     let mut came_from: BTreeMap<Name, Option<Name>> = BTreeMap::from([(start.clone(), None)]);
     let mut open = vec![start.clone()];
     while let Some(at) = open.pop() {
@@ -109,10 +128,10 @@ fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>) -> Optio
             path.reverse();
             return Some(path);
         }
-        for (next, _) in hubs.get(&at).into_iter().flat_map(|hub| hub.endpoints.iter().filter_map(inner)) {
-            if !came_from.contains_key(next) {
-                came_from.insert(next.clone(), Some(at.clone()));
-                open.push(next.clone());
+        for name in next(&at) {
+            if !came_from.contains_key(&name) {
+                came_from.insert(name.clone(), Some(at.clone()));
+                open.push(name);
             }
         }
     }

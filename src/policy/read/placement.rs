@@ -242,30 +242,13 @@ fn check_loops(
 
 /// The names from `start` to `goal`, both included, if CNAMEs lead there.
 fn path_back(goal: &Name, start: &Name, hubs: &BTreeMap<&Name, &Draft>, zones: &Zones<'_>) -> Option<Vec<Name>> {
-    let mut came_from: BTreeMap<Name, Option<Name>> = BTreeMap::from([(start.clone(), None)]);
-    let mut open = vec![start.clone()];
-    while let Some(at) = open.pop() {
-        if at == *goal {
-            let steps = std::iter::successors(Some(at), |step| came_from.get(step).cloned().flatten());
-            let mut path: Vec<Name> = steps.collect();
-            path.reverse();
-            return Some(path);
+    nested::path(start, goal, |at| match hubs.get(at) {
+        Some(hub) => {
+            let leaves = nested::leaves(hub, hubs);
+            leaves.iter().copied().filter_map(cname).map(|(target, _)| target.clone()).collect()
         }
-        let next: Vec<Name> = match hubs.get(&at) {
-            Some(hub) => {
-                let leaves = nested::leaves(hub, hubs);
-                leaves.iter().copied().filter_map(cname).map(|(target, _)| target.clone()).collect()
-            }
-            None => static_cname(&at, zones).into_iter().collect(),
-        };
-        for name in next {
-            if !came_from.contains_key(&name) {
-                came_from.insert(name.clone(), Some(at.clone()));
-                open.push(name);
-            }
-        }
-    }
-    None
+        None => static_cname(at, zones).into_iter().collect(),
+    })
 }
 
 fn static_cname(name: &Name, zones: &Zones<'_>) -> Option<Name> {

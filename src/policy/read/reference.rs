@@ -140,18 +140,24 @@ fn check_pace<'e>(
     if look(reference) <= found(endpoint) {
         return;
     }
-    let message = format!(
-        "reference {} is looked at within {} (interval + 10 % {} + timeout {}), but probe `{}` may find a region down \
-         within {} ({} * confirm {}): a switch then waits for the reference",
+    let looked_at = format!(
+        "reference {} is looked at within {} (interval + 10 % {} + timeout {})",
         quoted(name),
         show_duration(look(reference)),
         show_duration(reference.interval.mul_f64(1.1)),
         show_duration(reference.timeout),
-        endpoint.name,
-        show_duration(found(endpoint)),
-        endpoint.fall.get() - 1,
-        show_duration(endpoint.confirm),
     );
+    let found = match endpoint.fall.get() - 1 {
+        // One verdict is enough, of an agent or of an observation.
+        0 => format!("by probe `{}` a region is down at once", endpoint.name),
+        more => format!(
+            "probe `{}` may find a region down within {} ({more} * confirm {})",
+            endpoint.name,
+            show_duration(found(endpoint)),
+            show_duration(endpoint.confirm)
+        ),
+    };
+    let message = format!("{looked_at}, but {found}: a switch then waits for the reference");
     let problem = Diagnostic::warning(place.clone(), message);
     problems.push(problem.hint("give it a probe of its own with a shorter `interval` and `timeout`"));
 }

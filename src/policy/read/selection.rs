@@ -10,6 +10,7 @@ use super::endpoint::EndpointDraft;
 use super::iso;
 use crate::diagnostic::{Diagnostic, Place, closest};
 use crate::document::{Setting, Table, Value, one_of};
+use crate::geo::Network;
 
 const POLICIES: [(&str, Word); 6] = [
     ("priority", Word::Priority),
@@ -364,7 +365,8 @@ fn read_subnet(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<IpNe
         (Ok(subnet), _) => subnet,
         (Err(_), Ok(address)) => {
             let message = format!("{} is \"{text}\", an address without the length of its prefix", value.what());
-            problems.push(value.error(message).hint(format!("write \"{}\"", IpNet::from(address))));
+            let whole = IpNet::from(address);
+            problems.push(value.error(message).hint(format!("write \"{}\"", one_client(whole).unwrap_or(whole))));
             return None;
         }
         (Err(_), Err(_)) => {
@@ -384,7 +386,23 @@ fn read_subnet(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<IpNe
         problems.push(value.error(message).hint(format!("write \"{v4}\"")));
         return None;
     }
+    if let Some(client) = one_client(subnet) {
+        let message = format!(
+            "{} is {subnet}, expected a length of at most {} for IPv6, within which all hosts are one client",
+            value.what(),
+            Network::IPV6_BITS
+        );
+        problems.push(value.error(message).hint(format!("write \"{client}\"")));
+        return None;
+    }
     Some(subnet)
+}
+
+/// The network that a subnet is a part of, where that is one client to us.
+fn one_client(subnet: IpNet) -> Option<IpNet> {
+    let IpNet::V6(subnet) = subnet else { return None };
+    let client = Ipv6Net::new(subnet.network(), Network::IPV6_BITS).ok()?;
+    (subnet.prefix_len() > Network::IPV6_BITS).then(|| client.trunc().into())
 }
 
 /// The subnet of IPv4 that an IPv4-mapped one of IPv6 stands for.
@@ -466,7 +484,7 @@ fn read_prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Pr
             value.integer(0..=most, problems).and_then(|length| u8::try_from(length).ok())
         })
     };
-    let (ipv4, ipv6) = (length("ipv4", 32, problems), length("ipv6", 128, problems));
+    let (ipv4, ipv6) = (length("ipv4", 32, problems), length("ipv6", Network::IPV6_BITS.into(), problems));
     table.close(problems);
     let usual = Prefixes::default();
     Some(Prefixes { ipv4: ipv4.or(usual.ipv4)?, ipv6: ipv6.or(usual.ipv6)? })

@@ -196,6 +196,7 @@ fn wrong_files_are_refused_by_schema_and_reader() {
         hub("policy = \"geo\", default = []"),
         hub("policy = \"all\", most = 0"),
         hub("policy = \"sticky\", prefixes = { ipv4 = 33 }"),
+        hub("policy = \"sticky\", prefixes = { ipv6 = 65 }"),
         endpoint("region = \"r\", cname = \"a.example.org.\", weight = 65536"),
         endpoint("region = \"r\", hub = \"i.example.net\""),
         "geo = {}".into(),

@@ -22,9 +22,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
 use self::credentials::Credentials;
-use super::engine::{Engine, Outcome, ResponseLimits, Transport, Trust};
+use super::engine::{Engine, Outcome, Rules, Terms, Transport, Trust};
 use super::*;
 use crate::answer::client::Client;
+use crate::answer::cookie::Cookie;
 use crate::answer::publish::Publisher;
 use crate::answer::snapshot::{Content, Snapshot};
 use crate::dns::Rcode;
@@ -87,7 +88,7 @@ impl Default for Setting {
 impl Setting {
     /// With [`stamp`] for an engine.
     fn start(self) -> Server {
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 }, trust: Trust::default() };
+        let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
         self.start_from(snapshot(1), |settings, readers, counters, runtime| {
             start_with(engine, settings, readers, counters, runtime)
         })
@@ -95,7 +96,10 @@ impl Setting {
 
     /// As the daemon starts it.
     fn start_real(self, first: Snapshot) -> Server {
-        self.start_from(first, super::start)
+        let answering = Answering { rules: Rules::sized(1232), cookies: None };
+        self.start_from(first, |settings, readers, counters, runtime| {
+            super::start(settings, answering, readers, counters, runtime)
+        })
     }
 
     fn start_from(
@@ -224,14 +228,7 @@ impl Gate {
 }
 
 /// Answers with the query's header, the generation, and the rest of the query.
-fn stamp(
-    snapshot: &Snapshot,
-    query: &[u8],
-    _: Client,
-    _: Transport,
-    _: &ResponseLimits,
-    response: &mut Vec<u8>,
-) -> Outcome {
+fn stamp(snapshot: &Snapshot, query: &[u8], _: Client, _: Transport, _: &Terms<'_>, response: &mut Vec<u8>) -> Outcome {
     response.clear();
     let kind = query.get(12).copied().unwrap_or(kind::SILENCE);
     match kind {
@@ -251,7 +248,7 @@ fn stamp(
         kind::HUGE => response.resize(65_530, 0),
         _ => {}
     }
-    Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None }
+    Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None, cookie: Cookie::Absent }
 }
 
 /// A query that [`stamp`] knows, told from others by its number, of which the id is the end.

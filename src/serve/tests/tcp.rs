@@ -273,7 +273,7 @@ impl Bare {
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         let counters = Arc::new(Counters::default());
-        let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 }, trust: Trust::default() };
+        let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
         let seats = Seats::new(10, 1, counters.clone());
         let (stop, admission) = (Stop::new(), Arc::new(Admission::default()));
         let service = Arc::new(Service { engine, idle: PATIENCE, counters, stop, seats, admission, secure: None });

@@ -9,6 +9,7 @@ use std::fs::Metadata;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -42,13 +43,16 @@ pub struct Identity {
     files: Files,
     /// Held for a clone of the pointer in a handshake, and for the exchange.
     current: RwLock<Arc<CertifiedKey>>,
-    /// Held by who reads the files, so that an older reading does not replace a younger.
+    /// Held for the exchange, and to look at it.
     last: Mutex<Last>,
+    /// The number of the next reading: an older one does not replace a younger.
+    looks: AtomicU64,
 }
 
 /// What was read last.
 #[derive(Debug)]
 struct Last {
+    number: u64,
     expires: Timestamp,
     /// From when on its expiry is near.
     soon: Timestamp,
@@ -61,6 +65,12 @@ struct Read {
     certified: CertifiedKey,
     expires: Timestamp,
     soon: Timestamp,
+}
+
+/// What was read of the files, and is not in use.
+pub struct Reading {
+    number: u64,
+    read: Read,
 }
 
 /// Why files cannot be used.
@@ -102,36 +112,48 @@ impl Identity {
         let identity = Self {
             files: files.clone(),
             current: RwLock::new(Arc::new(certified)),
-            last: Mutex::new(Last { expires, soon, problem: None }),
+            last: Mutex::new(Last { number: 0, expires, soon, problem: None }),
+            looks: AtomicU64::new(1),
         };
         let path = files.certificate.display();
         tracing::info!(event = "certificate", %expires, "the certificate {path} is valid until {expires}");
         Ok(Arc::new(identity))
     }
 
-    /// Reads the files again. Connections that are open go on; those that open from here on see the new certificate.
+    /// Reads the files again. What was read counts once it is given to [`Identity::replace`].
     ///
     /// # Errors
     /// When they cannot be used, and those read before stay.
-    pub fn renew(&self) -> Result<(), Unusable> {
+    pub fn look(&self) -> Result<Reading, Unusable> {
+        let number = self.looks.fetch_add(1, Ordering::Relaxed);
+        let unusable = match read(&self.files) {
+            Ok(read) => return Ok(Reading { number, read }),
+            Err(unusable) => unusable,
+        };
+        let reason = unusable.problem.to_string();
+        tracing::warn!(event = "certificate", "{reason}; the certificate read before stays in use");
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.files.certificate.display();
-        match read(&self.files) {
-            Ok(Read { certified, expires, soon }) => {
-                let changed = self.current().cert != certified.cert;
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
-                *last = Last { expires, soon, problem: None };
-                if changed {
-                    tracing::info!(event = "certificate", %expires, "the certificate {path} is renewed, valid until {expires}");
-                }
-                Ok(())
-            }
-            Err(unusable) => {
-                let reason = unusable.problem.to_string();
-                tracing::warn!(event = "certificate", "{reason}; the certificate read before stays in use");
-                last.problem = Some(reason);
-                Err(unusable)
-            }
+        if last.number <= number {
+            (last.number, last.problem) = (number, Some(reason));
+        }
+        Err(unusable)
+    }
+
+    /// Uses what was read, unless something was read later. Connections that are open go on; those that open from here on see
+    /// the new certificate.
+    pub fn replace(&self, reading: Reading) {
+        let Reading { number, read: Read { certified, expires, soon } } = reading;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.number > number {
+            return;
+        }
+        let changed = self.current().cert != certified.cert;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
+        *last = Last { number, expires, soon, problem: None };
+        drop(last);
+        if changed {
+            let path = self.files.certificate.display();
+            tracing::info!(event = "certificate", %expires, "the certificate {path} is renewed, valid until {expires}");
         }
     }
 
@@ -165,8 +187,10 @@ impl Identity {
                 let stamps = Stamps::of(&identity.files);
                 if stamps != used && stamps == seen {
                     used = stamps;
-                    // Said where it happens.
-                    let _ = identity.renew();
+                    // What is wrong is said where it is found.
+                    if let Ok(reading) = identity.look() {
+                        identity.replace(reading);
+                    }
                 }
                 seen = stamps;
                 identity.remind(&mut reminded);

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
 use super::super::counters::{Block, Counters, Tally};
-use super::super::engine::{Engine, Outcome};
+use super::super::engine::{Engine, Outcome, Rules};
 use super::super::lots;
 use super::super::via::Via;
 use crate::answer::client::{Client, Lots};
@@ -34,7 +34,10 @@ impl Answerer {
     pub(super) fn new(engine: &Engine, readers: &Readers, counters: Arc<Counters>, via: Via, threads: usize) -> Self {
         let desk = |_| Mutex::new(Desk { reader: readers.reader(), lots: lots() });
         let block = counters.block(via);
-        Self { engine: engine.clone(), via, counters, block, desks: (0..threads.max(1)).map(desk).collect() }
+        // Keepalive is for TCP: over QUIC it is an error (RFC 9250 5.5.2), and HTTP has its own word for it.
+        let rules = Rules { idle: 0, ..Rules::clone(&engine.rules) };
+        let engine = Engine { rules: Arc::new(rules), ..engine.clone() };
+        Self { engine, via, counters, block, desks: (0..threads.max(1)).map(desk).collect() }
     }
 
     /// Answers a query, or not one that deserves no response.
@@ -47,8 +50,8 @@ impl Answerer {
                 let client = client.with_lot(lots.draw());
                 let snapshot = reader.enter();
                 let outcome = self.engine.answer_one(&snapshot, query, client, self.via.transport(), &mut response);
-                let Outcome::Reply { rcode, truncated, hub } = outcome else { return false };
-                tally.response(rcode, truncated);
+                let Outcome::Reply { rcode, truncated, hub, cookie } = outcome else { return false };
+                tally.response(rcode, truncated, cookie);
                 let resolvers = self.counters.resolvers();
                 if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {
                     resolvers.note(&sighting, resolvers.now());

@@ -119,8 +119,29 @@ impl Checker {
             | Command::EndDrill { .. } => {
                 let committed = self.turn.commits > 0;
                 self.unless(!changed || committed, "durable", || "a command was acknowledged and left no trace".into());
+                if let (true, Command::Drill { within, .. }) = (changed, &command) {
+                    self.drilled(*within);
+                }
             }
         }
+    }
+
+    /// A drill has begun.
+    pub(in crate::simulate) fn drilled(&mut self, within: Option<std::time::Duration>) {
+        let (now, Some((hub, Some(book)))) = (self.turn.now, self.turn.hub.clone()) else { return };
+        let region = book.active;
+        let canary = self.books.hub(hub).is_some_and(|sketch| sketch.canary);
+        let moving = self.books.moves.get(hub).is_some_and(|planned| planned.stage.is_open());
+        let aim = self.books.hub(hub).and_then(|sketch| sketch.endpoints[sketch.position(region)?].aim());
+        let well = self.books.measured(hub, region) == Some(true) && self.books.mark(hub, region).is_none();
+        let heard = aim.is_some_and(|aim| !self.books.silent(aim));
+        let again = self.books.drills.contains_key(hub);
+        let may = canary && !moving && well && heard && !again && !self.books.blind;
+        self.unless(may, "drill", || format!("{hub} is drilled in {region}, and must not be"));
+        let Some((aim, watch)) = aim.and_then(|aim| Some((aim, self.books.watches.get(&aim)?.clone()))) else { return };
+        let watch = super::super::books::Watch { row: 0, failing: None, confirmed: false, ..watch };
+        let within = within.map_or(u64::MAX, crate::simulate::probers::millis).min(900_000);
+        self.books.drills.insert(hub, Drilled { region, aim, started: now, until: now + within, watch });
     }
 
     pub(in crate::simulate) fn is_there(&self, target: Target) -> bool {

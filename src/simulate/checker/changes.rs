@@ -83,11 +83,8 @@ impl Checker {
         approved.dedup();
         let enough = approved.len() >= usize::from(planned.needed);
         self.unless(enough, "move", || format!("{hub} moves to {to} with the approval of {approved:?} alone"));
-        if let Some(since) = self.lowered.get(hub).copied().filter(|_| !options.now)
-            && let Some(sketch) = self.books.hub(hub).filter(|sketch| sketch.ttl_min < sketch.ttl)
-        {
-            let wait = sketch.ttl * 1_000;
-            let waited = now.saturating_sub(since);
+        if let Some((since, wait)) = self.lowered.get(hub).copied().filter(|_| !options.now) {
+            let waited = self.books.lived(since, now);
             self.unless(waited >= wait, "move", || format!("{hub} moves {waited} ms after its TTL was lowered"));
         }
         self.unless(self.books.eligible(hub, to), "eligible", || format!("an operator moved {hub} to {to}"));
@@ -108,7 +105,7 @@ impl Checker {
         let timeout = self.books.hub(hub).and_then(|sketch| sketch.fence).map_or(0, |(timeout, _)| timeout);
         let failed = self.books.fences.get(hub).is_some_and(|said| match said.answer {
             Some((_, acknowledged)) => !acknowledged,
-            None => said.called + timeout <= now,
+            None => self.books.after(said.called, timeout) <= now,
         });
         self.unless(!held || (options.force && failed), "fence", || format!("an operator moved {hub} to {to} untold"));
         let noted = self.turn.overridden.contains(&hub);
@@ -163,6 +160,7 @@ impl Checker {
         }
         if change.kind == ChangeKind::Switch {
             self.books.fences.remove(hub);
+            self.books.owed.remove(hub);
             (book.gated, book.wanted) = (None, None);
         }
         book.active = to;

@@ -5,11 +5,12 @@ use super::*;
 impl Checker {
     /// What is durable beside marks and standings.
     pub(in crate::simulate) fn fact(&mut self, key: &FactKey, after: Option<&Fact>, live: bool) {
+        let hub = key.hub().map_or("?", |hub| hub_of(&hub));
+        let said = key.kind() == FactKind::Notice && self.told_notice(hub);
         match after {
             Some(fact) => drop(self.facts.insert(key.clone(), fact.clone())),
             None => drop(self.facts.remove(key)),
         }
-        let hub = key.hub().map_or("?", |hub| hub_of(&hub));
         match key.kind() {
             FactKind::Gate => {
                 let gate = GATES.iter().position(|gate| key.id() == Some(gate)).unwrap_or(ACK);
@@ -47,7 +48,22 @@ impl Checker {
                     book.written_set_back = set_back;
                 }
             }
-            FactKind::Notice => {}
+            FactKind::Notice => {
+                let acknowledges = matches!(self.turn.doing, Doing::Command(Command::Acknowledge { .. }));
+                if said && !self.told_notice(hub) && (acknowledges || !live) {
+                    self.books.owed.remove(hub);
+                }
+            }
+            FactKind::Told => {}
+            FactKind::Lived => {
+                let lived = after.and_then(|fact| fact.get::<Vec<(u64, u64)>>().ok()).unwrap_or_default();
+                let skips = &self.books.skips;
+                let differs = (lived != *skips).then(|| format!("{lived:?} was passed over, and it was {skips:?}"));
+                if let Some(sentence) = differs.filter(|_| live) {
+                    self.broken("books", || sentence);
+                }
+                self.books.written_skips = lived;
+            }
             // The sketches have no hub without an active region.
             FactKind::Usable => self.unless(false, "usable", || format!("{key} is of a hub that has an active region")),
             FactKind::Override => {
@@ -124,8 +140,16 @@ impl Checker {
         if matches!(after.stage, Stage::Drain { .. }) && first && live {
             self.turn.ordered.insert(hub, after.clone());
         }
+        if same.is_none() {
+            // What an earlier move of the hub has lowered is none of this one's.
+            self.lowered.remove(hub);
+        }
         match after.stage.is_under_way() {
-            true => drop(self.lowered.entry(hub).or_insert(self.turn.now)),
+            true => {
+                let sketch = self.books.hub(hub).filter(|sketch| sketch.ttl_min < sketch.ttl);
+                let wait = sketch.map_or(0, |sketch| sketch.ttl * 1_000);
+                self.lowered.entry(hub).or_insert((self.turn.now, wait));
+            }
             false => drop(self.lowered.remove(hub)),
         }
         self.books.moves.insert(hub, after);

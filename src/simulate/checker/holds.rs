@@ -28,6 +28,14 @@ impl Checker {
                 });
             }
         }
+        if now > self.excused {
+            for hub in self.books.told_in_vain().collect::<Vec<_>>() {
+                let known = self.told_notice(hub);
+                self.unless(known, "told", || {
+                    format!("{hub} was told that it is left, it stays, and nobody is told so")
+                });
+            }
+        }
         let published = self.published.as_ref().is_some_and(|(_, choices)| **choices == *state.choices());
         // What a commit that failed kept from being published is published by the next event.
         let failed = self.turn.failed;
@@ -54,6 +62,14 @@ impl Checker {
         {
             self.measured(state);
         }
+    }
+
+    /// Whether there is a notice that the active region was told in vain.
+    pub(in crate::simulate) fn told_notice(&self, hub: &'static str) -> bool {
+        let key = Name::parse(hub, None).ok().map(|name| FactKey::notice(&name));
+        let notices = key.and_then(|key| self.facts.get(&key)?.get::<Notices>().ok()).unwrap_or_default();
+        let epoch = self.books.hubs.get(hub).map(|book| book.epoch);
+        notices.entries.iter().any(|notice| notice.kind == NoticeKind::Told && Some(notice.epoch) == epoch)
     }
 
     pub(in crate::simulate) fn stands(&mut self, hub: &'static str, state: &State) {
@@ -100,7 +116,13 @@ impl Checker {
     pub(in crate::simulate) fn move_is_prompt(&mut self, hub: &'static str, now: u64) {
         let Some(planned) = self.books.moves.get(hub).cloned() else { return };
         let gives_up = planned.options.until.filter(|_| planned.stage.is_open());
-        let over = planned.stage.until().into_iter().chain(gives_up).any(|until| until.0 <= now);
+        let ends = match &planned.stage {
+            Stage::Ramp { since, until } | Stage::Drain { switched: since, until } => {
+                Some(self.books.after(since.0, until.0.saturating_sub(since.0)))
+            }
+            stage => stage.until().map(|until| until.0),
+        };
+        let over = ends.into_iter().chain(gives_up.map(|until| until.0)).any(|until| until <= now);
         self.unless(!over, "move", || format!("the move of {hub} is late at {now}: {planned:?}"));
         let present = self.books.hubs.get(hub).map(|book| book.epoch);
         let overtaken = planned.stage.is_open() && Some(planned.epoch) != present;
@@ -141,9 +163,14 @@ impl Checker {
         let status = state.status(Timestamp(self.turn.now));
         for hub in &status.hubs {
             let name = hub_of(&hub.name);
+            let shown = hub.drill.as_ref().map(|drill| region_of(&drill.region));
+            let drilled = self.books.drills.get(name).map(|drill| drill.region);
+            self.unless(shown == drilled, "drill", || {
+                format!("{name} is shown as drilled in {shown:?}, and is in {drilled:?}")
+            });
             for endpoint in &hub.endpoints {
                 let region = region_of(&endpoint.region);
-                let (shown, known) = (good(endpoint.measured), self.books.health(name, region));
+                let (shown, known) = (good(endpoint.measured), self.books.measured(name, region));
                 self.unless(shown == known, "mark-health", || {
                     format!("{name} in {region} is shown as {shown:?}, and observations say {known:?}")
                 });
@@ -179,7 +206,7 @@ impl Checker {
             if calm <= bound {
                 continue;
             }
-            let Some(sketch) = self.books.hub(hub) else { continue };
+            let Some(sketch) = self.books.hub(hub).filter(|_| !self.books.drills.contains_key(hub)) else { continue };
             let now = self.turn.now;
             let shut = sketch.gates.iter().any(|used| used.proceed.is_none() && !self.books.open(used.gate, hub, now));
             let stops = sketch.fence.is_some_and(|(_, stop)| stop) || !self.books.sketch.rules.is_empty();

@@ -34,6 +34,11 @@ impl Admin {
         Ok(self.request("DELETE", &format!("/v1/marks/{region}?author=bench&reason=measured"), "")?.1)
     }
 
+    /// What `status` shows.
+    pub(crate) fn status(&self) -> Result<String> {
+        Ok(self.request("GET", "/v1/status", "")?.0)
+    }
+
     /// The metrics' text.
     pub(crate) fn metrics(&self) -> Result<String> {
         Ok(self.request("GET", "/metrics", "")?.0)

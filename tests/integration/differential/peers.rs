@@ -39,6 +39,15 @@ pub(super) struct Peer {
 impl Peer {
     /// Starts the server with these zones and waits until it answers for each of them.
     pub(super) fn start(kind: Kind, zones: &[(Name, String)]) -> Self {
+        Self::start_saying(kind, zones, &Extra::default())
+    }
+
+    /// The same with cookies, and with what a server says of itself.
+    pub(super) fn start_telling(kind: Kind, zones: &[(Name, String)], secret: &str) -> Self {
+        Self::start_saying(kind, zones, &Extra::of(kind, secret))
+    }
+
+    fn start_saying(kind: Kind, zones: &[(Name, String)], extra: &Extra) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (position, (_, text)) in zones.iter().enumerate() {
             std::fs::write(folder.path().join(format!("{position}.zone")), text).unwrap();
@@ -46,8 +55,8 @@ impl Peer {
         let address = SocketAddr::from((Net::new().address(1), PORT));
         let apexes: Vec<&Name> = zones.iter().map(|(apex, _)| apex).collect();
         let (mut command, configuration) = match kind {
-            Kind::Knot => (program("knotd", "knot"), knot_configuration(folder.path(), address, &apexes)),
-            Kind::Nsd => (program("nsd", "nsd"), nsd_configuration(folder.path(), address, &apexes)),
+            Kind::Knot => (program("knotd", "knot"), knot_configuration(folder.path(), address, &apexes, extra)),
+            Kind::Nsd => (program("nsd", "nsd"), nsd_configuration(folder.path(), address, &apexes, extra)),
         };
         let file = folder.path().join("server.conf");
         std::fs::write(&file, configuration).unwrap();
@@ -100,7 +109,36 @@ impl Drop for Peer {
     }
 }
 
-fn knot_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> String {
+/// Lines of a configuration beside what every peer has.
+#[derive(Default)]
+struct Extra {
+    server: String,
+    /// Sections in front of the template of zones.
+    sections: String,
+    template: &'static str,
+}
+
+impl Extra {
+    fn of(kind: Kind, secret: &str) -> Self {
+        match kind {
+            Kind::Knot => Self {
+                server: "    nsid: ns1\n    identity: host1\n    version: concierge\n".into(),
+                sections: format!("mod-cookies:\n  - id: default\n    secret: [0x{secret}]\n"),
+                template: "    global-module: mod-cookies/default\n",
+            },
+            Kind::Nsd => Self {
+                server: format!(
+                    "  answer-cookie: yes\n  cookie-secret: {secret}\n  nsid: \"ascii_ns1\"\n  identity: host1\n  \
+                     version: concierge\n"
+                ),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+fn knot_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name], extra: &Extra) -> String {
+    let Extra { server, sections, template } = extra;
     let folder = folder.display();
     let zones: String =
         apexes.iter().zip(0..).map(|(apex, n)| format!("  - domain: {apex}\n    file: {n}.zone\n")).collect();
@@ -113,14 +151,14 @@ fn knot_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> S
     tcp-workers: 1
     background-workers: 1
     tcp-idle-timeout: 60
-database:
+{server}database:
     storage: {folder}
 log:
   - target: stderr
     any: warning
-template:
+{sections}template:
   - id: default
-    storage: {folder}
+{template}    storage: {folder}
     zonefile-sync: -1
     journal-content: none
     semantic-checks: off
@@ -131,7 +169,8 @@ zone:
     )
 }
 
-fn nsd_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> String {
+fn nsd_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name], extra: &Extra) -> String {
+    let server = &extra.server;
     let folder = folder.display();
     let zones: String = apexes
         .iter()
@@ -156,7 +195,7 @@ fn nsd_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name]) -> St
   xfrdfile: \"{folder}/xfrd.state\"
   xfrdir: \"{folder}\"
   logfile: \"{folder}/nsd.log\"
-remote-control:
+{server}remote-control:
   control-enable: no
 {zones}",
         address.ip(),

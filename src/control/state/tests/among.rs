@@ -175,6 +175,22 @@ fn a_reload_keeps_the_set_by_the_names_of_its_regions() {
     assert_eq!(bench.active_of("b.example.net."), "neu 2", "the epoch goes on");
 }
 
+/// Endpoints come back to a set by themselves, and the note of a mark that ends does not deny it.
+#[test]
+fn what_follows_the_end_of_a_mark_is_told_of_both_kinds_of_hubs() {
+    let mut bench = weighted();
+    let until = bench.now.after(Duration::from_secs(10));
+    let mut note = |target: &str| bench.mark(target, MarkKind::Down, Some(until)).notes.remove(0);
+    let begins = format!("the mark ends by itself at {until}; health decides from then on");
+    let back = "no hub goes back because of it unless its failback says so";
+    let at_once = "hubs without an active region answer out of what is usable at once";
+    assert_eq!(note("eus"), format!("{begins}: {back}, and {at_once}"));
+    assert_eq!(note("a.example.net./neu"), format!("{begins}, and {at_once}"));
+    assert_eq!(note("b.example.net./weu"), format!("{begins}, and {back}"));
+    bench.pass(10);
+    assert_eq!((set(&bench).as_str(), bench.active_of("b.example.net.").as_str()), ("weu, neu, eus", "neu 2"));
+}
+
 #[test]
 fn what_moves_an_active_region_is_refused() {
     let mut bench = weighted();
@@ -263,6 +279,37 @@ fn a_hub_inside_a_hub_says_how_its_endpoint_is() {
     assert_eq!(bench.answered()[2], What::Among(0b10), "only drained ones are left in it");
     bench.mark("second", MarkKind::Down, None);
     assert_eq!(bench.answered()[2], What::Among(0b01), "which is the last resort here too");
+}
+
+#[test]
+fn a_hub_inside_may_have_to_have_more_than_one_good_endpoint() {
+    for outer in [Selection::Weighted, Selection::Priority] {
+        let mut loaded = nested(outer);
+        let policy = Arc::make_mut(&mut loaded.policy);
+        let hub = Arc::make_mut(policy.hubs.get_mut(&name("outer.example.net.")).unwrap());
+        hub.endpoints.iter_mut().for_each(|endpoint| endpoint.at_least = 2);
+        let mut bench = Bench::started(loaded, Persisted::default(), START);
+        let first = |bench: &mut Bench| {
+            let endpoint = bench.status().hubs[2].endpoints[0].clone();
+            (endpoint.measured, endpoint.reason)
+        };
+        assert_eq!(first(&mut bench).0, Health::Unknown, "what is not known counts as it did");
+        bench.verdict("weu", true).verdict("neu", true);
+        let good = "first is hub a.example.net., which has something good to answer";
+        assert_eq!(first(&mut bench), (Health::Up, good.into()));
+        let short = "first is hub a.example.net., which has 1 of the 2 good endpoints that are needed";
+        bench.mark("a.example.net./weu", MarkKind::Drain, None);
+        assert_eq!(first(&mut bench), (Health::Down, short.into()), "a drained one is none to count on");
+        bench.mark("a.example.net./weu", MarkKind::Up, None);
+        assert_eq!(first(&mut bench).0, Health::Up);
+        // Both hubs inside lose neu: the first by its set, the second, which has an active region, beside that.
+        bench.verdict("neu", false);
+        assert_eq!(first(&mut bench), (Health::Down, short.into()));
+        let second = bench.status().hubs[2].endpoints[1].reason.clone();
+        assert_eq!(second, "second is hub b.example.net., which has 1 of the 2 good endpoints that are needed");
+        bench.verdict("neu", true);
+        assert_eq!(first(&mut bench), (Health::Up, good.into()));
+    }
 }
 
 #[test]

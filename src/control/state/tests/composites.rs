@@ -338,3 +338,90 @@ fn where_every_agent_falls_silent_at_once_it_is_this_node_that_hears_nothing() {
     assert_eq!(bench.active(), "weu 1, weu 1");
     assert!(bench.log.iter().any(|line| line.starts_with("this node is blind")), "{:?}", bench.log);
 }
+
+/// Members `api` and `broker`, both up in both regions.
+fn two(needs: Needs) -> Bench {
+    let probes = vec![named("api", 1), named("broker", 1), composite("ready", needs, &["api", "broker"])];
+    let mut bench = start(watched(probes, "ready"));
+    for (probe, region) in [("api", "weu"), ("broker", "weu"), ("api", "neu"), ("broker", "neu")] {
+        bench.see_by(probe, region, true);
+    }
+    bench
+}
+
+#[test]
+fn a_silent_member_freezes_what_depends_on_it() {
+    let check = |needs, stalled: bool| {
+        let mut bench = two(needs);
+        for _ in 0..60 {
+            bench.pass(1).see_by("api", "weu", true).see_by("api", "neu", true).see_by("broker", "neu", true);
+        }
+        let status = bench.status();
+        let endpoint = &status.hubs[0].endpoints[0];
+        assert_eq!((endpoint.stalled, endpoint.measured), (stalled, Health::Up), "{needs:?}");
+        assert_eq!(endpoint.reason.ends_with("health is frozen"), stalled, "{}", endpoint.reason);
+        assert_eq!(status.probers.stalled, 1, "the broker's");
+        bench.see_by("broker", "weu", true);
+        assert!(!bench.status().hubs[0].endpoints[0].stalled, "{needs:?}");
+    };
+    check(Needs::All, true);
+    check(Needs::AtLeast(2), true);
+    check(Needs::Any, false);
+}
+
+#[test]
+fn silence_of_a_member_is_not_good_for_as_long_as_failback_wants() {
+    let probes = vec![named("api", 1), named("broker", 1), composite("ready", Needs::All, &["api", "broker"])];
+    let mut loaded = watched(probes, "ready");
+    let mut policy = Policy::clone(&loaded.policy);
+    for hub in policy.hubs.values_mut() {
+        Arc::make_mut(hub).failback = Failback::After(Duration::from_secs(60));
+    }
+    loaded.policy = Arc::new(policy);
+    let mut bench = start(loaded);
+    let members = ["api", "broker"];
+    let all = |bench: &mut Bench, region: &str, good: bool| {
+        members.iter().for_each(|member| {
+            bench.see_by(member, region, good);
+        });
+    };
+    all(&mut bench, "neu", true);
+    all(&mut bench, "weu", false);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    all(&mut bench, "weu", true);
+    all(&mut bench, "weu", true);
+    // The broker falls silent: it was good for a while, and nobody knows how it is.
+    for _ in 0..300 {
+        bench.pass(1).see_by("api", "weu", true);
+        all(&mut bench, "neu", true);
+        if bench.state.watches.iter().any(|watch| watch.stalled) {
+            break;
+        }
+    }
+    assert_eq!(bench.active(), "neu 2, neu 2", "silent before the minute was over");
+    for _ in 0..120 {
+        bench.pass(1).see_by("api", "weu", true);
+        all(&mut bench, "neu", true);
+    }
+    assert_eq!(bench.active(), "neu 2, neu 2");
+    for _ in 0..62 {
+        bench.pass(1);
+        all(&mut bench, "weu", true);
+        all(&mut bench, "neu", true);
+    }
+    assert_eq!(bench.active(), "weu 3, weu 3");
+}
+
+#[test]
+fn what_is_lacking_for_a_member_is_told_of_what_depends_on_it() {
+    let check = |needs, lack: Option<&str>| {
+        let mut bench = two(needs);
+        let target = ProbeTarget { probe: ProbeName::new("broker"), ..target("weu") };
+        let (at, outcome) = (bench.now, Outcome::Unable("too many open files".into()));
+        let (latency, remarks) = (Duration::ZERO, Remarks::default());
+        bench.event(Event::Observations(vec![Observation { target, at, latency, outcome, remarks }]));
+        assert_eq!(bench.status().hubs[0].endpoints[0].unable.as_deref(), lack, "{needs:?}");
+    };
+    check(Needs::All, Some("broker: too many open files"));
+    check(Needs::Any, None);
+}

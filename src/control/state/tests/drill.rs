@@ -256,3 +256,16 @@ fn gates_budget_and_ttl_are_those_of_a_real_failure() {
     let back = Command::Failback { hub: name(A), options: at_once(Some(2)), reason: "r".into() };
     bench.refused(back, "budget");
 }
+
+/// While a drill is on, what is observed says nothing of the canary: the TTL that a failure has lowered is the usual one again.
+#[test]
+fn a_drill_that_could_not_be_written_down_leaves_the_ttl_as_it_was() {
+    let mut bench = canary(|_| {}, adaptive);
+    bench.see("weu", false);
+    assert!(bench.status().hubs[0].low_ttl);
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    bench.fail(Event::Command { command: drill(A, None), author, reply: ReplyTo(1) });
+    assert!(bench.status().hubs[0].drill.is_none());
+    bench.pass(2);
+    assert!(bench.status().hubs[0].low_ttl);
+}

@@ -2,7 +2,7 @@
 
 use super::engine::{exec, gate, gated, policy, used};
 use super::*;
-use crate::policy::OnShut;
+use crate::policy::{GateUse, OnShut};
 
 const WAIT: OnShut = OnShut::ProceedAfter(Duration::from_mins(10));
 
@@ -86,4 +86,95 @@ fn a_wait_whose_commit_failed_is_written_later() {
     let mut bench = bench.restart(files());
     bench.verdict("weu", false).verdict("neu", true).pass(300);
     assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+/// Silence is no recovery: a prober that gives nothing after a restart, for longer than its probe takes at worst, ends no wait.
+#[test]
+fn a_wait_stands_while_nothing_is_seen_of_the_region() {
+    let mut bench = killed(400);
+    bench.verdict("neu", true).pass(100);
+    assert_eq!(bench.status().hubs[0].hold, None, "nothing is known of weu, which is eligible");
+    bench.verdict("weu", false).pass(69);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2", "ten minutes after gates began to hold it");
+}
+
+/// Of a region that is marked nothing is open: what is not wanted is waited for anew.
+#[test]
+fn a_wait_is_over_when_nothing_is_wanted_of_a_region_that_is_marked() {
+    let mut bench = gated(WAIT);
+    bench.evidence("registry", false);
+    bench.mark("weu", MarkKind::Down, None);
+    let mut bench = bench.restart(files());
+    bench.verdict("neu", true).pass(300).verdict("neu", false);
+    assert!(bench.state.facts.keys().all(|key| key.kind() != FactKind::Gated), "{:?}", bench.state.facts);
+    bench.verdict("neu", true).pass(599);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+/// That the region recovered is measured: it ends the wait also where the store cannot have it yet.
+#[test]
+fn a_wait_that_is_over_does_not_go_on_because_a_commit_failed() {
+    let mut bench = gated(WAIT);
+    bench.evidence("registry", false);
+    bench.verdict("weu", false).pass(400);
+    for _ in 0..4 {
+        bench.see("weu", true);
+    }
+    let fifth = bench.seen("weu", true);
+    bench.fail(fifth);
+    assert!(bench.state.facts.keys().any(|key| key.kind() == FactKind::Gated), "it was taken back");
+    bench.verdict("weu", false).pass(599);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2");
+}
+
+/// Nor where another region was wanted in between.
+#[test]
+fn a_wait_for_another_region_ends_the_first_one_also_where_its_commit_failed() {
+    let files = || {
+        let mut loaded = loaded_of(&["a.example.net.", "b.example.net."], &["sea", "weu", "neu"], |hub| {
+            hub.gates = vec![GateUse { on_failback: true, ..used("registry", WAIT) }];
+        });
+        let mut policy = Policy::clone(&loaded.policy);
+        policy.gates = [gate("registry", exec())].into();
+        loaded.policy = Arc::new(policy);
+        loaded
+    };
+    let mut bench = Bench::started(files(), Persisted::default(), START);
+    bench.evidence("registry", true);
+    bench.verdict("sea", true).verdict("weu", true).verdict("neu", true).verdict("sea", false);
+    assert_eq!(bench.active(), "weu 2, weu 2");
+    bench.pass(300).evidence("registry", false);
+    // neu is wanted, then sea, then neu again.
+    bench.verdict("weu", false).pass(400);
+    for _ in 0..4 {
+        bench.see("sea", true);
+    }
+    let fifth = bench.seen("sea", true);
+    bench.fail(fifth);
+    bench.verdict("sea", false).pass(599);
+    assert_eq!(bench.active(), "weu 2, weu 2");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 3, neu 3");
+}
+
+/// A mark that was not made durable was never made: what it ended goes on.
+#[test]
+fn a_mark_whose_commit_failed_ends_no_wait() {
+    let mut bench = killed(400);
+    // Nothing is held before there is a verdict on neu, and the wait stands.
+    bench.verdict("weu", false);
+    let author = Author { name: "alice".into(), origin: "test".into() };
+    let (target, kind) = ("neu".parse().unwrap(), MarkKind::Down);
+    let command = Command::Mark { target, kind, reason: "because".into(), from: None, until: None };
+    bench.fail(Event::Command { command, author, reply: ReplyTo(1) });
+    bench.verdict("neu", true).pass(169);
+    assert_eq!(bench.active(), "weu 1, weu 1");
+    bench.pass(1);
+    assert_eq!(bench.active(), "neu 2, neu 2", "ten minutes after gates began to hold it");
 }

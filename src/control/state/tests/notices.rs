@@ -1,6 +1,6 @@
 //! What happens while nobody looks is shown until somebody has seen it.
 
-use super::engine::{adaptive, answer, failover, fenced, start};
+use super::engine::{adaptive, answer, failover, fenced, fenced_files, start};
 use super::*;
 use crate::control::known::NoticeKind;
 use crate::policy::OnFenceFailure;
@@ -155,4 +155,76 @@ fn a_fence_that_has_failed_is_what_a_hub_waits_for_with_its_own_words() {
     let force = MoveOptions { force: true, ..at_once(None) };
     bench.moved(failover("neu", force));
     assert_eq!(bench.active(), "neu 2, weu 1");
+}
+
+/// weu is being told that it is left because it is down, and the daemon is killed before the answer.
+fn killed_while_it_tells() -> Bench {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false);
+    assert_eq!((bench.fenced.len(), bench.active().as_str()), (2, "weu 1, weu 1"));
+    bench.restart(fenced_files(OnFenceFailure::Stop))
+}
+
+#[test]
+fn a_region_that_may_have_been_told_before_a_restart_and_stays_is_named() {
+    let mut bench = killed_while_it_tells();
+    bench.verdict("neu", true).pass(60);
+    assert_eq!(notices(&mut bench), [], "it may still be left");
+    bench.verdict("weu", true);
+    let [(NoticeKind::Told, sentence)] = &notices(&mut bench)[..] else { panic!("one notice") };
+    let said = "a.example.net.: weu was being told that it is left for neu when the daemon was started";
+    assert!(sentence.starts_with(said) && sentence.ends_with("weu stays active, tell it so"), "{sentence}");
+    // Once, and until it is acknowledged.
+    acknowledge(&mut bench);
+    bench.verdict("weu", true).pass(60);
+    assert_eq!(notices(&mut bench), []);
+}
+
+#[test]
+fn a_region_that_is_still_to_be_left_after_a_restart_is_told_again_and_no_notice() {
+    let mut bench = killed_while_it_tells();
+    bench.verdict("neu", true).verdict("weu", false);
+    assert_eq!(bench.fenced.len(), 2, "told again");
+    answer(&mut bench, true);
+    assert_eq!((bench.active().as_str(), notices(&mut bench)), ("neu 2, neu 2", vec![]));
+    assert!(bench.state.facts.keys().all(|key| key.kind() != FactKind::Told), "{:?}", bench.state.facts);
+}
+
+#[test]
+fn a_region_that_has_refused_to_be_left_is_no_notice_after_a_restart() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false);
+    answer(&mut bench, false);
+    let mut bench = bench.restart(fenced_files(OnFenceFailure::Stop));
+    bench.verdict("weu", true).verdict("neu", true);
+    assert_eq!(notices(&mut bench), []);
+}
+
+/// A planned move that is cancelled after a restart has told nobody since, and may have before.
+#[test]
+fn a_region_that_was_told_before_a_restart_is_named_by_the_cancel() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    let until = Some(bench.now.after(Duration::from_secs(3_000)));
+    bench.moved(failover("neu", MoveOptions { now: true, until, ..MoveOptions::default() }));
+    assert_eq!(bench.fenced.len(), 1);
+    let mut bench = bench.restart(fenced_files(OnFenceFailure::Stop));
+    bench.moved(Command::Cancel { hub: name(A), epoch: None, reason: "no".into() });
+    let [(NoticeKind::Told, sentence)] = &notices(&mut bench)[..] else { panic!("one notice") };
+    assert!(sentence.contains("weu was told that it is not active any more, and it is"), "{sentence}");
+}
+
+#[test]
+fn a_plan_says_that_the_fence_has_failed_and_what_force_does() {
+    let mut bench = fenced(OnFenceFailure::Stop);
+    bench.verdict("weu", false);
+    answer(&mut bench, false);
+    let failed = |force| {
+        let options = MoveOptions { now: true, force, ..MoveOptions::default() };
+        let (now, to) = (bench.now, RegionName::new("neu"));
+        let plan = bench.state.clone().plan(&name(A), Some(&to), &options, None, now).unwrap();
+        plan.fence.unwrap().failed.unwrap()
+    };
+    let words = "weu has not acknowledged that it is left: exit 1";
+    assert_eq!(failed(true), format!("{words}; --force goes on without, which is recorded and shown"));
+    assert_eq!(failed(false), format!("{words}; it is told again, and --force goes on without"));
 }

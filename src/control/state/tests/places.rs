@@ -182,7 +182,7 @@ fn announced_moves_do_not_hold_each_other() {
     bench.acknowledges("b.example.net.");
     bench.acknowledges("a.example.net.");
     assert_eq!(bench.gone(), "bc");
-    assert!(bench.waits(0).contains("wants at least 1 of 3 endpoints to be active, and 1 are"), "{}", bench.waits(0));
+    assert!(bench.waits(0).contains("wants at least 1 of 3 endpoints to be active, and 1 is"), "{}", bench.waits(0));
 }
 
 #[test]

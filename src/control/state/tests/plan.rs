@@ -51,7 +51,8 @@ fn a_plan_tells_what_the_move_will_meet() {
             },
         )
     };
-    let shut = "gate registry is shut: it was not looked at yet (--force overrides it)";
+    let shut = "gate registry is shut: it was not looked at yet (--force overrides it); --until TIME waits for gates \
+                to open";
     let mut bench = gated();
     let now = bench.now;
     let later = |seconds| Some(now.after(Duration::from_secs(seconds)));
@@ -61,6 +62,13 @@ fn a_plan_tells_what_the_move_will_meet() {
     check(&mut bench, "neu", options(), Outcome::Refused, shut);
     check(&mut bench, "neu", MoveOptions { until, ..options() }, Outcome::Waits, "waits for gates until");
     check(&mut bench, "neu", MoveOptions { at, ..options() }, Outcome::Begins, "looked at again when its time comes");
+    check(
+        &mut bench,
+        "neu",
+        MoveOptions { at, until, ..options() },
+        Outcome::Begins,
+        "(a shut gate is waited for until",
+    );
     check(&mut bench, "neu", MoveOptions { force: true, ..options() }, Outcome::Begins, "is overridden");
     check(&mut bench, "neu", MoveOptions { epoch: Some(7), ..options() }, Outcome::Refused, "planned at epoch 7");
     check(&mut bench, "neu", MoveOptions { until: later(5), ..options() }, Outcome::Refused, "cannot switch before");
@@ -258,4 +266,77 @@ fn a_window_that_moves_the_hub_before_is_told_of() {
     let changes = bench.plan(Some("neu"), &at).changes;
     assert!(changes[0].contains(&format!("window {id} begins: weu marked down")), "{changes:?}");
     assert!(changes[0].ends_with("; a.example.net. leaves weu then if it can, which stops this move"), "{changes:?}");
+}
+
+/// Who asks for the region that is active gets no "nothing to do" while it is about to be left.
+#[test]
+fn a_region_that_is_about_to_be_left_is_not_answered_already() {
+    let mut bench = start(|_| {}, adaptive);
+    bench.moved(failover("neu", MoveOptions::default()));
+    let plan = bench.plan(Some("weu"), &MoveOptions::default());
+    assert_eq!(plan.outcome, Outcome::Refused, "{plan:#?}");
+    assert!(plan.verdict.contains("failover weu -> neu by alice"), "{}", plan.verdict);
+    assert!(plan.verdict.ends_with("; to stay on weu, cancel it"), "{}", plan.verdict);
+    assert!(bench.command(failover("weu", MoveOptions::default())).is_err());
+    bench.pass(30);
+    assert_eq!(bench.plan(Some("neu"), &MoveOptions::default()).outcome, Outcome::Already, "it has switched");
+}
+
+#[test]
+fn the_timeline_of_a_move_that_is_under_way_is_its_own() {
+    let mut bench = start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        |hub| {
+            adaptive(hub);
+            hub.gates = vec![used("registry", OnShut::Hold)];
+        },
+    );
+    let (began, until) = (bench.now, bench.now.after(Duration::from_secs(600)));
+    let options = || MoveOptions { until: Some(until), ..MoveOptions::default() };
+    let line = |bench: &Bench| bench.plan(Some("neu"), &options()).timeline;
+    bench.moved(failover("neu", options()));
+    bench.pass(10);
+    let ramp = line(&bench);
+    assert_eq!(
+        (ramp.ramp, ramp.switch),
+        (Some(began), began.after(Duration::from_secs(30))),
+        "half of the ramp is over"
+    );
+    assert_eq!(ramp.old_over, ramp.switch.after(Duration::from_secs(5)));
+    bench.pass(20).pass(70);
+    assert_eq!(bench.stage(), "ready");
+    let ready = line(&bench);
+    assert_eq!(
+        (ready.ramp, ready.switch, ready.given_up),
+        (Some(began), bench.now, Some(until)),
+        "it waits for the gate"
+    );
+}
+
+/// A rule that is overridden is in nobody's way: the gate alone is waited for.
+#[test]
+fn a_shut_gate_is_waited_for_beside_what_is_overridden() {
+    let mut bench = start(
+        |policy| policy.gates = [gate("registry", exec())].into(),
+        |hub| {
+            hub.gates = vec![used("registry", OnShut::Hold)];
+            hub.budget = Some(Budget { switches: 1.try_into().unwrap(), period: Duration::from_hours(24) });
+        },
+    );
+    bench.evidence("registry", true);
+    bench.moved(failover("neu", at_once(None)));
+    bench.pass(60).evidence("registry", false);
+    bench.moved(failover("weu", MoveOptions { break_glass: Some("why".into()), ..at_once(None) }));
+    bench.pass(60);
+    assert_eq!(bench.active(), "weu 3, weu 1");
+    let until = Some(bench.now.after(Duration::from_secs(600)));
+    let both = MoveOptions { until, ..MoveOptions::default() };
+    assert_eq!(bench.plan(Some("neu"), &both).outcome, Outcome::Refused);
+    let refused = bench.command(failover("neu", both.clone())).unwrap_err().to_string();
+    assert!(refused.ends_with("(--break-glass overrides it)"), "{refused}");
+    let over = MoveOptions { break_glass: Some("why".into()), ..both };
+    check(&mut bench, "neu", over.clone(), Outcome::Waits, "waits for gates until");
+    bench.moved(failover("neu", over));
+    bench.evidence("registry", true);
+    assert_eq!(bench.active(), "neu 4, weu 1");
 }

@@ -38,6 +38,11 @@ fn switches(bench: &Bench) -> usize {
     bench.commits.iter().flat_map(Commit::records).filter(|record| record.kind == AuditKind::Switch).count()
 }
 
+/// What is answered, without what is remarked on it: whether an endpoint may be chosen is known anew after a restart.
+fn answers(bench: &Bench) -> Vec<Choice> {
+    bench.state.choices().iter().map(|choice| Choice { stale: false, ..*choice }).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     /// Whatever happens: epochs count the changes of the active region, what is published is what stands, every
@@ -70,10 +75,10 @@ proptest! {
                     Step::Restart => {
                         let persisted = bench.persisted();
                         health.extend(bench.commits.iter().flat_map(|commit| commit.health.clone()));
-                        let choices = bench.state.choices().to_vec();
+                        let choices = answers(&bench);
                         let now = bench.now;
                         bench = Bench { commits: bench.commits, ..Bench::restarted(persisted, now) };
-                        assert_eq!(&choices, &bench.state.choices().to_vec(), "a restart changes no answer");
+                        assert_eq!(choices, answers(&bench), "a restart changes no answer");
                         assert_eq!(before, standings(&bench));
                     }
                     Step::FailCommit => {
@@ -93,11 +98,12 @@ proptest! {
                 let stands = after.values().map(|standing| Choice {
                     what: What::Endpoint(u16::from(standing.active.as_str() == "neu")),
                     low_ttl: false,
+                    stale: false,
                     epoch: standing.epoch,
                     since: standing.since,
                 });
                 let stands: Vec<_> = stands.collect();
-                assert_eq!(bench.state.choices(), stands.as_slice(), "what is published is what stands");
+                assert_eq!(answers(&bench), stands.as_slice(), "what is published is what stands");
             }
             let marks = bench.state.marks().clone();
             (standings(&bench), marks, bench.log)

@@ -46,3 +46,17 @@ fn what_is_not_ahead_any_more_is_forgotten() {
     let second = again(&mut first, 7_300);
     assert_eq!(kept(&second), 0);
 }
+
+/// A mark that is in force is so whatever the clock says that it was made at.
+#[test]
+fn a_move_that_has_its_time_is_held_against_a_mark_that_is_ahead_of_the_clock() {
+    let mut bench = Bench::new();
+    bench.verdict("weu", true).verdict("neu", true).pass(7_200).mark("neu", MarkKind::Down, None);
+    let mut bench = Bench::restarted(bench.persisted(), START);
+    bench.verdict("weu", true).verdict("neu", true);
+    let options = MoveOptions { at: Some(bench.now.after(Duration::from_secs(60))), ..MoveOptions::default() };
+    let failover =
+        Command::Failover { hub: name("a.example.net."), to: RegionName::new("neu"), options, reason: "test".into() };
+    let refused = bench.command(failover).unwrap_err().to_string();
+    assert!(refused.contains("neu is marked down"), "{refused}");
+}

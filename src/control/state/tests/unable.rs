@@ -78,3 +78,23 @@ fn a_remark_is_shown_and_logged_when_it_changes() {
     see(&mut bench, Some("certificate expires in 8 days"), true);
     assert_eq!(logged(&bench, "certificate expires in 8 days"), 1, "{:?}", bench.log);
 }
+
+#[test]
+fn what_is_lacking_for_shadows_and_references_is_told_too() {
+    let loaded = loaded_with(&["weu", "neu"], |hub| hub.endpoints[0].shadow = Some(target("shadow")));
+    let mut policy = Policy::clone(&loaded.policy);
+    let reference = ProbeTarget { target: Target::Addresses(vec![[127, 0, 0, 99].into()]), ..target("weu") };
+    policy.references = [reference.clone()].into();
+    let mut bench = Bench::started(Loaded { policy: Arc::new(policy), ..loaded }, Persisted::default(), START);
+    let event = unable(&bench, "shadow", "no such file");
+    bench.event(event);
+    let outcome = Outcome::Unable("too many open files".into());
+    let (at, latency, remarks) = (bench.now, Duration::ZERO, Remarks::default());
+    bench.event(Event::Observations(vec![Observation { target: reference, at, latency, outcome, remarks }]));
+    let status = bench.status();
+    let shadow = status.hubs[0].endpoints[0].shadow.as_ref().unwrap();
+    assert_eq!((shadow.unable.as_deref(), shadow.stalled), (Some("no such file"), false));
+    let lacks: Vec<_> = status.lacks.iter().map(|it| format!("{} on {}: {}", it.probe, it.target, it.lack)).collect();
+    assert_eq!(lacks, ["p on 127.0.0.13: no such file", "p on 127.0.0.99: too many open files"]);
+    assert_eq!(status.hubs[0].endpoints[0].unable, None);
+}

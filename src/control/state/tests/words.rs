@@ -37,6 +37,23 @@ fn all_down_is_told_with_what_is_answered() {
     assert_eq!(bench.log.last().unwrap(), "b.example.net.: no endpoint is eligible; neu is answered");
 }
 
+/// It is published when it begins and when it ends, without a switch: a response says so (RFC 8914).
+#[test]
+fn while_nothing_is_eligible_the_answer_is_marked_as_stale() {
+    let mut bench = Bench::new();
+    let stale = |bench: &Bench| bench.published.last().unwrap().iter().map(|choice| choice.stale).collect::<Vec<_>>();
+    bench.verdict("weu", false).pass(30);
+    assert_eq!(stale(&bench), [false, false]);
+    bench.verdict("neu", false);
+    assert_eq!(stale(&bench), [true, true]);
+    let (published, switched) = (bench.published.len(), bench.state.choices()[0].epoch);
+    bench.pass(1);
+    assert_eq!(bench.published.len(), published, "once");
+    bench.verdict("neu", true);
+    assert_eq!(stale(&bench), [false, false]);
+    assert_eq!(bench.state.choices()[0].epoch, switched, "nothing has moved");
+}
+
 /// A drained endpoint that is not down comes before `when_all_down`, and the note says so.
 #[test]
 fn a_mark_that_leaves_only_drained_endpoints_says_which_is_answered() {

@@ -1,6 +1,6 @@
 //! What the tests of the brokers' probes have in common: certificates in a folder, and scripted peers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyPair};
 use tempfile::TempDir;
@@ -32,6 +32,10 @@ impl Folder {
         let certificate = params.signed_by(&key, authority).unwrap();
         std::fs::write(self.file(&format!("{called}.pem")), certificate.pem()).unwrap();
         std::fs::write(self.file(&format!("{called}.key")), key.serialize_pem()).unwrap();
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(super) fn file(&self, name: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 mod amqp;
 mod brokers;
 mod dns;
+mod examples;
 mod exec;
 mod grpc;
 mod handshake;

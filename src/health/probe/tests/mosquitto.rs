@@ -11,22 +11,27 @@ use crate::policy::{MqttProbe, MqttVersion, Password};
 const VERSIONS: [MqttVersion; 2] = [MqttVersion::V3, MqttVersion::V5];
 
 /// A broker that ends with the test.
-struct Mosquitto {
+pub(super) struct Mosquitto {
     process: Child,
-    folder: Folder,
+    pub(super) folder: Folder,
     plain: u16,
-    tls: u16,
-    mutual: u16,
+    pub(super) tls: u16,
+    pub(super) mutual: u16,
     websocket: u16,
-    secure_websocket: u16,
+    pub(super) secure_websocket: u16,
 }
 
 impl Mosquitto {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
+        Self::with_user("canary").await
+    }
+
+    /// With a user of this name, whose password is `open sesame`.
+    pub(super) async fn with_user(user: &str) -> Self {
         let folder = Folder::new();
         let file = |name: &str| folder.file(name).display().to_string();
         let made = Command::new("mosquitto_passwd")
-            .args(["-b", "-c", &file("passwords"), "canary", "open sesame"])
+            .args(["-b", "-c", &file("passwords"), user, "open sesame"])
             .stderr(Stdio::null())
             .status();
         assert!(made.unwrap().success());

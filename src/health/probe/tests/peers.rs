@@ -59,16 +59,18 @@ async fn pythons_http_server() {
     assert_failed(&observe(at("/none", "complete"), &[V4]).await, &expected);
 }
 
+/// OpenSSL's server with the identity of a folder, with more arguments.
+fn openssl(folder: &TempDir, arguments: &[&str]) -> Peer {
+    let mut command = Command::new("openssl");
+    command.args(["s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"]).args(arguments);
+    Peer::start(command.current_dir(folder.path()), "ACCEPT 127.0.0.1:")
+}
+
 #[tokio::test]
 async fn openssls_server() {
     let folder = TempDir::new().unwrap();
     identity(&folder);
-    let peer = Peer::start(
-        Command::new("openssl")
-            .args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"])
-            .current_dir(folder.path()),
-        "ACCEPT 127.0.0.1:",
-    );
+    let peer = openssl(&folder, &["-www"]);
     let for_host = |host: &str| {
         let ca = Some(folder.path().join("cert.pem"));
         let mut http = HttpProbe { tls: Some(trusting(ca)), host: Some(host.to_owned()), ..http(peer.port) };
@@ -173,12 +175,7 @@ async fn nghttpds_http_2() {
 async fn a_server_without_http_2_says_so() {
     let folder = TempDir::new().unwrap();
     identity(&folder);
-    let peer = Peer::start(
-        Command::new("openssl")
-            .args(["s_server", "-www", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"])
-            .current_dir(folder.path()),
-        "ACCEPT 127.0.0.1:",
-    );
+    let peer = openssl(&folder, &["-www"]);
     let two = HttpProbe {
         tls: Some(trusting(Some(folder.path().join("cert.pem")))),
         host: Some("hub.example.net".to_owned()),
@@ -195,13 +192,8 @@ async fn openssls_certificate() {
     let folder = TempDir::new().unwrap();
     identity(&folder);
     for version in ["-tls1_2", "-tls1_3"] {
-        let peer = Peer::start(
-            Command::new("openssl")
-                .args(["s_server", version, "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem"])
-                .args(["-Verify", "1", "-verify_return_error", "-CAfile", "cert.pem"])
-                .current_dir(folder.path()),
-            "ACCEPT 127.0.0.1:",
-        );
+        let demanding = ["-Verify", "1", "-verify_return_error", "-CAfile", "cert.pem"];
+        let peer = openssl(&folder, &[&[version], &demanding[..]].concat());
         let file = |name: &str| folder.path().join(name);
         let settings = TlsSettings { name: Some("hub.example.net".to_owned()), ..trusting(Some(file("cert.pem"))) };
         let day = Duration::from_hours(24);

@@ -180,3 +180,10 @@ async fn that_a_name_does_not_exist_is_not_believed_for_long() {
         sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test]
+async fn a_resolver_that_is_not_there_fails_the_name_and_not_this_machine() {
+    let gone = SocketAddr::new(V4, closed_port(V4).await);
+    let expected = "resolve `hub-weu.example.net.` A and AAAA: no answer from a resolver";
+    assert_failed(&observe_hub(&prober(gone), tcp(1)).await, expected);
+}

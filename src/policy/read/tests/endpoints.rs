@@ -19,7 +19,7 @@ fn answers() {
     check_endpoint(
         "{region=\"b\",cname=\"b.example.com.\",probes=\"p\"}",
         &[
-            "9:36: error: unknown key `probes`, expected one of `region`, `cname`, `addresses`, `records`, `hub`, `weight`, `probe`, `shadow`, `target` (hint: did you mean `probe`?)",
+            "9:36: error: unknown key `probes`, expected one of `region`, `cname`, `addresses`, `records`, `hub`, `at_least`, `weight`, `probe`, `shadow`, `target` (hint: did you mean `probe`?)",
         ],
     );
     check_endpoint(

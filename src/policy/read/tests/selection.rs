@@ -201,12 +201,14 @@ fn codes_of_countries_and_continents() {
 #[test]
 fn subnets() {
     check_map(
-        "{ subnet = \"192.0.2.1\", to = [\"a\"] },\n{ subnet = \"192.0.2.1/24\", to = [\"a\"] },\n{ subnet = \"192.0.2/24\", to = [\"a\"] },\n{ subnet = \"::ffff:192.0.2.0/120\", to = [\"a\"] },\n{ subnet = \"2001:db8::/32\", to = [\"a\"] },",
+        "{ subnet = \"192.0.2.1\", to = [\"a\"] },\n{ subnet = \"192.0.2.1/24\", to = [\"a\"] },\n{ subnet = \"192.0.2/24\", to = [\"a\"] },\n{ subnet = \"::ffff:192.0.2.0/120\", to = [\"a\"] },\n{ subnet = \"2001:db8::/32\", to = [\"a\"] },\n{ subnet = \"2001:db8:7::1/128\", to = [\"a\"] },\n{ subnet = \"2001:db8:7:8::9\", to = [\"a\"] },\n{ subnet = \"2001:db8:8::/64\", to = [\"b\"] },",
         &[
             "9:12: error: `subnet` is \"192.0.2.1\", an address without the length of its prefix (hint: write \"192.0.2.1/32\")",
             "10:12: error: `subnet` is 192.0.2.1/24, which has bits beyond its prefix (hint: write \"192.0.2.0/24\")",
             "11:12: error: `subnet` is \"192.0.2/24\", expected a subnet (hint: write such as \"192.0.2.0/24\" or \"2001:db8::/32\")",
             "12:12: error: `subnet` is ::ffff:192.0.2.0/120, in which no client has its address (hint: write \"192.0.2.0/24\")",
+            "14:12: error: `subnet` is 2001:db8:7::1/128, expected a length of at most 64 for IPv6, within which all hosts are one client (hint: write \"2001:db8:7::/64\")",
+            "15:12: error: `subnet` is \"2001:db8:7:8::9\", an address without the length of its prefix (hint: write \"2001:db8:7:8::/64\")",
         ],
     );
 }
@@ -325,6 +327,13 @@ fn all_down_may_be_all_without_addresses() {
             "8:21: error: `ipv4` is the integer 33, expected a whole number from 0 to 32 (hint: write a number in the range, such as `0`)",
         ],
     );
+    check_keys("policy = \"sticky\"\nprefixes = { ipv6 = 64 }", &[]);
+    check_keys(
+        "policy = \"sticky\"\nprefixes = { ipv6 = 65 }",
+        &[
+            "8:21: error: `ipv6` is the integer 65, expected a whole number from 0 to 64 (hint: write a number in the range, such as `0`)",
+        ],
+    );
 }
 
 #[test]
@@ -359,6 +368,39 @@ fn check_nested(hubs: &[(&str, Option<&str>)], expected: &[&str]) {
         ));
     }
     check(&text, expected);
+}
+
+#[test]
+fn so_many_endpoints_of_a_hub_inside() {
+    let text = |at_least: &str| {
+        format!(
+            "[probes.p]\ntcp.port = 1\n[regions]\na = {{}}\nb = {{}}\n[hubs.\"i.example.net.\"]\nendpoints = [{{region=\"a\",cname=\"a.x.\",probe=\"p\"}},{{region=\"b\",cname=\"b.x.\",probe=\"p\"}}]\n[hubs.\"o.example.net.\"]\nendpoints = [{{region=\"a\",cname=\"c.x.\",probe=\"p\"}},\n{{region=\"b\",{at_least}}}]\n"
+        )
+    };
+    let (policy, problems) = read(&[Source::new(FILE, text("hub=\"i.example.net.\",at_least=2"))], &[plain_zone()]);
+    assert!(problems.is_empty(), "{problems:?}");
+    let least = policy.unwrap().hubs[&name("o.example.net.")]
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.at_least)
+        .collect::<Vec<_>>();
+    assert_eq!(least, [1, 2]);
+    check(
+        &text("hub=\"i.example.net.\",at_least=3"),
+        &["10:43: error: `at_least` is 3, and hub `i.example.net.` has 2 endpoints (hint: write at most 2)"],
+    );
+    check(
+        &text("hub=\"i.example.net.\",at_least=0"),
+        &[
+            "10:43: error: `at_least` is the integer 0, expected a whole number from 1 to 64 (hint: write a number in the range, such as `1`)",
+        ],
+    );
+    check(
+        &text("cname=\"d.x.\",probe=\"p\",at_least=1"),
+        &[
+            "10:45: error: `at_least` has no effect without `hub`: it is about the endpoints of a hub (hint: remove it, or write `hub`)",
+        ],
+    );
 }
 
 #[test]

@@ -58,11 +58,24 @@ fn what_cannot_be_used_changes_nothing() {
     let (certificate, key) = pair(2051);
     let first = identity.current().cert.clone();
     credentials.write(&certificate, "no key");
-    assert!(identity.renew().is_err());
+    assert!(identity.look().is_err());
     assert_eq!(identity.current().cert, first);
     assert!(identity.problem().unwrap().contains("there is no private key"));
     credentials.write(&certificate, &key);
-    identity.renew().unwrap();
+    identity.replace(identity.look().unwrap());
     assert_ne!(identity.current().cert, first);
     assert_eq!(identity.problem(), None);
+}
+
+#[test]
+fn an_older_reading_does_not_replace_a_younger() {
+    let credentials = Credentials::make();
+    let identity = Identity::load(&credentials.files()).unwrap();
+    let older = identity.look().unwrap();
+    let (certificate, key) = pair(2051);
+    credentials.write(&certificate, &key);
+    identity.replace(identity.look().unwrap());
+    let younger = identity.current().cert.clone();
+    identity.replace(older);
+    assert_eq!(identity.current().cert, younger);
 }

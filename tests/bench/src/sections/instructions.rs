@@ -4,9 +4,11 @@
 //! difference of the queries, has nothing of the start in it. The kernel is not counted.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use super::policies::{ABLE, write_countries};
 use crate::bench::{Bench, SMALL};
 use crate::generator::Closed;
 use crate::servers::{Running, Server};
@@ -21,7 +23,11 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         ("mix", Pool::mix(SMALL.names, true)),
         ("mix, no EDNS", Pool::mix(SMALL.names, false)),
         ("priority", Pool::priority()),
+        ("geo", Pool::geo()),
+        ("weighted", Pool::weighted()),
     ];
+    let countries = bench.places.scratch.join("instructions.mmdb");
+    write_countries(&countries)?;
     let names: Vec<&str> = workloads.iter().map(|(name, _)| *name).collect();
     let columns: Vec<&str> = ["server"].into_iter().chain(names).collect();
     let mut table = Table::new("user-space instructions per UDP query (callgrind)", &columns);
@@ -29,8 +35,14 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         bench.say(server.name());
         let mut row = vec![server.name().into()];
         for (name, pool) in &workloads {
-            let counted =
-                count(bench, server, pool, few).and_then(|fewer| Ok((fewer, count(bench, server, pool, many)?)));
+            let by_client = ["geo", "weighted"].contains(name);
+            if by_client && !ABLE.contains(&server.name()) {
+                row.push(Cell::Nothing);
+                continue;
+            }
+            let countries = by_client.then_some(countries.as_path());
+            let counted = count(bench, server, pool, countries, few)
+                .and_then(|fewer| Ok((fewer, count(bench, server, pool, countries, many)?)));
             row.push(match counted {
                 Ok((fewer, more)) => Cell::Number((more as f64 - fewer as f64) / (many - few) as f64, 0),
                 // Not every server runs under valgrind.
@@ -49,8 +61,15 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
 }
 
 /// Instructions of a run with so many queries, from its start to its end.
-fn count(bench: &mut Bench, server: &'static dyn Server, pool: &Pool, queries: u64) -> Result<u64> {
-    let site = bench.places.site(server, SMALL)?;
+fn count(
+    bench: &mut Bench,
+    server: &'static dyn Server,
+    pool: &Pool,
+    countries: Option<&Path>,
+    queries: u64,
+) -> Result<u64> {
+    let mut site = bench.places.site(server, SMALL)?;
+    site.countries = countries.map(Path::to_owned);
     let counts = site.folder.join("counts");
     fs::create_dir(&counts)?;
     let wrapper = [

@@ -3,6 +3,7 @@
 mod idle;
 mod instructions;
 mod latency;
+mod layout;
 mod memory;
 mod policies;
 mod probes;
@@ -41,10 +42,12 @@ pub(crate) enum Section {
     Idle,
     /// CPU time and memory for 10,000 endpoints that are probed, concierge and gdnsd.
     Probes,
+    /// No measurement, and no part of a whole run: what the linker keeps together, `src/resident.ld`.
+    Layout,
 }
 
 impl Section {
-    /// All, in the order in which they run.
+    /// All that measure, in the order in which they run.
     pub(crate) const ALL: [Self; 11] = [
         Self::Udp,
         Self::Latency,
@@ -73,6 +76,7 @@ impl Section {
             Self::Tcp => tcp::run(bench),
             Self::Idle => idle::run(bench),
             Self::Probes => probes::run(bench),
+            Self::Layout => layout::run(bench),
         }
     }
 }

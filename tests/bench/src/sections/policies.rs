@@ -29,7 +29,7 @@ const NETWORKS: u32 = 100_000;
 const SETTLE: Duration = Duration::from_millis(10);
 
 /// Who can do it.
-const ABLE: [&str; 3] = ["concierge", "gdnsd", "knot"];
+pub(super) const ABLE: [&str; 3] = ["concierge", "gdnsd", "knot"];
 
 /// One server with one workload, over all rounds.
 struct Series {
@@ -148,7 +148,7 @@ struct Country {
 }
 
 /// A database in which neighbours are of different countries, and the clients of the measurement of theirs.
-fn write_countries(file: &Path) -> Result<()> {
+pub(super) fn write_countries(file: &Path) -> Result<()> {
     const COUNTRIES: [(&str, &str); 6] =
         [("EU", COUNTRY), ("EU", "FR"), ("EU", "PL"), ("NA", "US"), ("AS", "JP"), ("SA", "BR")];
     let mut database = Database::default();

@@ -32,7 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const ROUND: Duration = Duration::from_secs(INTERVAL as u64);
 
 /// The process that is probed; it ends with this.
-struct Targets {
+pub(super) struct Targets {
     child: Child,
     folder: PathBuf,
 }
@@ -151,7 +151,7 @@ fn not_up(running: &Running) -> Result<u64> {
 }
 
 impl Targets {
-    fn start(bench: &Bench) -> Result<Self> {
+    pub(super) fn start(bench: &Bench) -> Result<Self> {
         let folder = bench.places.scratch.join("targets");
         fs::create_dir_all(&folder)?;
         let log = File::create(folder.join("log"))?;
@@ -172,7 +172,7 @@ impl Targets {
         Ok(targets)
     }
 
-    fn probed(&self, endpoints: u32, tcp_only: bool) -> Result<Probed> {
+    pub(super) fn probed(&self, endpoints: u32, tcp_only: bool) -> Result<Probed> {
         let ports = Ports::read(&self.folder).context("the targets have no ports")?;
         Ok(Probed { endpoints, tcp_only, ports, ca: self.folder.join("ca.pem") })
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::bench::{Bench, LARGE, ratio};
-use crate::cpu::Cores;
+use crate::cpu::go_ahead;
 use crate::figures::{Histogram, least, median, most};
 use crate::generator::{Between, Open, Outcome};
 use crate::message::{check, serial};
@@ -52,7 +52,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let rounds = bench.rounds(1, 5);
     let pool = Pool::mix(LARGE.names, true);
     let servers: Vec<Running> =
-        bench.servers.iter().map(|&server| bench.start(server, LARGE, Cores::All)).collect::<Result<_>>()?;
+        bench.servers.iter().map(|&server| bench.start(server, LARGE, bench.machine.server)).collect::<Result<_>>()?;
     let mut found: Vec<Found> = servers.iter().map(|_| Found::default()).collect();
     for round in 1..=rounds {
         bench.say(&format!("round {round} of {rounds}"));
@@ -77,6 +77,7 @@ fn reload(bench: &Bench, running: &Running, zone: Zone, pool: &Pool, found: &mut
     thread::scope(|scope| {
         let load = scope.spawn(|| {
             bench.machine.run_on(bench.machine.generator)?;
+            go_ahead();
             let open = Open { server: running.site.address, pool, rate: RATE, between: Between::Sleep, epoch };
             open.run(
                 |_| stop.load(Ordering::Acquire),
@@ -188,7 +189,7 @@ fn report(bench: &mut Bench, rounds: usize, servers: &[Running], found: &[Found]
         "lost",
     ];
     let title = format!(
-        "reload of 1,000,000 names at {RATE} queries/s: {rounds} rounds, medians, all cores, sums of wrong and lost"
+        "reload of 1,000,000 names at {RATE} queries/s: {rounds} rounds, medians, server on one core, sums of wrong and lost"
     );
     let mut table = Table::new(title, &columns);
     let knot = servers.iter().position(|server| server.server.name() == "knot").map(|knot| &found[knot].seconds);
@@ -214,7 +215,7 @@ fn report(bench: &mut Bench, rounds: usize, servers: &[Running], found: &[Found]
         }
     }
     table.note(
-        "seconds: from the trigger to the first answer with the new serial; the generator sleeps between queries",
+        "seconds: from the trigger to the first answer with the new serial; the generator sleeps between queries and goes before all others",
     );
     bench.publish(table);
 }
