@@ -287,7 +287,7 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
 pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
     let files = config.tls.as_ref()?;
     let unusable = serve::check(files).err()?;
-    Some((unusable.kind, unusable.problem))
+    Some((unusable.kind, *unusable.problem))
 }
 
 /// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only

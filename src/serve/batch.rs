@@ -29,10 +29,10 @@ use socket2::Socket;
 
 use super::clients::Prefixes;
 use super::counters::Tally;
-use super::engine::{Engine, Outcome, Transport};
+use super::engine::{Engine, Outcome, Transport, Trust};
 use super::proxy::Header;
 use super::resolvers::Resolvers;
-use crate::answer::client::Lots;
+use crate::answer::client::{Client, Lots};
 use crate::answer::cut::cut;
 use crate::answer::publish::Reader;
 
@@ -142,6 +142,7 @@ impl<F: Family> Batch<F> {
         // Read at most once a batch, and only for a resolver that is sampled.
         let mut now = None;
         let terms = engine.terms();
+        let plain = proxies.is_empty() && engine.trust.is_empty();
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
@@ -151,16 +152,18 @@ impl<F: Family> Batch<F> {
                 continue;
             };
             let mut query = datagram.iovs().next().unwrap_or_default();
-            let mut address = sender.address();
-            if !proxies.is_empty() {
-                let Some(behind) = behind_proxy(proxies, query, address) else {
+            let client = if plain {
+                Client::at(sender.address())
+            } else {
+                let Some((behind, client)) = client_of(proxies, &engine.trust, query, sender.address()) else {
                     tally.unreadable += 1;
                     continue;
                 };
-                (query, address) = behind;
-            }
+                query = behind;
+                client
+            };
+            let client = client.with_lot(lots.draw());
             let response = &mut replies.responses[replies.count];
-            let client = engine.trust.client(address).with_lot(lots.draw());
             match engine.answer(&snapshot, query, client, Transport::Udp, &terms, response) {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);
@@ -185,15 +188,15 @@ fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
     sender.port() != 0 && !flags.contains(MsgFlags::MSG_TRUNC)
 }
 
-/// The query of a datagram and whom it is from, where proxies speak for others; `None` for one from a proxy that does not say
-/// for whom it is. The response goes to the proxy in any case.
-#[cold]
-fn behind_proxy<'q>(proxies: &Prefixes, datagram: &'q [u8], sender: IpAddr) -> Option<(&'q [u8], IpAddr)> {
+/// The query of a datagram and whom it is from, where some speak for others; `None` for one from a proxy that does not say for
+/// whom it is. The response goes to the sender in any case.
+#[inline(never)]
+fn client_of<'q>(proxies: &Prefixes, trust: &Trust, datagram: &'q [u8], sender: IpAddr) -> Option<(&'q [u8], Client)> {
     if !proxies.include(sender) {
-        return Some((datagram, sender));
+        return Some((datagram, trust.client(sender)));
     }
     match Header::read(datagram) {
-        Header::Whole { client, octets } => Some((&datagram[octets..], client.unwrap_or(sender))),
+        Header::Whole { client, octets } => Some((&datagram[octets..], trust.client(client.unwrap_or(sender)))),
         Header::Partial | Header::Malformed => None,
     }
 }

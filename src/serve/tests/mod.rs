@@ -96,7 +96,8 @@ impl Setting {
 
     /// As the daemon starts it.
     fn start_real(self, first: Snapshot) -> Server {
-        let answering = Answering { rules: Rules::sized(1232), cookies: None };
+        let rules = Rules { nsid: Box::from(*b"ns1"), idle: 100, ..Rules::sized(1232) };
+        let answering = Answering { rules, cookies: None };
         self.start_from(first, |settings, readers, counters, runtime| {
             super::start(settings, answering, readers, counters, runtime)
         })

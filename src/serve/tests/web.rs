@@ -416,14 +416,18 @@ impl Everywhere {
     }
 }
 
+/// A server with the zone of `answers` on every transport.
+fn real() -> Server {
+    let content = Arc::new(crate::answer::compile::compile(vec![answers::zone()], &Default::default()).unwrap());
+    let first = Snapshot::new(1, content, Box::new([])).unwrap();
+    Setting { encrypted: true, ..Setting::default() }.start_real(first)
+}
+
 /// Octet for octet after the id. The exceptions: a response that does not fit into a datagram has the TC bit over UDP; and
 /// padding and keepalive, which no query here asks for, are for encrypted transports and for TCP.
 #[test]
 fn every_transport_answers_with_the_same_octets() {
-    let runtime = runtime();
-    let content = Arc::new(crate::answer::compile::compile(vec![answers::zone()], &Default::default()).unwrap());
-    let first = Snapshot::new(1, content, Box::new([])).unwrap();
-    let server = Setting { encrypted: true, ..Setting::default() }.start_real(first);
+    let (runtime, server) = (runtime(), real());
     let clients = std::cell::RefCell::new(Everywhere::connect(&server, &runtime));
     let owners = prop::sample::select(vec![
         "example.",
@@ -443,6 +447,9 @@ fn every_transport_answers_with_the_same_octets() {
         vec![0, 0, 41, 4, 208, 0, 1, 0, 0, 0, 0],
         vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 5, 255, 253, 0, 1, 7],
         vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 2, 0, 8],
+        // NSID, and one of a length that it cannot have.
+        vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 0],
+        vec![0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 3, 0, 9],
     ]);
     let config = ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(owner in owners, rtype in rtypes, opt in opts, id in any::<u16>(), flags in any::<[u8; 2]>())| {
@@ -461,5 +468,43 @@ fn every_transport_answers_with_the_same_octets() {
                 prop_assert_eq!(&response[2..], &expected[2..], "{} for {} {}", name, owner, rtype);
             }
         }
+    });
+}
+
+/// Padding is for what nobody can read on the way (RFC 7830 6), in blocks (RFC 8467 4.1); keepalive is for TCP and TLS (RFC 7828
+/// 3.2.2), and over QUIC an error (RFC 9250 5.5.2).
+#[test]
+fn padding_and_keepalive_are_where_they_belong() {
+    let (runtime, server) = (runtime(), real());
+    let mut clients = Everywhere::connect(&server, &runtime);
+    let asking = |option: &[u8]| {
+        let mut query = answers::question("ns.example.", hickory_proto::rr::RecordType::A, 7);
+        query[11] = 1;
+        query.extend_from_slice(&[0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.len() as u8]);
+        [&query, option].concat()
+    };
+    let (tcp, others) = clients.ask(&asking(&[0, 12, 0, 0]), &runtime);
+    assert!(tcp.len() < 100, "{tcp:?}");
+    for (name, response) in others {
+        match name {
+            "UDP" => assert_eq!(response, tcp),
+            _ => assert_eq!(response.len(), 468, "{name}"),
+        }
+    }
+    let keepalive = asking(&[0, 11, 0, 0]);
+    let says = |response: &[u8]| response.ends_with(&[0, 11, 0, 2, 0, 100]);
+    assert!(says(&over_tcp(&mut clients.tcp, &keepalive)));
+    assert!(!says(&over_udp(&clients.udp, &keepalive)));
+    clients.tls.write_all(&framed(&keepalive)).unwrap();
+    let mut response = [0; 2];
+    clients.tls.read_exact(&mut response).unwrap();
+    let mut response = vec![0; usize::from(u16::from_be_bytes(response))];
+    clients.tls.read_exact(&mut response).unwrap();
+    assert!(says(&response), "{response:?}");
+    runtime.block_on(async {
+        let answer = clients.http[0].send(get(&keepalive)).await;
+        assert!(answer.status() == StatusCode::OK && !says(answer.body()));
+        assert!(clients.quic.exchange(&framed(&[&[0, 0], &keepalive[2..]].concat())).await.is_err());
+        assert_eq!(clients.quic.closed_with().await, 2);
     });
 }

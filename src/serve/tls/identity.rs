@@ -79,12 +79,12 @@ pub struct Unusable {
     /// Of the failure to read, or `InvalidData`.
     pub kind: ErrorKind,
     /// Names the file and what is wrong.
-    pub problem: Diagnostic,
+    pub problem: Box<Diagnostic>,
 }
 
 impl Unusable {
     fn new(sentence: String, hint: &str) -> Self {
-        Self { kind: ErrorKind::InvalidData, problem: Diagnostic::without_place(sentence).hint(hint) }
+        Self { kind: ErrorKind::InvalidData, problem: Box::new(Diagnostic::without_place(sentence).hint(hint)) }
     }
 }
 
@@ -310,7 +310,7 @@ fn octets(path: &Path, what: &str) -> Result<Vec<u8>, Unusable> {
             _ => "let the account that runs the daemon read it",
         };
         let sentence = format!("cannot read the {what} {}: {error}", path.display());
-        Unusable { kind: error.kind(), problem: Diagnostic::without_place(sentence).hint(hint) }
+        Unusable { kind: error.kind(), problem: Box::new(Diagnostic::without_place(sentence).hint(hint)) }
     })
 }
 

@@ -190,7 +190,7 @@ impl Web {
         };
         let cut = match tokio::time::timeout(deadline, closed).await {
             Ok(()) => 0,
-            Err(_) => self.places.iter().map(|places| open(places)).sum(),
+            Err(_) => self.places.iter().map(open).sum(),
         };
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
