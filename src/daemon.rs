@@ -23,6 +23,9 @@ use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
+use crate::process::passed::Passed;
+use crate::process::watch::Watch;
+use crate::process::{notify, privileges};
 use crate::serve::Counters;
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
@@ -42,6 +45,7 @@ pub struct Daemon {
     readers: Readers,
     drain: Duration,
     signals: Signals,
+    watch: Watch,
 }
 
 /// What the process is told by signals, from the moment that this is made.
@@ -75,6 +79,8 @@ pub struct Start {
     pub routes: Router,
     /// Ask this daemon itself for the addresses of probed names, instead of a resolver.
     pub resolve_here: bool,
+    /// Sockets that the process was given.
+    pub passed: Passed,
 }
 
 impl Daemon {
@@ -83,7 +89,8 @@ impl Daemon {
     /// # Errors
     /// Names the file, address or socket, and what was tried.
     pub async fn start(start: Start) -> Result<Self, Failure> {
-        let Start { config, config_path, loaded, routes, resolve_here } = start;
+        let Start { config, config_path, loaded, routes, resolve_here, passed } = start;
+        let passed = Arc::new(passed);
         // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
         let signals = Signals::watch()?;
         if !config.public.listen.is_empty() {
@@ -100,7 +107,8 @@ impl Daemon {
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
         let counters = Arc::new(Counters::with(watched));
         let runtime = tokio::runtime::Handle::current();
-        let serving = serve::start(&config.listen, &config.limits, readers.clone(), counters.clone(), runtime)?;
+        let (listen, limits) = (&config.listen, &config.limits);
+        let serving = serve::start_on(passed.clone(), listen, limits, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
         }
@@ -109,7 +117,7 @@ impl Daemon {
             false => config.health.resolvers.clone(),
         };
         let public = Arc::new(evidence::Counters::default());
-        let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
+        let listener = listen_publicly(&config, &passed, readers.clone(), &clock, &public)?;
         let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
         let descriptors = for_probes(config.limits.tcp_connections, public_connections);
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
@@ -117,10 +125,13 @@ impl Daemon {
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
         let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
-        let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
+        let api = admin::start(&config.admin.socket, &passed, control.clone(), counters, public, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals })
+        passed.settle()?;
+        privileges::settle();
+        let watch = Watch::start(serving.turns(), control.clone());
+        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals, watch })
     }
 
     /// The addresses that are answered on, port 0 resolved.
@@ -159,7 +170,8 @@ impl Daemon {
                 }
                 _ = hang_up.recv() => {
                     let author = Author { name: "SIGHUP".into(), origin: "signal".into() };
-                    self.control.request_reload(author).await;
+                    notify::reloading("reading zones and policy anew");
+                    tokio::spawn(reload(self.control.clone(), author));
                 }
                 _ = look.tick() => {
                     if self.running.has_ended() {
@@ -172,7 +184,9 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, listener, api, running, control, drain, .. } = self;
+        notify::stopping("draining: what has come in is answered");
+        let Self { serving, listener, api, running, control, drain, watch, .. } = self;
+        drop(watch);
         let public = async {
             if let Some(listener) = listener {
                 listener.stop(drain).await;
@@ -187,6 +201,14 @@ impl Daemon {
         running.stop().await;
         tell_head(control.store());
         tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// Reads zones and policy anew, and tells the service manager when that is over and what came of it.
+async fn reload(control: Control, author: Author) {
+    match control.reload(author).await {
+        Ok(_) => notify::ready("answering; zones and policy are those of the last reload"),
+        Err(_) => notify::ready("answering; the last reload was refused, the answers of before stay"),
     }
 }
 
@@ -207,6 +229,7 @@ fn tell_head(store: &Store) {
 /// Starts the public listener, if it has an address.
 fn listen_publicly(
     config: &Config,
+    passed: &Passed,
     readers: Readers,
     clock: &Clock,
     counters: &Arc<evidence::Counters>,
@@ -217,7 +240,7 @@ fn listen_publicly(
     let connections = beside(config.limits.tcp_connections, config.public.connections);
     let public = Public { connections, ..config.public.clone() };
     let clock = clock.clone();
-    let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
+    let listener = Listener::start(&public, &config.state, passed, readers, counters.clone(), move || clock.now())?;
     for address in listener.addresses() {
         tracing::info!(event = "listen", %address, "public HTTP on {address}");
     }

@@ -11,12 +11,15 @@ use crate::control::load;
 use crate::control::reason::many;
 use crate::daemon::{Daemon, Start, read_config};
 use crate::diagnostic::Diagnostic;
+use crate::process::passed::Passed;
+use crate::process::{notify, privileges, sandbox};
 
 /// Run the daemon in the foreground.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or \
-nothing; SIGTERM and SIGINT answer what has come in, and end.")]
+nothing; SIGTERM and SIGINT answer what has come in, and end. Sockets that systemd passes (LISTEN_FDS) are taken by \
+their addresses, and it is told when the daemon is ready, reloads, lives and stops (NOTIFY_SOCKET, WATCHDOG_USEC).")]
 pub(super) struct Serve {}
 
 impl Serve {
@@ -43,11 +46,16 @@ impl Serve {
             version,
             "concierge {version}: {from}; {zones}, {hubs} of {folder}; state {state}"
         );
+        // What holds for the process has to hold before it has threads.
+        let passed = Passed::by_systemd()?;
+        privileges::shut(&config, &loaded.policy);
+        sandbox::shut(&config, &path, &loaded.policy);
         runtime()?.block_on(async {
             let routes = Router::new();
-            let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false };
+            let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false, passed };
             let mut daemon = Daemon::start(start).await?;
             tracing::info!(event = "ready", "ready");
+            notify::ready("answering");
             let outcome = daemon.run(std::future::pending()).await;
             daemon.stop().await;
             Ok(outcome?)
@@ -96,6 +104,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
         // Operators and probes take little and are waited for: they go before the workers where there is the right to it
         // (CAP_SYS_NICE).
         let _ = rustix::process::nice(-10);
+        privileges::give_up();
     };
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("shell").on_thread_start(ahead).build()?)
 }

@@ -8,5 +8,5 @@ mod read;
 mod tests;
 mod units;
 
-pub use model::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Public, Statistics};
+pub use model::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Process, Public, Statistics};
 pub use read::{read, zones};

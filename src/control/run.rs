@@ -34,6 +34,7 @@ use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::run::Probers;
 use crate::health::{Health, Observation};
 use crate::policy::{Gate, GateName, Probe, ProbeTarget};
+use crate::process::{privileges, sandbox};
 use crate::time::{Timestamp, human};
 
 /// Messages that may wait for the loop.
@@ -61,6 +62,10 @@ enum Message {
     },
     View {
         answer: oneshot::Sender<View>,
+    },
+    /// Answered when the loop comes to it.
+    Turn {
+        answer: oneshot::Sender<()>,
     },
     Reload {
         author: Author,
@@ -126,6 +131,16 @@ impl Control {
         view.await.map_err(|_| CommandError::Stopping)
     }
 
+    /// Waits until the loop comes to this: it turns.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn turn(&self) -> Result<(), CommandError> {
+        let (answer, turned) = oneshot::channel();
+        self.messages.send(Message::Turn { answer }).await.map_err(|_| CommandError::Stopping)?;
+        turned.await.map_err(|_| CommandError::Stopping)
+    }
+
     /// The state of everything, worked out on a thread of its own.
     ///
     /// # Errors
@@ -133,12 +148,6 @@ impl Control {
     pub async fn status(&self) -> Result<Status, CommandError> {
         let view = self.view().await?;
         tokio::task::spawn_blocking(move || view.status()).await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// Asks for a reload and does not wait: SIGHUP.
-    pub async fn request_reload(&self, author: Author) {
-        // A loop that is gone is stopping, and so is the process.
-        drop(self.messages.send(Message::Reload { author, answer: None }).await);
     }
 
     /// The store, to read the audit trail from. Reading holds up nobody, but it takes a thread of its own.
@@ -342,6 +351,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         // A switch is short, and whoever answers the queries it is about can wait for it. Without the right to it
         // (CAP_SYS_NICE) the thread stays what the others are.
         let _ = rustix::process::nice(-AHEAD);
+        privileges::give_up();
         runtime.block_on(looping.run())
     })?;
     Ok((control, Running { thread, messages: sender }))
@@ -478,6 +488,10 @@ impl Loop {
                 // A caller that has gone away has nothing to look at.
                 drop(answer.send(view));
             }
+            Message::Turn { answer } => {
+                // A caller that has gone away does not want to know.
+                let _ = answer.send(());
+            }
             Message::Reload { author, answer } => {
                 let waiting = Waiting { author, answer };
                 match &mut self.loading {
@@ -513,6 +527,8 @@ impl Loop {
             let outcome = std::panic::catch_unwind(|| {
                 let problems = config.map(|config| recheck(&config)).unwrap_or_default();
                 let (loaded, diagnostics) = load::load(&zones);
+                let objection = loaded.as_ref().and_then(|loaded| sandbox::objection(&loaded.policy));
+                let problems: Vec<_> = problems.into_iter().chain(objection).collect();
                 match loaded {
                     Some(loaded) if problems.is_empty() => Ok(loaded),
                     _ => {

@@ -28,6 +28,7 @@ mod policies;
 mod public;
 mod refusals;
 mod reload;
+mod service;
 mod timing;
 mod told;
 mod unbound;

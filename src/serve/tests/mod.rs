@@ -70,7 +70,7 @@ impl Setting {
     fn start(self) -> Server {
         let engine = Engine { respond: stamp, limits: ResponseLimits { max_udp_bytes: 1232 }, trust: Trust::default() };
         self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
-            start_with(engine, listen, limits, readers, counters, runtime)
+            start_with(engine, Arc::default(), listen, limits, readers, counters, runtime)
         })
     }
 
