@@ -286,7 +286,8 @@ impl Page {
     }
 
     fn process(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let process::Standing { landlock, capabilities, no_new_privs, core_dumps, silent } = self.process;
+        let process::Standing { landlock, capabilities, no_new_privs, core_dumps, took_over, upgrades_failed, silent } =
+            self.process;
         let flag = |holds: bool| f64::from(u8::from(holds));
         let parts = [
             ("landlock", landlock),
@@ -297,6 +298,11 @@ impl Page {
         let parts = parts.map(|(part, holds)| (vec![("part", part)], holds));
         let help = "1 for what the process has given up or shut itself out of, 0.5 in part, 0 not";
         writer.gauges("sandbox", help, &parts)?;
+        let upgrades = [
+            (vec![("result", "ok")], f64::from(u8::from(took_over))),
+            (vec![("result", "failed")], upgrades_failed as f64),
+        ];
+        writer.counters("upgrades", "Upgrades: ok is the one by which this process took over", &upgrades)?;
         let help = "Longest time for which a worker or the control loop has shown no turn";
         writer.gauge("silent_seconds", help, silent.as_secs_f64())
     }

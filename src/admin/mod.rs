@@ -27,6 +27,7 @@
 //! | `GET /v1/history/verify?head=` | whether the audit trail is what was written, and has a hash that was kept |
 //! | `GET /v1/history/export?from=&to=` | the audit trail as JSON Lines ([`export`](crate::control::export)), oldest first |
 //! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
+//! | `POST /v1/upgrade` | has a new process take over |
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Bodies are JSON, of the types in [`crate::control::report`] and [`request`]. A command that succeeds is durable and
@@ -47,6 +48,7 @@ mod moves;
 mod report;
 pub mod request;
 pub mod resolvers;
+pub mod upgrade;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -276,6 +278,7 @@ impl From<CommandError> for Problem {
             }
             CommandError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", message),
             CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message),
+            CommandError::HandedOver => Self::new(StatusCode::SERVICE_UNAVAILABLE, "handed-over", message),
         }
     }
 }

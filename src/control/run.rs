@@ -6,6 +6,8 @@
 //! a thread of its own.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
 
+mod park;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::park::Over;
+pub use self::park::Parked;
 use super::chain;
 use super::clock::Clock;
 use super::event::{
@@ -62,6 +66,11 @@ enum Message {
     },
     View {
         answer: oneshot::Sender<View>,
+    },
+    /// To hand over the store, and to stand still until it is over.
+    Park {
+        answer: oneshot::Sender<Result<(), String>>,
+        over: oneshot::Receiver<Over>,
     },
     /// Answered when the loop comes to it.
     Turn {
@@ -371,6 +380,11 @@ impl Loop {
                 biased;
                 message = self.messages.recv() => match message {
                     None | Some(Message::Stop) => break,
+                    Some(Message::Park { answer, over }) => {
+                        if !self.park(answer, over).await {
+                            break;
+                        }
+                    }
                     Some(message) => {
                         self.take(message);
                         self.observe();
@@ -506,7 +520,7 @@ impl Loop {
                     self.turn(Event::Classed { content, stamps });
                 }
             }
-            Message::Stop => {}
+            Message::Park { .. } | Message::Stop => {}
         }
     }
 

@@ -8,6 +8,7 @@
 //! | [`liveness`] | whether the control loop and the workers still turn |
 //! | [`privileges`] | capabilities, priorities, core dumps |
 //! | [`watch`] | looks whether they do, and tells the service manager so |
+//! | [`upgrade`] | another process takes over |
 //! | [`sandbox`] | the files that are within its reach |
 //!
 //! What holds for the whole process is kept here, once, for the metrics.
@@ -17,6 +18,7 @@ pub mod notify;
 pub mod passed;
 pub mod privileges;
 pub mod sandbox;
+pub mod upgrade;
 pub mod watch;
 
 use std::sync::{Mutex, PoisonError};
@@ -33,6 +35,10 @@ pub struct Standing {
     pub no_new_privs: bool,
     /// Its memory can be written to no core dump and read by no debugger of its own account.
     pub core_dumps: bool,
+    /// This process took over from another one.
+    pub took_over: bool,
+    /// How often another process could not take over from this one.
+    pub upgrades_failed: u64,
     /// The longest time for which a worker or the control loop has shown no turn.
     pub silent: Duration,
 }
@@ -43,6 +49,8 @@ static STANDING: Mutex<Standing> = Mutex::new(Standing {
     capabilities: false,
     no_new_privs: false,
     core_dumps: false,
+    took_over: false,
+    upgrades_failed: 0,
     silent: Duration::ZERO,
 });
 
@@ -51,6 +59,6 @@ pub fn standing() -> Standing {
     *STANDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn stand(change: impl FnOnce(&mut Standing)) {
+pub(crate) fn stand(change: impl FnOnce(&mut Standing)) {
     change(&mut STANDING.lock().unwrap_or_else(PoisonError::into_inner));
 }

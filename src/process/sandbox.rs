@@ -69,9 +69,28 @@ pub struct Reach {
 
 /// Shuts the process in, as far as it is configured and the kernel can, and says so. To be called before the first thread:
 /// those that there are already stay outside.
-pub fn shut(config: &Config, config_path: &Path, policy: &Policy) {
+///
+/// `inherited` is how far the process before has shut this one in: that holds, whatever is configured.
+///
+/// # Errors
+/// When it is shut in, and the policy cannot be carried out so.
+pub fn shut(config: &Config, config_path: &Path, policy: &Policy, inherited: f64) -> Result<(), String> {
+    if inherited > 0.0 {
+        enclosed(inherited);
+        if let Some(objection) = objection(policy) {
+            return Err(objection);
+        }
+    }
+    enclose(config, config_path, policy, inherited > 0.0);
+    Ok(())
+}
+
+fn enclose(config: &Config, config_path: &Path, policy: &Policy, inherited: bool) {
     if !config.process.landlock {
-        tracing::info!(event = "sandbox", "no sandbox, as configured: every file of this account is within reach");
+        match inherited {
+            true => tracing::info!(event = "sandbox", "the sandbox of the process before holds until a restart"),
+            false => tracing::info!(event = "sandbox", "no sandbox, as configured: every file is within reach"),
+        }
         return;
     }
     let programs = programs(policy);
@@ -97,7 +116,10 @@ pub fn shut(config: &Config, config_path: &Path, policy: &Policy) {
         Ok(RulesetStatus::NotEnforced) => {
             tracing::warn!(event = "sandbox", "no sandbox: this kernel has no Landlock, or it is not enabled");
         }
-        // After so many upgrades without a restart the kernel takes no more of them; those of before hold.
+        // After so many upgrades without a restart the kernel takes no more of them.
+        Err(error) if inherited => {
+            tracing::info!(event = "sandbox", "the sandbox of the process before holds: {error}");
+        }
         Err(error) => tracing::warn!(event = "sandbox", "no sandbox of this process's own: {error}"),
     }
 }

@@ -32,6 +32,7 @@ mod service;
 mod timing;
 mod told;
 mod unbound;
+mod upgrade;
 mod web;
 mod zone_oracle;
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 
 use crate::process::{Daemon, QUICK, Site, ask, ask_tcp, concierge, eventually, program, request, text, try_ask};
+use crate::upgrade::upgrade;
 
 /// Every wait ends here, in failure.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -155,6 +156,19 @@ fn the_service_manager_is_told_when_the_daemon_is_ready_alive_reloads_and_stops(
     manager.hears("WATCHDOG=1");
     daemon.signal("TERM");
     manager.hears("STOPPING=1");
+}
+
+#[test]
+fn the_service_manager_is_told_which_process_takes_over_and_that_lives_on() {
+    let (site, (manager, command)) = (Site::new(QUICK), Manager::listen());
+    let _daemon = Daemon::start_as(command, &site);
+    manager.hears("READY=1");
+    let (upgraded, heir) = upgrade(&site);
+    let named = manager.hears("MAINPID=");
+    assert!(named.contains(&format!("MAINPID={}\n", upgraded["pid"])), "{named}");
+    // Whoever says it first: the new process is ready and alive.
+    manager.hears("WATCHDOG=1");
+    assert!(heir.is_there());
 }
 
 /// The fields of every thread of a process.

@@ -133,6 +133,7 @@ impl Demo {
             routes,
             resolve_here: true,
             passed: Passed::default(),
+            successor: None,
         })
         .await;
         let mut daemon = daemon.map_err(|error| {
