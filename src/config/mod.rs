@@ -10,6 +10,6 @@ mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Public, Statistics,
+    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Public, Statistics,
 };
 pub use read::{read, zones};

@@ -27,8 +27,20 @@ fn check(text: &str, expected: &[&str]) {
 /// Every key of the reader, found by asking each table for a key that there is not.
 fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for table in ["", "listen", "limits", "edns", "identity", "admin", "public", "health", "audit", "statistics", "log"]
-    {
+    for table in [
+        "",
+        "listen",
+        "limits",
+        "edns",
+        "identity",
+        "admin",
+        "public",
+        "health",
+        "audit",
+        "statistics",
+        "process",
+        "log",
+    ] {
         let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
         let (_, problems) = read_text(&text);
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
@@ -75,7 +87,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 5);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 6);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -83,6 +95,7 @@ fn every_line_of_the_reference_that_is_commented_out_loads() {
     assert_eq!((config.health.resolvers.len(), config.public.listen.len()), (2, 1));
     assert_eq!(config.limits.trust_ecs_from.len(), 2);
     assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
+    assert_eq!(config.process.readable, [Path::new("/srv/zones")]);
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn a_value_set_is_the_value_read() {
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          trust_ecs_from = [\"192.0.2.53\", \"2001:db8:53::/48\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
-         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
@@ -119,6 +132,8 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.identity, Identity { version: "1".into(), hostname: "h".into(), id: "i".into() });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
+    let readable = vec!["config/more".into()];
+    assert_eq!(config.process, Process { landlock: false, readable, drop_privileges: false, core_dumps: true });
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
 }
 
@@ -142,7 +157,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

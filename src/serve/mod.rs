@@ -23,7 +23,7 @@
 //! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
 //! - It logs nothing about queries above `TRACE`.
 //!
-//! Absent: limits for one client, response rate limiting, TLS, and taking over sockets from a predecessor.
+//! Absent: limits for one client, response rate limiting, and TLS.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
 mod accept;
@@ -60,19 +60,21 @@ use tokio::runtime::Handle;
 
 use self::bind::Udp;
 use self::cookies::Cookies;
+use self::counters::Block;
 pub use self::counters::{Connections, Counters, Messages, Totals};
 use self::engine::{Engine, Trust};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
 use self::stop::Stop;
-use self::tcp::{Service, Workers};
+use self::tcp::{Listeners, Service, Workers};
 use self::udp::Ended;
 use crate::answer::Identity;
 use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
 use crate::answer::respond::Rules;
 use crate::config::{Config, Limits, Listen};
+use crate::process::passed::{Given, Passed};
 
 /// The draws of a worker. Each begins somewhere else, so that no two answer alike.
 #[expect(clippy::disallowed_methods, reason = "I/O shell: a number that nobody knows")]
@@ -91,6 +93,26 @@ pub struct Serving {
     places: Arc<Places>,
     tcp: Option<Workers>,
     runtime: Handle,
+}
+
+/// Whether the workers turn.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    places: Arc<Places>,
+    listeners: Option<Listeners>,
+    blocks: Vec<Arc<Block>>,
+}
+
+impl Turns {
+    /// What every worker shows: a number of its own, and one that changes with every turn. Has each of them show another
+    /// one soon, whether it has something to do or not.
+    pub fn look(&self) -> Vec<(usize, u64)> {
+        let shown = self.places.turns().into_iter().chain(self.blocks.iter().map(Block::shows)).collect();
+        if let Some(listeners) = &self.listeners {
+            listeners.turn();
+        }
+        shown
+    }
 }
 
 /// What a drain left unanswered.
@@ -149,13 +171,30 @@ pub fn start(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
+    start_on(Arc::default(), listen, limits, answering, readers, counters, runtime)
+}
+
+/// The same at sockets that were passed, as far as there are any.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_on(
+    passed: Arc<Passed>,
+    listen: &Listen,
+    limits: &Limits,
+    answering: Answering,
+    readers: Readers,
+    counters: Arc<Counters>,
+    runtime: Handle,
+) -> io::Result<Serving> {
     let Answering { rules, cookies } = answering;
     let engine = Engine::new(rules, cookies, Trust::of(&limits.trust_ecs_from));
-    start_with(engine, listen, limits, readers, counters, runtime)
+    start_with(engine, passed, listen, limits, readers, counters, runtime)
 }
 
 fn start_with(
     engine: Engine,
+    passed: Arc<Passed>,
     listen: &Listen,
     limits: &Limits,
     readers: Readers,
@@ -163,7 +202,7 @@ fn start_with(
     runtime: Handle,
 ) -> io::Result<Serving> {
     let udp = Udp::of(listen);
-    let binding = bind::bind(listen, &udp)?;
+    let binding = bind::bind(listen, &udp, &passed)?;
     let stop = Stop::new();
     let connections = descriptors::connections(limits.tcp_connections);
     let tcp_workers = bind::workers(listen.tcp_workers);
@@ -185,7 +224,8 @@ fn start_with(
         runtime,
     };
     let tcp = serving.tcp.insert(Workers::start(tcp_workers, &service, &readers)?);
-    let opener = Opener { service, listeners: tcp.listeners(), readers, counters, stop, busy_poll: listen.busy_poll };
+    let busy_poll = listen.busy_poll;
+    let opener = Opener { service, listeners: tcp.listeners(), readers, counters, stop, busy_poll, passed };
     serving.places.open(binding, udp, &opener)?;
     Ok(serving)
 }
@@ -195,6 +235,23 @@ impl Serving {
     /// address appears as those that the interfaces had.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The sockets that are answered at, for a successor to read from too.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn sockets(&self) -> io::Result<Vec<Given>> {
+        self.places.sockets()
+    }
+
+    /// The way to see whether the workers turn.
+    pub fn turns(&self) -> Turns {
+        let (listeners, blocks) = match &self.tcp {
+            Some(tcp) => (Some(tcp.listeners()), tcp.blocks().to_vec()),
+            None => (None, Vec::new()),
+        };
+        Turns { places: self.places.clone(), listeners, blocks }
     }
 
     /// Accepts nothing more, answers what has arrived, and returns when all is answered or the deadline has passed.

@@ -23,6 +23,8 @@ pub(super) enum Letter {
     LetGo(SocketAddr),
     /// To serve. It has its seat.
     Connection(Arrival),
+    /// To show that it turns.
+    Turn,
 }
 
 impl Post {

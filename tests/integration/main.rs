@@ -30,9 +30,11 @@ mod policies;
 mod public;
 mod refusals;
 mod reload;
+mod service;
 mod timing;
 mod told;
 mod unbound;
+mod upgrade;
 mod web;
 mod zone_oracle;
 

@@ -71,7 +71,7 @@ impl Setting {
     fn start(self) -> Server {
         let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
         self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
-            start_with(engine, listen, limits, readers, counters, runtime)
+            start_with(engine, Arc::default(), listen, limits, readers, counters, runtime)
         })
     }
 
