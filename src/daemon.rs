@@ -2,7 +2,11 @@
 //!
 //! The order of the start is the order of the promises: files are checked before the store is touched, what the first
 //! decision says is durable before a socket is bound, and probers and the admin socket come once queries are answered.
+//! A process that takes over from another one does the same, with that one's sockets and store, and waits before anything
+//! is decided anew until the other one answers no more (see [`upgrade`](crate::process::upgrade)).
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file, makes the key of hashes")]
+
+mod hand_over;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
@@ -23,10 +28,15 @@ use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
+use crate::process::passed::{Given, Passed};
+use crate::process::upgrade::Order;
+use crate::process::upgrade::successor::Successor;
+use crate::process::watch::Watch;
+use crate::process::{notify, privileges, stand};
 use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Answering, Counters, Identity, Serving, Settings};
+use crate::serve::{self, Answering, Counters, Drained, Identity, Serving, Settings};
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,14 +44,29 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The running daemon.
 #[derive(Debug)]
 pub struct Daemon {
-    serving: Serving,
+    config: Config,
+    clock: Clock,
+    /// The sockets and all that answers at them; `None` while another process may take over.
+    serving: Option<Serving>,
+    addresses: Vec<SocketAddr>,
     listener: Option<Listener>,
     api: Api,
     running: Running,
     control: Control,
     readers: Readers,
-    drain: Duration,
+    counters: Arc<Counters>,
+    cookies: Option<Arc<Cookies>>,
+    identity: Option<Arc<Identity>>,
+    public: Arc<evidence::Counters>,
     signals: Signals,
+    watch: Watch,
+    upgrades: mpsc::Receiver<Order>,
+    /// The sockets once more while another process may take over, to answer at them again if it does not.
+    spare: Vec<Given>,
+    /// Whether another process answers and decides.
+    handed_over: bool,
+    /// The signal that came while another process was about to take over.
+    told_to_stop: Option<&'static str>,
 }
 
 /// What the process is told by signals, from the moment that this is made.
@@ -75,6 +100,10 @@ pub struct Start {
     pub routes: Router,
     /// Ask this daemon itself for the addresses of probed names, instead of a resolver.
     pub resolve_here: bool,
+    /// Sockets that the process was given.
+    pub passed: Passed,
+    /// The process that is to be taken over from.
+    pub successor: Option<Successor>,
 }
 
 impl Daemon {
@@ -83,7 +112,8 @@ impl Daemon {
     /// # Errors
     /// Names the file, address or socket, and what was tried.
     pub async fn start(start: Start) -> Result<Self, Failure> {
-        let Start { config, config_path, loaded, routes, resolve_here } = start;
+        let Start { config, config_path, loaded, routes, resolve_here, passed, successor } = start;
+        let passed = Arc::new(passed);
         // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
         let signals = Signals::watch()?;
         if !config.public.listen.is_empty() {
@@ -93,8 +123,15 @@ impl Daemon {
             return Err(error.into());
         }
         let clock = Clock::start();
-        let store = Arc::new(Store::open(&config.state)?);
-        // Which makes the state folder.
+        let store = match &successor {
+            Some(successor) => {
+                successor.await_store()?;
+                Store::open_lent(&config.state)?
+            }
+            None => Store::open(&config.state)?,
+        };
+        let store = Arc::new(store);
+        // After the store, which makes the state folder.
         let cookies = Cookies::open(&config.edns, &config.state)?;
         let persisted = store.read()?;
         tell_head(&store);
@@ -110,8 +147,7 @@ impl Daemon {
             _ => None,
         };
         let answering = Answering::of(&config, cookies.clone());
-        let Config { listen, limits, proxy, .. } = &config;
-        let settings = Settings { listen, limits, proxy, identity: identity.as_ref() };
+        let settings = Settings::of(&config, passed.clone(), identity.as_ref());
         let serving = serve::start(settings, answering, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
@@ -125,24 +161,60 @@ impl Daemon {
             false => config.health.resolvers.clone(),
         };
         let public = Arc::new(evidence::Counters::default());
-        let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
+        let listener = listen_publicly(&config, &passed, readers.clone(), &clock, &public)?;
         let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
         let descriptors = for_probes(stream_connections(&config), public_connections);
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
-        let routes = routes.merge(admin::drill::addresses(serving.addresses()));
+        if let Some(successor) = &successor {
+            // From here on nobody else answers, and nobody else will decide again.
+            successor.answer()?;
+            stand(|standing| standing.took_over = true);
+        }
+        // What a process before kept, to go on as it was, is of no use any more.
+        if let Err(error) = store.forget() {
+            tracing::warn!(event = "store", "{error}");
+        }
+        let (orders, upgrades) = mpsc::channel(1);
+        let routes = routes.merge(admin::drill::addresses(serving.addresses())).merge(admin::upgrade::router(orders));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
-        let recheck = Recheck::by(move |path| recheck(path, cookies.as_ref(), identity.as_ref()));
-        let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
+        let (kept, certificate) = (cookies.clone(), identity.clone());
+        let recheck = Recheck::by(move |path| recheck(path, kept.as_ref(), certificate.as_ref()));
+        let parts = Parts { state, store, publisher, clock: clock.clone(), zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
-        let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
+        let shown = (counters.clone(), public.clone());
+        let api = admin::start(&config.admin.socket, &passed, control.clone(), shown.0, shown.1, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals })
+        passed.settle()?;
+        privileges::settle();
+        let watch = Watch::start(serving.turns(), control.clone());
+        let addresses = serving.addresses().to_vec();
+        Ok(Self {
+            config,
+            clock,
+            serving: Some(serving),
+            addresses,
+            listener,
+            api,
+            running,
+            control,
+            readers,
+            counters,
+            cookies,
+            identity,
+            public,
+            signals,
+            watch,
+            upgrades,
+            spare: Vec::new(),
+            handed_over: false,
+            told_to_stop: None,
+        })
     }
 
     /// The addresses that are answered on, port 0 resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
-        self.serving.addresses()
+        &self.addresses
     }
 
     /// The way to the one writer.
@@ -155,55 +227,101 @@ impl Daemon {
         &self.readers
     }
 
-    /// Runs until SIGTERM or SIGINT, or until `until` completes; SIGHUP reloads.
+    /// Runs until SIGTERM or SIGINT, until `until` completes, or until another process has taken over; SIGHUP reloads.
     ///
     /// # Errors
     /// When the control loop has ended.
     pub async fn run(&mut self, until: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Signals { terminate, interrupt, hang_up } = &mut self.signals;
         let mut look = tokio::time::interval(Duration::from_secs(1));
         tokio::pin!(until);
         loop {
-            tokio::select! {
+            let Signals { terminate, interrupt, hang_up } = &mut self.signals;
+            let told = tokio::select! {
                 () = &mut until => return Ok(()),
-                _ = terminate.recv() => {
-                    tracing::info!(event = "stop", "SIGTERM: draining");
+                _ = terminate.recv() => Told::Stop("SIGTERM"),
+                _ = interrupt.recv() => Told::Stop("SIGINT"),
+                _ = hang_up.recv() => Told::Reload,
+                Some(order) = self.upgrades.recv() => Told::Upgrade(order),
+                _ = look.tick() => Told::Look,
+            };
+            match told {
+                Told::Stop(signal) => {
+                    tracing::info!(event = "stop", "{signal}: draining");
                     return Ok(());
                 }
-                _ = interrupt.recv() => {
-                    tracing::info!(event = "stop", "SIGINT: draining");
-                    return Ok(());
-                }
-                _ = hang_up.recv() => {
+                Told::Reload => {
                     let author = Author { name: "SIGHUP".into(), origin: "signal".into() };
-                    self.control.request_reload(author).await;
+                    notify::reloading("reading zones and policy anew");
+                    tokio::spawn(reload(self.control.clone(), author));
                 }
-                _ = look.tick() => {
-                    if self.running.has_ended() {
-                        return Err("the control loop has ended; answers stay as they are, but nothing decides".into());
+                Told::Upgrade(order) => {
+                    self.upgrade(order).await;
+                    if self.handed_over || self.told_to_stop.is_some() {
+                        return Ok(());
                     }
                 }
+                Told::Look if self.running.has_ended() => {
+                    return Err("the control loop has ended; answers stay as they are, but nothing decides".into());
+                }
+                Told::Look => {}
             }
         }
     }
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, listener, api, running, control, drain, .. } = self;
+        let Self { config, serving, listener, api, running, control, watch, handed_over, .. } = self;
+        let drain = config.limits.drain;
+        if !handed_over {
+            notify::stopping("draining: what has come in is answered");
+        }
+        drop(watch);
         let public = async {
             if let Some(listener) = listener {
                 listener.stop(drain).await;
             }
         };
-        let (_, (), drained) = tokio::join!(api.stop(drain), public, serving.drain(drain));
-        if drained.is_complete() {
-            tracing::info!(event = "stop", "{drained}");
-        } else {
-            tracing::warn!(event = "stop", "{drained}");
+        let drained = async {
+            match serving {
+                Some(serving) => Some(serving.drain(drain).await),
+                None => None,
+            }
+        };
+        let (_, (), drained) = tokio::join!(api.stop(drain), public, drained);
+        if let Some(drained) = drained {
+            tell_drained(&drained);
         }
         running.stop().await;
-        tell_head(control.store());
+        if !handed_over {
+            tell_head(control.store());
+        }
         tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// What the daemon is told while it runs.
+enum Told {
+    /// To end, by this signal.
+    Stop(&'static str),
+    Reload,
+    Upgrade(Order),
+    /// A second is over.
+    Look,
+}
+
+fn tell_drained(drained: &Drained) {
+    if drained.is_complete() {
+        tracing::info!(event = "stop", "{drained}");
+    } else {
+        tracing::warn!(event = "stop", "{drained}");
+    }
+}
+
+/// Reads zones and policy anew, and tells the service manager when that is over and what came of it.
+async fn reload(control: Control, author: Author) {
+    match control.reload(author).await {
+        Ok(_) => notify::ready("answering; zones and policy are those of the last reload"),
+        Err(_) => notify::ready("answering; the last reload was refused, the answers of before stay"),
     }
 }
 
@@ -230,6 +348,7 @@ fn stream_connections(config: &Config) -> u32 {
 /// Starts the public listener, if it has an address.
 fn listen_publicly(
     config: &Config,
+    passed: &Passed,
     readers: Readers,
     clock: &Clock,
     counters: &Arc<evidence::Counters>,
@@ -240,7 +359,7 @@ fn listen_publicly(
     let connections = beside(stream_connections(config), "public", config.public.connections);
     let public = Public { connections, ..config.public.clone() };
     let clock = clock.clone();
-    let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
+    let listener = Listener::start(&public, &config.state, passed, readers, counters.clone(), move || clock.now())?;
     for address in listener.addresses() {
         tracing::info!(event = "listen", %address, "public HTTP on {address}");
     }

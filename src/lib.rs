@@ -29,6 +29,7 @@
 //! | [`serve`] | sockets | shell |
 //! | [`evidence`] | the public read-only HTTP listener: signed answers, long polls | shell, its documents pure |
 //! | [`admin`] | the operators' HTTP API and the metrics | shell |
+//! | [`process`] | sockets passed, the service manager, privileges, the sandbox | shell, its `liveness` pure |
 //! | [`daemon`] | start and stop of the parts | shell |
 //! | [`cli`] | one file a subcommand | shell |
 //!
@@ -56,6 +57,7 @@ pub mod geo;
 pub mod health;
 pub mod import;
 pub mod policy;
+pub mod process;
 pub mod schema;
 pub mod serve;
 pub mod simulate;

@@ -197,8 +197,7 @@ impl Server {
         let resolvers = Resolvers::new(1, 4711, Box::new(move || clock.glance()));
         let (readers, counters, handle) =
             (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
-        let Config { listen, limits, proxy, .. } = &config;
-        let settings = serve::Settings { listen, limits, proxy, identity: None };
+        let settings = serve::Settings::of(&config, Arc::default(), None);
         let cookies = Cookies::open(&config.edns, &folder.path().join("state")).unwrap();
         let answering = Answering::of(&config, cookies);
         let serving = serve::start(settings, answering, readers, counters.clone(), handle).unwrap();

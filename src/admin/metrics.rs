@@ -17,14 +17,21 @@ use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, St
 use crate::evidence;
 use crate::health::Health;
 use crate::policy::Waiting;
+use crate::process;
 use crate::serve::resolvers::{BOUNDS, Comebacks};
 use crate::serve::{Event, Messages, Totals, Via};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: Status, totals: Totals, public: evidence::Totals, audit: Option<Reach>) -> String {
+pub fn render(
+    status: Status,
+    totals: Totals,
+    public: evidence::Totals,
+    audit: Option<Reach>,
+    process: process::Standing,
+) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status, totals, public, audit }));
+    registry.register_collector(Box::new(Page { status, totals, public, audit, process }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -38,6 +45,7 @@ struct Page {
     public: evidence::Totals,
     /// `None` when the store could not be read.
     audit: Option<Reach>,
+    process: process::Standing,
 }
 
 /// One sample: its labels and its value.
@@ -87,6 +95,7 @@ impl Collector for Page {
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.gates(&mut writer)?;
+        self.process(&mut writer)?;
         self.daemon(&mut writer)
     }
 }
@@ -315,6 +324,28 @@ impl Page {
         )?;
         let stalled = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.stalled)));
         writer.gauges("endpoint_stalled", "1 while a prober gives no observations and health is frozen", &stalled)
+    }
+
+    fn process(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let process::Standing { landlock, capabilities, no_new_privs, core_dumps, took_over, upgrades_failed, silent } =
+            self.process;
+        let flag = |holds: bool| f64::from(u8::from(holds));
+        let parts = [
+            ("landlock", landlock),
+            ("capabilities", flag(capabilities)),
+            ("no_new_privs", flag(no_new_privs)),
+            ("core_dumps", flag(core_dumps)),
+        ];
+        let parts = parts.map(|(part, holds)| (vec![("part", part)], holds));
+        let help = "1 for what the process has given up or shut itself out of, 0.5 in part, 0 not";
+        writer.gauges("sandbox", help, &parts)?;
+        let upgrades = [
+            (vec![("result", "ok")], f64::from(u8::from(took_over))),
+            (vec![("result", "failed")], upgrades_failed as f64),
+        ];
+        writer.counters("upgrades", "Upgrades: ok is the one by which this process took over", &upgrades)?;
+        let help = "Longest time for which a worker or the control loop has shown no turn";
+        writer.gauge("silent_seconds", help, silent.as_secs_f64())
     }
 
     fn daemon(&self, writer: &mut Writer<'_>) -> fmt::Result {

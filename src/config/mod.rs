@@ -10,6 +10,7 @@ mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Proxy, Public, Statistics, Tls,
+    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Proxy, Public,
+    Statistics, Tls,
 };
 pub use read::{read, zones};

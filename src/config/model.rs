@@ -35,6 +35,8 @@ pub struct Config {
     pub audit: Audit,
     /// What is noted of those who ask.
     pub statistics: Statistics,
+    /// What the process may do on its machine.
+    pub process: Process,
     /// What is logged and how.
     pub log: Log,
 }
@@ -178,6 +180,19 @@ pub struct Audit {
 pub struct Statistics {
     /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
     pub resolvers: u32,
+}
+
+/// What the process may do on its machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    /// Whether files other than those that it needs are out of its reach (Landlock). Default true.
+    pub landlock: bool,
+    /// Files and folders that it may read all the same; at most 256. Default none.
+    pub readable: Vec<PathBuf>,
+    /// Whether it gives up its capabilities, and the way to new ones, once it answers. Default true.
+    pub drop_privileges: bool,
+    /// Whether its memory, which holds keys, may be written to a core dump and read by a debugger. Default false.
+    pub core_dumps: bool,
 }
 
 /// What is logged and how; always to standard error.

@@ -15,7 +15,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::edns::{read_edns, read_identity};
 use super::units::{micros, octets};
-use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Proxy, Public, Statistics, Tls};
+use super::{
+    Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Process, Proxy, Public, Statistics, Tls,
+};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -27,7 +29,7 @@ const LISTEN: [&str; 2] = ["127.0.0.1:5300", "[::1]:5300"];
 const UNLIMITED: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 const FILTER: &str = "info";
 const DNS_PORT: u16 = 53;
-/// Addresses and resolvers in one list.
+/// Addresses, resolvers or paths in one list.
 const MOST_ADDRESSES: usize = 256;
 /// Octets of the path of a Unix socket on Linux, without the final NUL.
 const MOST_SOCKET_PATH: usize = 107;
@@ -79,6 +81,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
     let statistics = section(&mut root, "statistics", problems, read_statistics);
+    let process = section(&mut root, "process", problems, read_process);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
     Some(Config {
@@ -95,6 +98,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         health: health?,
         audit: audit?,
         statistics: statistics?,
+        process: process?,
         log: log?,
     })
 }
@@ -242,6 +246,24 @@ fn read_audit(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<A
 fn read_statistics(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Statistics> {
     let resolvers = table.setting("resolvers", problems, |value, problems| value.integer(0..=1024, problems));
     Some(Statistics { resolvers: narrow(resolvers.or(8))? })
+}
+
+fn read_process(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Process> {
+    let landlock = table.setting("landlock", problems, |value, problems| value.flag(problems));
+    let readable = table.setting("readable", problems, |value, problems| {
+        const EXAMPLE: &str = "a list such as [\"/srv/zones\"]";
+        let entries = value.list("a list of files and folders", EXAMPLE, MOST_ADDRESSES, problems)?;
+        let read: Vec<Option<PathBuf>> = entries.into_iter().map(|entry| entry.path(problems)).collect();
+        read.into_iter().collect()
+    });
+    let drop_privileges = table.setting("drop_privileges", problems, |value, problems| value.flag(problems));
+    let core_dumps = table.setting("core_dumps", problems, |value, problems| value.flag(problems));
+    Some(Process {
+        landlock: landlock.or(true)?,
+        readable: readable.or(Vec::new())?,
+        drop_privileges: drop_privileges.or(true)?,
+        core_dumps: core_dumps.or(false)?,
+    })
 }
 
 fn read_log(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Log> {

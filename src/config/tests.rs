@@ -40,6 +40,7 @@ fn known_keys() -> BTreeSet<String> {
         "health",
         "audit",
         "statistics",
+        "process",
         "log",
     ];
     for table in tables {
@@ -89,7 +90,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 12);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 13);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -101,6 +102,7 @@ fn every_line_of_the_reference_that_is_commented_out_loads() {
     assert!(config.tls.is_some());
     assert_eq!(config.proxy.from.len(), 2);
     assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
+    assert_eq!(config.process.readable, [Path::new("/srv/zones")]);
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn a_value_set_is_the_value_read() {
          https_connections = 5\nquic_connections = 6\nunlimited = []\n\
          [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
-         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
@@ -146,6 +148,8 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.identity, Identity { version: "1".into(), hostname: "h".into(), id: "i".into() });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
+    let readable = vec!["config/more".into()];
+    assert_eq!(config.process, Process { landlock: false, readable, drop_privileges: false, core_dumps: true });
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
 }
 
@@ -169,7 +173,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

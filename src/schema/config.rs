@@ -150,6 +150,27 @@ pub(super) fn schema() -> Value {
         "One of so many resolvers is watched for when it comes back after a switch; 0 for none.",
         Node::integer(0..=1024).default(8),
     );
+    let process = Node::table()
+        .key(
+            "landlock",
+            "Whether files other than those that the daemon needs are out of its reach.",
+            Node::flag().default(true),
+        )
+        .key(
+            "readable",
+            "Files and folders that it may read all the same.",
+            Node::list(Node::path(), 0..=256).default(json!([])),
+        )
+        .key(
+            "drop_privileges",
+            "Whether it gives up its capabilities, and the way to new ones, once it answers.",
+            Node::flag().default(true),
+        )
+        .key(
+            "core_dumps",
+            "Whether its memory, which holds keys, may be written to a core dump and read by a debugger.",
+            Node::flag().default(false),
+        );
     let log = Node::table()
         .key(
             "format",
@@ -171,6 +192,7 @@ pub(super) fn schema() -> Value {
         .key("health", "What the probers need to know of this machine.", health)
         .key("audit", "The audit trail.", audit)
         .key("statistics", "What is noted of those who ask.", statistics)
+        .key("process", "What the process may do on its machine.", process)
         .key("log", "What is logged and how, to standard error.", log)
         .document(
             "concierge: configuration",

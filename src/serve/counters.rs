@@ -395,9 +395,22 @@ pub(super) struct Block {
     silent: AtomicU64,
     unsent: AtomicU64,
     unreadable: AtomicU64,
+    /// Turns that had nothing to count.
+    idle: AtomicU64,
 }
 
 impl Block {
+    /// Notes a turn in which there was nothing to do.
+    pub(super) fn turned(&self) {
+        self.idle.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number that no other block has while this one is there, and one that changes with every turn.
+    pub(super) fn shows(self: &Arc<Self>) -> (usize, u64) {
+        let turns = self.idle.load(Ordering::Relaxed).wrapping_add(self.queries.load(Ordering::Relaxed));
+        (Arc::as_ptr(self).addr(), turns)
+    }
+
     /// Adds a tally; fields at zero, which are most, cost no write.
     pub(super) fn add(&self, tally: &Tally) {
         let counters = [&self.queries, &self.truncated, &self.silent, &self.unsent, &self.unreadable];

@@ -24,7 +24,7 @@
 //! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
 //! - It logs nothing about queries above `TRACE`.
 //!
-//! Absent: response rate limiting, and taking over sockets from a predecessor.
+//! Absent: response rate limiting.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
 mod accept;
@@ -59,23 +59,25 @@ mod web;
 use std::any::Any;
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use socket2::Socket;
 use tokio::runtime::Handle;
 
 use self::admission::Admission;
 use self::bind::Udp;
 use self::clients::{Clients, Prefixes, Rate};
 use self::cookies::Cookies;
+use self::counters::Block;
 pub use self::counters::{Certificate, Connections, Counters, Event, Messages, Totals};
 use self::engine::{Engine, Trust};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
 use self::stop::Stop;
-use self::tcp::{Secure, Service, Workers};
+use self::tcp::{Listeners, Secure, Service, Workers};
 use self::tls::Tls;
 pub use self::tls::{Identity, Unusable, check};
 use self::udp::Ended;
@@ -86,6 +88,7 @@ use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
 use crate::answer::respond::Rules;
 use crate::config::{Config, Limits, Listen, Proxy};
+use crate::process::passed::{Given, Kind, Passed, Place};
 
 /// The draws of a worker. Each begins somewhere else, so that no two answer alike.
 #[expect(clippy::disallowed_methods, reason = "I/O shell: a number that nobody knows")]
@@ -94,8 +97,10 @@ fn lots() -> Lots {
 }
 
 /// What the configuration says of serving.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings<'a> {
+    /// Sockets that the process was given.
+    pub passed: Arc<Passed>,
     /// The addresses.
     pub listen: &'a Listen,
     /// What one client, and all together, may use.
@@ -106,6 +111,14 @@ pub struct Settings<'a> {
     pub identity: Option<&'a Arc<Identity>>,
 }
 
+impl<'a> Settings<'a> {
+    /// As configured, at sockets that were passed.
+    pub fn of(config: &'a Config, passed: Arc<Passed>, identity: Option<&'a Arc<Identity>>) -> Self {
+        let Config { listen, limits, proxy, .. } = config;
+        Self { passed, listen, limits, proxy, identity }
+    }
+}
+
 /// The sockets and all that runs on them.
 ///
 /// Dropped without [`Serving::drain`] it stops at once and answers nothing more.
@@ -113,12 +126,34 @@ pub struct Settings<'a> {
 pub struct Serving {
     addresses: Vec<SocketAddr>,
     encrypted: Vec<(Via, SocketAddr)>,
+    /// The sockets of the encrypted listeners once more, for a successor: closed when the drain begins.
+    spare: Vec<(Kind, SocketAddr, Socket)>,
     stop: Arc<Stop>,
     seats: Arc<Seats>,
     places: Arc<Places>,
     tcp: Option<Workers>,
     web: Option<Web>,
     runtime: Handle,
+}
+
+/// Whether the workers turn.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    places: Arc<Places>,
+    listeners: Option<Listeners>,
+    blocks: Vec<Arc<Block>>,
+}
+
+impl Turns {
+    /// What every worker shows: a number of its own, and one that changes with every turn. Has each of them show another
+    /// one soon, whether it has something to do or not.
+    pub fn look(&self) -> Vec<(usize, u64)> {
+        let shown = self.places.turns().into_iter().chain(self.blocks.iter().map(Block::shows)).collect();
+        if let Some(listeners) = &self.listeners {
+            listeners.turn();
+        }
+        shown
+    }
 }
 
 /// What a drain left unanswered.
@@ -162,7 +197,7 @@ impl Answering {
     }
 }
 
-/// Binds all addresses and answers at them until the drain.
+/// Binds all addresses, but for those whose sockets were passed, and answers at them until the drain.
 ///
 /// Workers are threads of their own; the drain is waited for on `runtime`.
 ///
@@ -188,15 +223,15 @@ fn start_with(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let Settings { listen, limits, proxy, identity } = settings;
+    let Settings { passed, listen, limits, proxy, identity } = settings;
     let udp = Udp::of(listen);
-    let binding = bind::bind(listen, &udp)?;
+    let binding = bind::bind(listen, &udp, &passed)?;
     let tls = identity.map(|identity| Tls::new(identity.clone())).transpose()?;
-    let secured = bind::bind_streams(&listen.tls, "TLS")?;
+    let secured = bind::bind_streams(&listen.tls, &passed, "TLS")?;
     let sockets = web::Sockets {
-        https: bind::bind_streams(&listen.https, "HTTPS")?,
-        quic: bind::bind_quic(&listen.quic, &udp, "QUIC")?,
-        https3: bind::bind_quic(&listen.https3, &udp, "HTTP/3")?,
+        https: bind::bind_streams(&listen.https, &passed, "HTTPS")?,
+        quic: bind::bind_quic(&listen.quic, &udp, &passed, "QUIC")?,
+        https3: bind::bind_quic(&listen.https3, &udp, &passed, "HTTP/3")?,
     };
     let stop = Stop::new();
     let connections = descriptors::connections(limits.tcp_connections);
@@ -216,10 +251,14 @@ fn start_with(
         admission: Arc::new(guard.admission()),
         secure,
     });
+    let again =
+        |(address, listener): &(SocketAddr, TcpListener)| Ok((Kind::Tcp, *address, listener.try_clone()?.into()));
+    let spare = secured.iter().map(again).chain(sockets.again()).collect::<io::Result<_>>()?;
     // From here on an error stops what has been started, by dropping this.
     let mut serving = Serving {
         addresses: binding.bound.iter().map(|bound| bound.address).collect(),
         encrypted: secured.iter().map(|(address, _)| (Via::Tls, *address)).chain(sockets.addresses()).collect(),
+        spare,
         stop: stop.clone(),
         seats,
         places: Arc::default(),
@@ -241,7 +280,8 @@ fn start_with(
     for (address, listener) in secured {
         tcp.listeners().listen_secured(address, listener);
     }
-    let opener = Opener { service, listeners: tcp.listeners(), readers, counters, stop, busy_poll: listen.busy_poll };
+    let busy_poll = listen.busy_poll;
+    let opener = Opener { service, listeners: tcp.listeners(), readers, counters, stop, busy_poll, passed };
     serving.places.open(binding, udp, &opener)?;
     Ok(serving)
 }
@@ -292,6 +332,28 @@ impl Serving {
         &self.encrypted
     }
 
+    /// The sockets that are answered at, for a successor to read from too.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn sockets(&self) -> io::Result<Vec<Given>> {
+        let mut sockets = self.places.sockets()?;
+        for (kind, address, socket) in &self.spare {
+            let (name, place) = (String::new(), Place::Address(*address));
+            sockets.push(Given { kind: *kind, place, name, socket: socket.try_clone()? });
+        }
+        Ok(sockets)
+    }
+
+    /// The way to see whether the workers turn.
+    pub fn turns(&self) -> Turns {
+        let (listeners, blocks) = match &self.tcp {
+            Some(tcp) => (Some(tcp.listeners()), tcp.blocks().to_vec()),
+            None => (None, Vec::new()),
+        };
+        Turns { places: self.places.clone(), listeners, blocks }
+    }
+
     /// Accepts nothing more, answers what has arrived, and returns when all is answered or the deadline has passed.
     ///
     /// Has arrived: datagrams in a socket's queue, queries of a connection read or in its buffer, also of one that is
@@ -300,6 +362,7 @@ impl Serving {
     pub async fn drain(mut self, deadline: Duration) -> Drained {
         let begun = Instant::now();
         self.stop.begin(begun + deadline);
+        self.spare.clear();
         let workers: Vec<_> = self.places.take().into_iter().map(|place| place.workers).collect();
         let tcp = self.tcp.take();
         let ended = self.runtime.spawn_blocking(|| {

@@ -24,6 +24,8 @@ pub(super) enum Letter {
     LetGo(SocketAddr),
     /// To serve. It has its seat.
     Connection(Connection),
+    /// To show that it turns.
+    Turn,
 }
 
 impl Post {

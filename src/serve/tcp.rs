@@ -53,6 +53,7 @@ use super::table::{Order, Table, Token};
 use super::tls::Secured;
 use super::via::Via;
 use crate::answer::publish::Readers;
+use crate::process::privileges;
 
 /// How long a client whose connection we close may go on sending before we stop listening.
 const LINGER: Duration = Duration::from_millis(200);
@@ -93,6 +94,7 @@ pub(super) struct Secure {
 pub(super) struct Workers {
     threads: Vec<JoinHandle<()>>,
     listeners: Listeners,
+    blocks: Vec<Arc<Block>>,
 }
 
 /// The way to tell all workers where to accept; cheap to clone.
@@ -108,6 +110,7 @@ impl Workers {
     /// When the process has no descriptors or threads left. What has been started then ends by `service.stop`.
     pub(super) fn start(count: usize, service: &Arc<Service>, readers: &Readers) -> io::Result<Self> {
         let posts = (0..count).map(|_| Post::new()).collect::<io::Result<Arc<[Post]>>>()?;
+        let blocks: Vec<_> = (0..count).map(|_| service.counters.block(Via::Tcp)).collect();
         let threads = (0..count).map(|index| {
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let waker = &posts[index].waker;
@@ -125,7 +128,7 @@ impl Workers {
             let worker = Worker {
                 index,
                 service: service.clone(),
-                block: service.counters.block(Via::Tcp),
+                block: blocks[index].clone(),
                 secured_block: service.secure.as_ref().map(|_| service.counters.block(Via::Tls)),
                 handshakes: service.secure.as_ref().map_or(0, |secure| secure.handshakes.div_ceil(shares.max(1))),
                 posts: posts.clone(),
@@ -141,15 +144,23 @@ impl Workers {
                 burst: Burst::default(),
                 drain: None,
             };
-            thread::Builder::new().name("dns-tcp".into()).spawn(move || worker.run())
+            thread::Builder::new().name("dns-tcp".into()).spawn(move || {
+                privileges::give_up();
+                worker.run();
+            })
         });
         let threads = threads.collect::<io::Result<_>>();
         let explain = |error: io::Error| io::Error::new(error.kind(), format!("cannot start a TCP worker: {error}"));
-        Ok(Self { threads: threads.map_err(explain)?, listeners: Listeners { posts } })
+        Ok(Self { threads: threads.map_err(explain)?, listeners: Listeners { posts }, blocks })
     }
 
     pub(super) fn listeners(&self) -> Listeners {
         self.listeners.clone()
+    }
+
+    /// What every worker shows of its turns.
+    pub(super) fn blocks(&self) -> &[Arc<Block>] {
+        &self.blocks
     }
 
     /// Waits for the end of the drain.
@@ -178,6 +189,14 @@ impl Listeners {
         for post in self.posts.iter() {
             // Refused only once the drain has begun.
             let _ = post.send(Letter::Listener(listener.clone()));
+        }
+    }
+
+    /// Has every worker show a turn, though it may have nothing to do.
+    pub(super) fn turn(&self) {
+        for post in self.posts.iter() {
+            // Refused only once the drain has begun.
+            let _ = post.send(Letter::Turn);
         }
     }
 
@@ -579,6 +598,7 @@ impl Worker {
                 }
             }
             Letter::Connection(connection) => self.serve_new(connection),
+            Letter::Turn => self.block.turned(),
         }
     }
 

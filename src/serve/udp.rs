@@ -22,8 +22,8 @@ use super::counters::{Block, Counters, Tally};
 use super::engine::Engine;
 use super::lots;
 use super::stop::Stop;
-use super::via::Via;
 use crate::answer::publish::Readers;
+use crate::process::privileges;
 
 /// The kernel charges a datagram in a receive buffer for more than this many octets, however short it is.
 const LEAST_CHARGE: usize = 512;
@@ -42,6 +42,7 @@ pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) readers: Readers,
     pub(super) counters: Arc<Counters>,
+    pub(super) block: Arc<Block>,
     pub(super) stop: Arc<Stop>,
     /// Set when this address is let go while others are served on.
     pub(super) let_go: Arc<AtomicBool>,
@@ -72,9 +73,9 @@ impl Worker {
 
     /// Serves until the drain has ended, whatever happens.
     fn run(self) -> Ended {
-        let block = self.counters.block(Via::Udp);
+        privileges::give_up();
         let noted = self.counters.sockets().opened(&self.socket);
-        let ended = self.restart(&block);
+        let ended = self.restart(&self.block);
         if let Ok(inode) = noted {
             self.counters.sockets().closing(inode);
         }
@@ -128,7 +129,7 @@ impl Worker {
                 }
                 // The receive timeout of the socket, or a queue that is empty.
                 Err(Errno::EAGAIN) if drain.is_some() => return Ended::Answered,
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => block.turned(),
                 // What the network says of an earlier response is no matter of this query.
                 Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {}
                 Err(error) => {

@@ -30,10 +30,12 @@ mod policies;
 mod public;
 mod refusals;
 mod reload;
+mod service;
 mod timing;
 mod told;
 mod transports;
 mod unbound;
+mod upgrade;
 mod web;
 mod zone_oracle;
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 
 use super::process::{Daemon, PORT, Site, eventually, framed, program, query, text};
+use super::service::activated;
+use super::upgrade::{Busy, upgrade};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -30,10 +32,12 @@ impl Encrypted {
         );
         site.edit("config/concierge.toml", "[listen]", &listen);
         let tls = format!(
-            "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n[proxy]\nfrom = [\"{}\"]\n[health]",
+            "[tls]\ncertificate = \"../tls/tls.pem\"\nkey = \"../tls/tls.key\"\n[proxy]\nfrom = [\"{}\"]\n[health]",
             net.address(66)
         );
         site.edit("config/concierge.toml", "[health]", &tls);
+        // Beside everything else that the daemon reads: it has to be let through its sandbox.
+        std::fs::create_dir(site.path("tls")).unwrap();
         let encrypted = Self { site };
         encrypted.certify();
         encrypted
@@ -55,16 +59,24 @@ impl Encrypted {
             "10",
         ]);
         openssl.args(["-subj", "/CN=ns", "-addext", &format!("subjectAltName=IP:{address},DNS:ns.example.net")]);
-        openssl.arg("-keyout").arg(self.site.path("config/tls.key")).arg("-out").arg(self.site.path("config/tls.pem"));
+        openssl.arg("-keyout").arg(self.site.path("tls/tls.key")).arg("-out").arg(self.site.path("tls/tls.pem"));
         assert!(openssl.output().unwrap().status.success());
     }
 
     fn ca(&self) -> String {
-        self.site.path("config/tls.pem").display().to_string()
+        self.site.path("tls/tls.pem").display().to_string()
     }
 
     fn server(&self) -> String {
         self.site.net.address(1).to_string()
+    }
+
+    /// kdig that asks for `www.example.net. A` once.
+    fn asking(&self, port: u16, transport: &str) -> Command {
+        let mut kdig = program("kdig", "knot-dnsutils");
+        kdig.arg(format!("@{}", self.server())).args(["-p", &port.to_string(), transport, "+retry=0", "+time=20"]);
+        kdig.args(["www.example.net.", "A"]);
+        kdig
     }
 
     /// What kdig prints for `www.example.net. A`.
@@ -146,9 +158,9 @@ fn a_certificate_is_renewed_on_a_reload_and_one_that_does_not_fit_is_refused() {
     encrypted.certify();
     assert!(eventually(PATIENCE, || shown(tls) != second));
     let third = shown(tls);
-    let key = std::fs::read_to_string(site.path("config/tls.key")).unwrap();
+    let key = std::fs::read_to_string(site.path("tls/tls.key")).unwrap();
     encrypted.certify();
-    site.write("config/tls.key", &key);
+    site.write("tls/tls.key", &key);
     let refused = site.run(&["reload"]);
     assert_eq!(refused.code, Some(78), "{refused:?}");
     assert!(refused.err.contains("is not that of the certificate"), "{refused:?}");
@@ -159,12 +171,45 @@ fn a_certificate_is_renewed_on_a_reload_and_one_that_does_not_fit_is_refused() {
     encrypted.certify();
     daemon.signal("HUP");
     assert!(eventually(PATIENCE, || ![&first, &second, &third].contains(&&shown(tls))));
-    std::fs::remove_file(site.path("config/tls.key")).unwrap();
+    std::fs::remove_file(site.path("tls/tls.key")).unwrap();
     let checked = site.run(&["check"]);
     assert!(checked.code == Some(78) && checked.err.contains("cannot read the key"), "{checked:?}");
-    site.edit("config/concierge.toml", "key = \"tls.key\"\n", "");
+    site.edit("config/concierge.toml", "key = \"../tls/tls.key\"\n", "");
     let checked = site.run(&["check"]);
     assert!(checked.err.contains("[tls] has no `key`, which the encrypted addresses of [listen] need"), "{checked:?}");
+}
+
+#[test]
+fn another_process_takes_over_what_is_encrypted_too() {
+    let encrypted = Encrypted::new();
+    let site = &encrypted.site;
+    let daemon = Daemon::start(site);
+    let (tls, https) = (encrypted.asking(853, "+tls"), encrypted.asking(443, "+https"));
+    let busy = [tls, https].map(|mut kdig| Busy::start(move |_| said(&mut kdig)));
+    // It could not bind what this one has: it was given it.
+    let (_, heir) = upgrade(site);
+    for said in busy.into_iter().flat_map(Busy::stop) {
+        is_answered(&said);
+    }
+    let drained = "every query that had arrived is answered";
+    let stopped = || daemon.log.lock().unwrap().iter().any(|line| line["message"].to_string().contains(drained));
+    assert!(eventually(PATIENCE, stopped));
+    is_answered(&said(&mut encrypted.asking(853, "+tls")));
+    is_answered(&said(&mut encrypted.asking(443, "+https")));
+    is_answered(&said(&mut encrypted.asking(853, "+quic")));
+    assert!(heir.is_there());
+}
+
+#[test]
+fn what_is_encrypted_comes_in_at_sockets_of_systemd_too() {
+    let encrypted = Encrypted::new();
+    let address = encrypted.server();
+    let sockets = ["tcp/853", "tcp/443", "udp/853", "udp/443"];
+    let sockets = sockets.map(|socket| socket.replace('/', &format!("/{address}/")));
+    let _daemon = Daemon::start_as(activated(&sockets), &encrypted.site);
+    for (port, transport) in [(853, "+tls"), (443, "+https"), (853, "+quic")] {
+        is_answered(&said(&mut encrypted.asking(port, transport)));
+    }
 }
 
 /// A header of the PROXY protocol for 192.0.2.77, by UDP.

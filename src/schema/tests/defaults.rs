@@ -88,6 +88,7 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
         "health",
         "audit",
         "statistics",
+        "process",
         "log",
     ];
     let mut document =

@@ -140,7 +140,13 @@ impl Setting {
         let proxy = Proxy { from: self.proxies };
         let credentials = self.encrypted.then(Credentials::make);
         let identity = credentials.as_ref().map(|credentials| Identity::load(&credentials.files()).unwrap());
-        let settings = Settings { listen: &listen, limits: &limits, proxy: &proxy, identity: identity.as_ref() };
+        let settings = Settings {
+            passed: Arc::default(),
+            listen: &listen,
+            limits: &limits,
+            proxy: &proxy,
+            identity: identity.as_ref(),
+        };
         let handle = runtime.handle().clone();
         let serving = start(settings, publisher.readers(), counters.clone(), handle).unwrap();
         let address = serving.addresses()[0];

@@ -24,6 +24,7 @@ use x509_parser::prelude::FromDer;
 use super::super::stop::Stop;
 use crate::config::Tls as Files;
 use crate::diagnostic::Diagnostic;
+use crate::process::privileges;
 use crate::time::Timestamp;
 
 /// How often the files are looked at.
@@ -181,6 +182,7 @@ impl Identity {
         let identity = self.clone();
         let mut used = Stamps::of(&self.files);
         std::thread::Builder::new().name("tls-files".into()).spawn(move || {
+            privileges::give_up();
             let (mut seen, mut reminded) = (used, None);
             while stop.deadline().is_none() {
                 std::thread::sleep(LOOK);

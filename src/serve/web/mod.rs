@@ -44,6 +44,8 @@ use super::tls::{self, Tls};
 use super::via::Via;
 use crate::answer::publish::Readers;
 use crate::config::Limits;
+use crate::process::passed::Kind;
+use crate::process::privileges;
 
 /// What the listeners are, bound.
 #[derive(Debug, Default)]
@@ -56,6 +58,13 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn is_empty(&self) -> bool {
         self.https.is_empty() && self.quic.is_empty() && self.https3.is_empty()
+    }
+
+    /// The same sockets once more.
+    pub(super) fn again(&self) -> impl Iterator<Item = io::Result<(Kind, SocketAddr, Socket)>> {
+        let https = self.https.iter().map(|(address, socket)| Ok((Kind::Tcp, *address, socket.try_clone()?.into())));
+        let quic = self.quic.iter().chain(&self.https3);
+        https.chain(quic.map(|(address, socket)| Ok((Kind::Udp, *address, socket.try_clone()?))))
     }
 
     /// The addresses, with the transport of each.
@@ -131,8 +140,12 @@ impl Web {
     /// When a thread cannot be started or a socket not be used.
     pub(super) fn start(parts: Parts<'_>) -> io::Result<Self> {
         let Parts { sockets, tls, limits, engine, readers, counters, admissions, threads } = parts;
-        let runtime =
-            Builder::new_multi_thread().worker_threads(threads).thread_name("dns-web").enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("dns-web")
+            .on_thread_start(privileges::give_up)
+            .enable_all()
+            .build()?;
         let (stop, stopped) = watch::channel(false);
         let https = match sockets.https.is_empty() {
             true => limits.https_connections,
