@@ -1,5 +1,6 @@
 //! Encrypted transports and the PROXY protocol, with the clients that operators use: kdig, curl, openssl.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
@@ -177,6 +178,28 @@ fn a_certificate_is_renewed_on_a_reload_and_one_that_does_not_fit_is_refused() {
     site.edit("config/concierge.toml", "key = \"../tls/tls.key\"\n", "");
     let checked = site.run(&["check"]);
     assert!(checked.err.contains("[tls] has no `key`, which the encrypted addresses of [listen] need"), "{checked:?}");
+}
+
+/// The names of a process's threads.
+fn threads(daemon: &Daemon) -> BTreeSet<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.child.id())).unwrap();
+    // One may end meanwhile.
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .map(|name| name.trim().to_owned())
+        .collect()
+}
+
+#[test]
+fn a_listener_that_is_not_configured_has_no_thread() {
+    let (plain, encrypted) = (Site::new("interval = \"1h\""), Encrypted::new());
+    let (plain, encrypted) = (Daemon::start(&plain), Daemon::start(&encrypted.site));
+    // A thread says its name itself.
+    for name in ["dns-web", "tls-files"] {
+        assert!(eventually(PATIENCE, || threads(&encrypted).contains(name)), "{:?}", threads(&encrypted));
+        assert!(!threads(&plain).contains(name));
+    }
+    assert!(eventually(PATIENCE, || threads(&plain).contains("dns-udp")));
 }
 
 #[test]
