@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -19,16 +19,19 @@ use rustls::{HandshakeKind, ServerConfig};
 use socket2::SockRef;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::super::accept::of_one_connection;
+use super::super::bind::BACKLOG;
 use super::super::burst::Burst;
 use super::super::clients::Entry;
 use super::super::counters::Event;
 use super::super::proxy::Header;
 use super::Shared;
+use super::allowance::{Allowance, Share};
 use super::request::{self, Ask, LARGEST};
 use crate::answer::client::Client;
 
@@ -41,7 +44,7 @@ const STREAMS: u32 = 100;
 
 /// Octets of bodies that may be on the way to us, of one request and of a connection.
 const STREAM_WINDOW: u32 = 64 << 10;
-const WINDOW: u32 = 256 << 10;
+const WINDOW: u32 = 128 << 10;
 
 /// Octets of a response that wait for the client to take them, of each request.
 const UNSENT: usize = 64 << 10;
@@ -52,14 +55,14 @@ const LONGEST_HEADER: usize = 4 << 10;
 /// Pause after a failure to accept that lasts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Accepts until the drain begins.
+/// Accepts until the drain begins, and then what the kernel has completed: the query may be here.
 pub(super) async fn accept(listener: TcpListener, address: SocketAddr, config: Arc<ServerConfig>, shared: Shared) {
     let mut burst = Burst::default();
     let acceptor = TlsAcceptor::from(config);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = shared.drain() => return,
+            () = shared.drain() => break,
         };
         match accepted {
             Ok((stream, peer)) => admit(stream, peer.ip(), &acceptor, &shared),
@@ -68,8 +71,21 @@ pub(super) async fn accept(listener: TcpListener, address: SocketAddr, config: A
                 if let Some(untold) = burst.note(Instant::now()) {
                     tracing::warn!(%address, %error, untold, "cannot accept over HTTPS, trying on");
                 }
-                tokio::time::sleep(PAUSE).await;
+                sleep(PAUSE).await;
             }
+        }
+    }
+    // What waits is asked of the kernel: the runtime may not have been told yet.
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..BACKLOG {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                // One without a place in the runtime is closed.
+                let _ = stream.map(|stream| admit(stream, peer.ip(), &acceptor, &shared));
+            }
+            Err(error) if of_one_connection(&error) => {}
+            Err(_) => return,
         }
     }
 }
@@ -157,10 +173,6 @@ async fn connection(
             }
         },
     };
-    let Ok(shaking) = shared.handshakes.clone().try_acquire_owned() else {
-        counters.note(shared.via, Event::RefusedHandshake);
-        return Ok(());
-    };
     if !entered.may_shake() {
         counters.note(shared.via, Event::RefusedHandshake);
         return Ok(());
@@ -169,7 +181,15 @@ async fn connection(
     // What a socket does not take, it does not need.
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_user_timeout(Some(shared.idle));
-    let Ok(Ok(stream)) = timeout(shared.idle, acceptor.accept(stream)).await else {
+    let mut shaking = shared.handshakes.begin();
+    let shaken = tokio::select! {
+        shaken = timeout(shared.idle, acceptor.accept(stream)) => shaken,
+        () = shaking.given_up() => {
+            counters.note(shared.via, Event::RefusedHandshake);
+            return Ok(());
+        }
+    };
+    let Ok(Ok(stream)) = shaken else {
         counters.note(shared.via, Event::HandshakeFailed);
         return Ok(());
     };
@@ -202,13 +222,17 @@ async fn read_header(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
     }
 }
 
-/// Serves the requests of a connection, until it has made none for the idle time or the drain begins.
+/// Serves the requests of a connection, until it has made none for the idle time or the drain begins. In the drain a
+/// connection that has made none is waited for: its request is on the way.
 async fn serve(stream: TlsStream<TcpStream>, client: Client, shared: &Shared) {
     let answered = Arc::new(AtomicU64::new(0));
+    let begun = Arc::new(Notify::new());
+    let allowance = Allowance::new();
     let service = service_fn(|request: Request<Incoming>| {
-        let (shared, answered) = (shared.clone(), answered.clone());
+        let (shared, answered, allowance) = (shared.clone(), answered.clone(), allowance.clone());
+        begun.notify_one();
         async move {
-            let response = respond(request, client, &shared).await;
+            let response = respond(request, client, &allowance, &shared).await;
             answered.fetch_add(1, Ordering::Relaxed);
             Ok::<_, Infallible>(response.map(Full::new))
         }
@@ -224,8 +248,16 @@ async fn serve(stream: TlsStream<TcpStream>, client: Client, shared: &Shared) {
                 tokio::select! {
                     // However it ends, it is over.
                     _ = connection.as_mut() => return,
-                    () = shared.drain() => break,
-                    () = tokio::time::sleep(shared.idle) => {
+                    () = shared.drain() => {
+                        // At once if it ever has.
+                        tokio::select! {
+                            _ = connection.as_mut() => return,
+                            () = begun.notified() => {}
+                            () = sleep(shared.idle) => {}
+                        }
+                        break;
+                    }
+                    () = sleep(shared.idle) => {
                         let now = answered.load(Ordering::Relaxed);
                         if now == before {
                             break;
@@ -261,22 +293,41 @@ async fn serve(stream: TlsStream<TcpStream>, client: Client, shared: &Shared) {
     }
 }
 
-async fn respond(request: Request<Incoming>, client: Client, shared: &Shared) -> Response<Bytes> {
+async fn respond(
+    request: Request<Incoming>,
+    client: Client,
+    allowance: &Allowance,
+    shared: &Shared,
+) -> Response<Bytes> {
     let (head, body) = request.into_parts();
-    let query = match request::read(&head) {
-        Ok(Ask::Query(query)) => query.into(),
-        Ok(Ask::Body) => match timeout(shared.idle, Limited::new(body, LARGEST).collect()).await {
-            Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                return request::refused(StatusCode::PAYLOAD_TOO_LARGE);
-            }
-            Ok(Err(_)) => return request::refused(StatusCode::BAD_REQUEST),
-            Err(_) => return request::refused(StatusCode::REQUEST_TIMEOUT),
-        },
-        Err(status) => return request::refused(status),
+    let ask = request::read(&head);
+    // It is not held for as long as the body takes.
+    drop(head);
+    let mut share = Share::default();
+    let query = match ask {
+        Ok(Ask::Query(query)) => Ok(query.into()),
+        Ok(Ask::Body) => {
+            timeout(shared.idle, read_body(body, allowance, &mut share)).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
+        }
+        Err(status) => Err(status),
     };
-    match request::check_length(query.len()) {
-        Ok(()) => request::answered(shared.answerer.answer(&query, client)),
+    match query.and_then(|query: Bytes| request::check_length(query.len()).map(|()| query)) {
+        Ok(query) => request::held(request::answered(shared.answerer.answer(&query, client)), allowance),
         Err(status) => request::refused(status),
     }
+}
+
+/// The body of a request, up to the largest message.
+async fn read_body(mut body: Incoming, allowance: &Allowance, share: &mut Share) -> Result<Bytes, StatusCode> {
+    let mut octets = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let Some(part) = frame.data_ref() else { continue };
+        if octets.len() + part.len() > LARGEST {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        allowance.take(part.len(), share).map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+        octets.extend_from_slice(part);
+    }
+    Ok(octets.freeze())
 }

@@ -12,15 +12,19 @@
 //! QUIC is on its way, as what waits in those of the kernel is.
 //!
 //! - **Bounded** are connections, all together and of one client; handshakes under way and those that a client begins in
-//!   a second; streams of a connection; heads and bodies of requests; and the time for each of them, which is `tcp_idle`.
-//! - **In the drain** nothing new is accepted, what has arrived is answered, and connections are closed in their own words
-//!   (GOAWAY, `DOQ_NO_ERROR`).
+//!   a second; streams of a connection; heads and bodies of requests, and what a connection has us hold of them and of
+//!   responses (see [`allowance`]); and the time for each of them, which is `tcp_idle`.
+//! - **In the drain** nothing new is accepted but what the kernel has completed, what has arrived is answered, and
+//!   connections are closed in their own words (GOAWAY, `DOQ_NO_ERROR`).
 //!
 //! hickory-server has listeners for the same, which cannot send the octets that the engine makes.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: threads, sockets and waiting")]
 
+mod allowance;
 mod answerer;
+mod bounded;
 mod freshness;
+mod handshakes;
 mod https;
 mod quic;
 mod records;
@@ -34,8 +38,10 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 
 use self::answerer::Answerer;
+use self::handshakes::Handshakes;
 use super::admission::Admission;
 use super::counters::Counters;
 use super::descriptors::beside;
@@ -93,6 +99,8 @@ pub(super) struct Parts<'a> {
 pub(super) struct Web {
     stop: watch::Sender<bool>,
     places: [Places; 2],
+    /// What accepts over HTTPS.
+    acceptors: Vec<JoinHandle<()>>,
     /// `None` when it has been taken apart.
     runtime: Option<Runtime>,
 }
@@ -118,8 +126,7 @@ struct Shared {
     admission: Arc<Admission>,
     counters: Arc<Counters>,
     connections: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
-    most_handshakes: usize,
+    handshakes: Arc<Handshakes>,
     /// Time for each step: a header, a handshake, a request, a body, the next query.
     idle: Duration,
     stopped: watch::Receiver<bool>,
@@ -154,7 +161,7 @@ impl Web {
         let places = [https, limits.quic_connections].map(Places::new);
         let [https, quic] = &places;
         let [https_admission, quic_admission] = admissions;
-        let handshakes = Arc::new(Semaphore::new(limits.tls_handshakes as usize));
+        let handshakes = Handshakes::new(limits.tls_handshakes);
         let shared = |via: Via, places: &Places, admission: &Arc<Admission>| Shared {
             via,
             answerer: Arc::new(Answerer::new(engine, readers, counters.clone(), via, threads)),
@@ -162,17 +169,17 @@ impl Web {
             counters: counters.clone(),
             connections: places.free.clone(),
             handshakes: handshakes.clone(),
-            most_handshakes: limits.tls_handshakes as usize,
             idle: limits.tcp_idle,
             stopped: stopped.clone(),
         };
         let inside = runtime.enter();
+        let mut acceptors = Vec::new();
         if !sockets.https.is_empty() {
             let shared = shared(Via::Https, https, &https_admission);
             let config = Arc::new(tls.config(tls::HTTPS));
             for (address, listener) in sockets.https {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                runtime.spawn(https::accept(listener, address, config.clone(), shared.clone()));
+                acceptors.push(runtime.spawn(https::accept(listener, address, config.clone(), shared.clone())));
             }
         }
         for (via, protocols, sockets) in
@@ -189,13 +196,17 @@ impl Web {
             }
         }
         drop(inside);
-        Ok(Self { stop, places, runtime: Some(runtime) })
+        Ok(Self { stop, places, acceptors, runtime: Some(runtime) })
     }
 
-    /// Accepts nothing more, answers what has arrived, and returns how many connections were cut at the deadline.
+    /// Accepts nothing more but what the kernel has completed, answers what has arrived, and returns how many connections were cut at the deadline.
     pub(super) async fn drain(mut self, deadline: Duration) -> u64 {
         self.stop.send_replace(true);
         let closed = async {
+            // Whoever waits for all places takes them from those who are still let in.
+            for acceptor in &mut self.acceptors {
+                let _ = acceptor.await;
+            }
             for places in &self.places {
                 // All connections are closed when nobody else holds a place.
                 let _ = places.free.acquire_many(places.most).await;

@@ -18,11 +18,13 @@ use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, Incoming, RecvStr
 use quinn::{TokioRuntime, TransportConfig, VarInt};
 use socket2::Socket;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::super::counters::Event;
 use super::super::via::Via;
 use super::Shared;
+use super::allowance::{Allowance, Share};
+use super::bounded::{Bounded, Counted};
 use super::https::{Entered, enter};
 use super::records::has_option;
 use super::request::{self, Ask, LARGEST, check_length};
@@ -45,13 +47,14 @@ const H3_STREAMS: u32 = 8;
 
 /// Octets that may be on the way to us, of one query and of a connection; and from us of a connection.
 const STREAM_WINDOW: u32 = 66 << 10;
-const WINDOW: u32 = 256 << 10;
+const WINDOW: u32 = 128 << 10;
 
 /// Largest head of a request, octets.
 const MAX_HEAD: u64 = 16 << 10;
 
-/// Octets of handshakes that wait for being accepted, all together.
-const WAITING: u64 = 1 << 20;
+/// Handshakes that wait for being accepted, of a listener, and octets of them beside their first packets.
+const WAITING: usize = 1024;
+const WAITING_OCTETS: u64 = 1 << 20;
 
 /// Option that is for TCP alone (RFC 9250 5.5.2).
 const TCP_KEEPALIVE: u16 = 11;
@@ -70,7 +73,7 @@ pub(super) fn config(tls: rustls::ServerConfig, via: Via, shared: &Shared) -> io
         .receive_window(WINDOW.into())
         .send_window(WINDOW.into())
         .datagram_receive_buffer_size(None);
-    config.transport_config(Arc::new(transport)).incoming_buffer_size_total(WAITING);
+    config.transport_config(Arc::new(transport)).max_incoming(WAITING).incoming_buffer_size_total(WAITING_OCTETS);
     Ok(config)
 }
 
@@ -100,19 +103,14 @@ fn admit(incoming: Incoming, shared: &Shared) {
         shared.counters.note(shared.via, Event::RefusedLimit);
         return incoming.refuse();
     };
-    let Ok(shaking) = shared.handshakes.clone().try_acquire_owned() else {
-        shared.counters.note(shared.via, Event::RefusedHandshake);
-        return incoming.refuse();
-    };
     let address = incoming.remote_address().ip();
     let is_proven = incoming.remote_address_validated();
-    let busy = shared.handshakes.available_permits() < shared.most_handshakes / 4 * 3;
     let is_unlimited = shared.admission.clients.is_unlimited(address);
     let client = shared.admission.trust.client(address);
     let rate = shared.admission.handshakes.as_ref().filter(|_| !is_unlimited);
     // The rate of an address that may be forged is not the client's: then it only has to be proven.
     let within_rate = rate.is_none_or(|rate| rate.allows(client, std::time::Instant::now()));
-    if !is_proven && (busy || !within_rate) && incoming.may_retry() {
+    if !is_proven && (shared.handshakes.are_many() || !within_rate) && incoming.may_retry() {
         // It may be retried: that was asked.
         let _ = incoming.retry();
         return;
@@ -121,17 +119,27 @@ fn admit(incoming: Incoming, shared: &Shared) {
         shared.counters.note(shared.via, Event::RefusedHandshake);
         return incoming.refuse();
     }
+    // A client counts as soon as it is known who it is.
+    let entered = if is_proven { enter(shared, address) } else { None };
+    if is_proven && entered.is_none() {
+        return incoming.refuse();
+    }
     let Ok(connecting) = incoming.accept() else {
         return shared.counters.note(shared.via, Event::HandshakeFailed);
     };
+    let mut shaking = shared.handshakes.begin();
     let shared = shared.clone();
     tokio::spawn(async move {
         let _open = shared.counters.open(shared.via);
-        match timeout(shared.idle, connecting).await {
+        let shaken = tokio::select! {
+            shaken = timeout(shared.idle, connecting) => shaken,
+            () = shaking.given_up() => return shared.counters.note(shared.via, Event::RefusedHandshake),
+        };
+        match shaken {
             Ok(Ok(connection)) => {
                 drop(shaking);
                 shared.counters.note(shared.via, Event::HandshakeFull);
-                serve(connection, &shared).await;
+                serve(connection, entered, &shared).await;
             }
             _ => shared.counters.note(shared.via, Event::HandshakeFailed),
         }
@@ -139,8 +147,8 @@ fn admit(incoming: Incoming, shared: &Shared) {
     });
 }
 
-async fn serve(connection: Connection, shared: &Shared) {
-    let Some(entered) = enter(shared, connection.remote_address().ip()) else {
+async fn serve(connection: Connection, entered: Option<Entered>, shared: &Shared) {
+    let Some(entered) = entered.or_else(|| enter(shared, connection.remote_address().ip())) else {
         return connection.close(EXCESSIVE_LOAD, b"too many connections of one client");
     };
     match shared.via {
@@ -149,17 +157,19 @@ async fn serve(connection: Connection, shared: &Shared) {
     }
 }
 
-/// Answers the queries of a connection, each on a stream of its own.
+/// Answers the queries of a connection, each on a stream of its own, until there was none for the idle time: QUIC's own
+/// goes on with every packet.
 async fn serve_doq(connection: Connection, entered: &Entered, shared: &Shared) {
     let client = entered.client();
+    let allowance = Allowance::new();
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
             accepted = connection.accept_bi() => {
                 let Ok((mut send, receive)) = accepted else { return };
-                let (connection, shared) = (connection.clone(), shared.clone());
+                let (connection, shared, allowance) = (connection.clone(), shared.clone(), allowance.clone());
                 streams.spawn(async move {
-                    if let Err(reason) = answer_stream(&mut send, receive, client, &shared).await {
+                    if let Err(reason) = answer_stream(&mut send, receive, client, &allowance, &shared).await {
                         // It is not to look like an empty answer.
                         let _ = send.reset(PROTOCOL_ERROR);
                         connection.close(PROTOCOL_ERROR, reason.as_bytes());
@@ -167,6 +177,7 @@ async fn serve_doq(connection: Connection, entered: &Entered, shared: &Shared) {
                 });
             }
             Some(_) = streams.join_next() => {}
+            () = sleep(shared.idle), if streams.is_empty() => break,
             () = shared.drain() => break,
         }
     }
@@ -183,17 +194,19 @@ async fn answer_stream(
     send: &mut SendStream,
     mut receive: RecvStream,
     client: Client,
+    allowance: &Allowance,
     shared: &Shared,
 ) -> Result<(), &'static str> {
-    let octets = match timeout(shared.idle, receive.read_to_end(2 + LARGEST)).await {
+    let mut share = Share::default();
+    let octets = match timeout(shared.idle, read_stream(&mut receive, allowance, &mut share)).await {
         Ok(Ok(octets)) => octets,
-        Ok(Err(quinn::ReadToEndError::TooLong)) => return Err("more than a message on a stream"),
+        Ok(Err(Unread::TooLong)) => return Err("more than a message on a stream"),
         // Cancelled by the client (RFC 9250 4.3.1), or over.
-        Ok(Err(quinn::ReadToEndError::Read(_))) => {
+        Ok(Err(Unread::Cancelled)) => {
             let _ = send.reset(REQUEST_CANCELLED);
             return Ok(());
         }
-        Err(_) => {
+        Ok(Err(Unread::Exceeded)) | Err(_) => {
             let _ = receive.stop(EXCESSIVE_LOAD);
             let _ = send.reset(EXCESSIVE_LOAD);
             return Ok(());
@@ -201,6 +214,10 @@ async fn answer_stream(
     };
     let query = query_of(&octets)?;
     let Some(answer) = shared.answerer.answer(query, client) else { return Err("what is no query") };
+    if allowance.take(answer.len(), &mut share).is_err() {
+        let _ = send.reset(EXCESSIVE_LOAD);
+        return Ok(());
+    }
     // A response is at most as long as a message.
     let length = u16::try_from(answer.len()).unwrap_or(u16::MAX).to_be_bytes();
     let sent = async {
@@ -218,6 +235,26 @@ async fn answer_stream(
     Ok(())
 }
 
+/// Why a stream has no query.
+enum Unread {
+    TooLong,
+    Cancelled,
+    Exceeded,
+}
+
+/// All of a stream, up to the largest message behind its length.
+async fn read_stream(receive: &mut RecvStream, allowance: &Allowance, share: &mut Share) -> Result<BytesMut, Unread> {
+    let mut octets = BytesMut::new();
+    while let Some(chunk) = receive.read_chunk(2 + LARGEST, true).await.map_err(|_| Unread::Cancelled)? {
+        if octets.len() + chunk.bytes.len() > 2 + LARGEST {
+            return Err(Unread::TooLong);
+        }
+        allowance.take(chunk.bytes.len(), share).map_err(|_| Unread::Exceeded)?;
+        octets.extend_from_slice(&chunk.bytes);
+    }
+    Ok(octets)
+}
+
 /// The query on a stream (RFC 9250 4.2 and 4.2.1): behind its length, and nothing behind it, with message id 0.
 fn query_of(octets: &[u8]) -> Result<&[u8], &'static str> {
     let Some((length, query)) = octets.split_first_chunk::<2>() else { return Err("a stream without a message") };
@@ -233,31 +270,34 @@ fn query_of(octets: &[u8]) -> Result<&[u8], &'static str> {
 }
 
 /// A request of HTTP/3.
-type RequestStream = h3::server::RequestStream<h3_quinn::BidiStream<Bytes>, Bytes>;
+type RequestStream = h3::server::RequestStream<Counted<h3_quinn::BidiStream<Bytes>>, Bytes>;
 
 /// Answers the requests of a connection.
 async fn serve_http3(connection: Connection, entered: &Entered, shared: &Shared) {
     let client = entered.client();
     let mut builder = h3::server::builder();
     builder.max_field_section_size(MAX_HEAD);
-    let built = timeout(shared.idle, builder.build::<_, Bytes>(h3_quinn::Connection::new(connection.clone()))).await;
+    let allowance = Allowance::new();
+    let bounded = Bounded::new(connection.clone(), allowance.clone());
+    let built = timeout(shared.idle, builder.build::<_, Bytes>(bounded)).await;
     let Ok(Ok(mut http3)) = built else { return };
     let mut streams = JoinSet::new();
     loop {
         tokio::select! {
             accepted = http3.accept() => {
                 let Ok(Some(resolver)) = accepted else { break };
-                let shared = shared.clone();
+                let (shared, allowance) = (shared.clone(), allowance.clone());
                 streams.spawn(async move {
                     let answered = async {
                         let (request, stream) = resolver.resolve_request().await?;
-                        respond(request.into_parts().0, stream, client, &shared).await
+                        respond(request.into_parts().0, stream, client, &allowance, &shared).await
                     };
                     // A client that does not take its response has had its time.
                     let _ = timeout(shared.idle, answered).await;
                 });
             }
             Some(_) = streams.join_next() => {}
+            () = sleep(shared.idle), if streams.is_empty() => break,
             () = shared.drain() => break,
         }
     }
@@ -276,28 +316,32 @@ async fn respond(
     head: http::request::Parts,
     mut stream: RequestStream,
     client: Client,
+    allowance: &Allowance,
     shared: &Shared,
 ) -> Result<(), h3::error::StreamError> {
-    let query = match request::read(&head) {
+    let (ask, is_head) = (request::read(&head), head.method == Method::HEAD);
+    // It is not held for as long as the body takes.
+    drop(head);
+    let query = match ask {
         Ok(Ask::Query(query)) => Ok(Bytes::from(query)),
         Ok(Ask::Body) => body(&mut stream).await?,
         Err(status) => Err(status),
     };
     let query = query.and_then(|query| check_length(query.len()).map(|()| query));
     let response = match query {
-        Ok(query) => request::answered(shared.answerer.answer(&query, client)),
+        Ok(query) => request::held(request::answered(shared.answerer.answer(&query, client)), allowance),
         Err(status) => request::refused(status),
     };
     let (mut head_of_response, octets) = response.into_parts();
     head_of_response.headers.insert(http::header::CONTENT_LENGTH, octets.len().into());
     stream.send_response(Response::from_parts(head_of_response, ())).await?;
-    if head.method != Method::HEAD {
+    if !is_head {
         stream.send_data(octets).await?;
     }
     stream.finish().await
 }
 
-/// The body of a request, up to the largest message.
+/// The body of a request, up to the largest message; it counts as what has come on its stream.
 async fn body(stream: &mut RequestStream) -> Result<Result<Bytes, StatusCode>, h3::error::StreamError> {
     let mut body = BytesMut::new();
     while let Some(mut part) = stream.recv_data().await? {

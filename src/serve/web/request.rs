@@ -7,6 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use super::allowance::Allowance;
 use super::freshness::freshness;
 use crate::dns::HEADER;
 
@@ -84,6 +85,15 @@ pub(super) fn answered(answer: Option<Vec<u8>>) -> Response<Bytes> {
         response.headers_mut().insert(CACHE_CONTROL, fresh);
     }
     response
+}
+
+/// The same response, which counts against the allowance until it is sent; or one that says that there is none left.
+pub(super) fn held(response: Response<Bytes>, allowance: &Allowance) -> Response<Bytes> {
+    let (head, octets) = response.into_parts();
+    match allowance.hold(octets) {
+        Ok(octets) => Response::from_parts(head, octets),
+        Err(_) => refused(StatusCode::SERVICE_UNAVAILABLE),
+    }
 }
 
 /// The response to a request that is none for this.
