@@ -133,6 +133,17 @@ impl Page {
             "Responses that the kernel did not take",
             &per_transport(|messages| messages.unsent),
         )?;
+        let shown: Vec<Sample<'_>> = self
+            .totals
+            .shown
+            .iter()
+            .flat_map(|shown| {
+                let each = [("written", shown.written), ("dropped", shown.dropped)];
+                each.map(|(result, count)| (vec![("sink", shown.sink), ("result", result)], count as f64))
+            })
+            .collect();
+        let help = "Messages for dnstap and the query log: written, or dropped because nobody took them";
+        writer.counters("shown_messages", help, &shown)?;
         let tcp = &self.totals.connections;
         writer.gauge("tcp_connections", "TCP connections open", tcp.open as f64)?;
         writer.counter("tcp_accepted", "TCP connections accepted", tcp.accepted)?;

@@ -5,11 +5,13 @@
 mod edns;
 mod model;
 mod read;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Public, Statistics,
+    Admin, Audit, Config, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Public,
+    QueryLog, Statistics,
 };
 pub use read::{read, zones};

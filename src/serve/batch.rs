@@ -27,12 +27,12 @@ use rustix::net::addr::SocketAddrArg;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg, sendto};
 use socket2::Socket;
 
-use super::counters::Tally;
+use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
-use super::resolvers::Resolvers;
 use crate::answer::client::Lots;
 use crate::answer::cut::cut;
 use crate::answer::publish::Reader;
+use crate::tap::{Carrier, Seen, Tap};
 
 /// Datagrams received and sent with one system call each.
 ///
@@ -127,9 +127,10 @@ impl<F: Family> Batch<F> {
         wait: MsgFlags,
         engine: &Engine,
         reader: &mut Reader,
-        resolvers: &Resolvers,
+        counters: &Counters,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
+        let (resolvers, tap) = (counters.resolvers(), counters.tap());
         let Self { headers, queries, replies, lots } = self;
         let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
@@ -149,7 +150,12 @@ impl<F: Family> Batch<F> {
             let query = datagram.iovs().next().unwrap_or_default();
             let response = &mut replies.responses[replies.count];
             let client = engine.trust.client(sender.address()).with_lot(lots.draw());
-            match engine.answer(&snapshot, query, client, Transport::Udp, &terms, response) {
+            let outcome = engine.answer(&snapshot, query, client, Transport::Udp, &terms, response);
+            if let Some(tap) = tap {
+                let (port, carrier) = (Some(sender.port()), Carrier::Udp);
+                show(tap, &Seen { snapshot: &snapshot, client, port, carrier, query, outcome, response });
+            }
+            match outcome {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);
                     if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {
@@ -165,6 +171,14 @@ impl<F: Family> Batch<F> {
         replies.send(socket, tally);
         drop(snapshot);
         Ok(received)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn show(tap: &Tap, seen: &Seen<'_>) {
+    if let Some(sample) = tap.sample(seen) {
+        tap.show(sample);
     }
 }
 

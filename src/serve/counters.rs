@@ -13,6 +13,7 @@ use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
 use crate::answer::cookie::Cookie;
 use crate::dns::Rcode;
+use crate::tap::{Shown, Tap};
 
 /// The response codes counted one by one; everything else is counted as `OTHER`.
 const RCODES: [Rcode; 9] = [
@@ -49,6 +50,7 @@ pub struct Counters {
     addresses: AtomicU64,
     waiting: AtomicU64,
     resolvers: Resolvers,
+    tap: Option<Arc<Tap>>,
 }
 
 /// The sums at one moment. Everything only grows but what is open, granted, answered on or waiting.
@@ -74,6 +76,8 @@ pub struct Totals {
     pub restarts: u64,
     /// How resolvers came back after a switch.
     pub comebacks: Comebacks,
+    /// What became of the messages that were to be shown.
+    pub shown: Vec<Shown>,
 }
 
 /// Messages over one transport.
@@ -130,8 +134,13 @@ impl Messages {
 
 impl Counters {
     /// Counters with a table of resolvers.
-    pub fn with(resolvers: Resolvers) -> Self {
-        Self { resolvers, ..Self::default() }
+    pub fn with(resolvers: Resolvers, tap: Option<Arc<Tap>>) -> Self {
+        Self { resolvers, tap, ..Self::default() }
+    }
+
+    /// Who is shown what passes, where somebody is.
+    pub fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
     }
 
     /// How resolvers come back after a switch.
@@ -155,6 +164,7 @@ impl Counters {
             receive_failures: self.receive_failures.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             comebacks: self.resolvers.comebacks(),
+            shown: self.tap().map(|tap| tap.shown().collect()).unwrap_or_default(),
             ..Totals::default()
         };
         for (transport, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
