@@ -11,7 +11,7 @@ mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Public,
-    QueryLog, Statistics,
+    Admin, Audit, Config, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Proxy, Public,
+    QueryLog, Statistics, Tls,
 };
 pub use read::{read, zones};

@@ -163,6 +163,8 @@ impl Reach {
         }
         reach.read.extend(config.process.readable.iter().cloned());
         reach.read.extend(config.edns.cookie_secrets.iter().map(|file| around(file)));
+        let tls = config.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+        reach.read.extend(tls.map(|file| around(file)));
         reach.read.extend(files(policy).iter().map(|file| around(file)));
         reach.read.extend(SYSTEM.iter().map(PathBuf::from));
         if let Ok(resolvers) = Path::new("/etc/resolv.conf").canonicalize() {

@@ -43,7 +43,11 @@ pub(super) fn schema() -> Value {
             "busy_poll",
             "How long a UDP worker without queries looks for more before it sleeps, at most 10ms; 0s is off.",
             Node::pattern(MICROS).default("0s"),
-        );
+        )
+        .key("tls", "Addresses of DNS over TLS (RFC 7858).", sockets(0).default(json!([])))
+        .key("https", "Addresses of DNS over HTTPS (RFC 8484), HTTP/1.1 and 2.", sockets(0).default(json!([])))
+        .key("quic", "Addresses of DNS over QUIC (RFC 9250).", sockets(0).default(json!([])))
+        .key("https3", "Addresses of DNS over HTTPS with HTTP/3.", sockets(0).default(json!([])));
     let limits = Node::table()
         .key(
             "max_udp_bytes",
@@ -54,6 +58,32 @@ pub(super) fn schema() -> Value {
             "tcp_connections",
             "TCP connections open at once, all addresses together.",
             Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "tcp_connections_per_client",
+            "Connections that one client, an IPv4 address or an IPv6 /64, may have open at once, for each transport.",
+            Node::integer(1..=1_000_000).default(128),
+        )
+        .key("tls_handshakes", "TLS handshakes that are under way at once.", Node::integer(16..=1_000_000).default(256))
+        .key(
+            "tls_handshakes_per_client",
+            "TLS and QUIC handshakes that one client may begin in a second.",
+            Node::integer(1..=1_000_000).default(50),
+        )
+        .key(
+            "https_connections",
+            "Connections of DNS over HTTPS open at once, all addresses together.",
+            Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "quic_connections",
+            "Connections of DNS over QUIC and HTTP/3 open at once, all addresses together.",
+            Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "unlimited",
+            "Clients without limits of their own: addresses and prefixes.",
+            Node::list(Node::pattern(PREFIX), 0..=256).default(json!(["127.0.0.0/8", "::1/128"])),
         )
         .key(
             "tcp_idle",
@@ -70,6 +100,14 @@ pub(super) fn schema() -> Value {
             "Resolvers whose client subnet (RFC 7871) is believed: addresses and prefixes.",
             Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
         );
+    let tls = Node::table()
+        .key("certificate", "PEM file of the certificate and those above it, the server's own first.", Node::path())
+        .key("key", "PEM file of the private key.", Node::path());
+    let proxy = Node::table().key(
+        "from",
+        "Prefixes whose connections and datagrams begin with a PROXY protocol header of version 2.",
+        Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
+    );
     let edns = Node::table()
         .key("cookies", "Whether cookies (RFC 7873) are answered.", Node::flag().default(true))
         .key(
@@ -154,6 +192,8 @@ pub(super) fn schema() -> Value {
         .key("state", "Folder of the store; made when it does not exist.", Node::path().default("../state"))
         .key("listen", "Where queries come in.", listen)
         .key("limits", "What one client, and all together, may use.", limits)
+        .key("tls", "The certificate of the encrypted listeners.", tls)
+        .key("proxy", "Who speaks for others.", proxy)
         .key("edns", "What is said and heard in OPT records: docs/edns.md.", edns)
         .key("identity", "What the server says of itself in class CH.", identity)
         .key("admin", "The operators' API.", admin)

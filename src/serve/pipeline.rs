@@ -10,11 +10,12 @@ use std::sync::Arc;
 use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
 use super::resolvers::Sighting;
+use super::via::Via;
 use crate::answer::client::{Client, Lots};
 use crate::answer::cookie::Cookie;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
-use crate::tap::{Carrier, Sample, Seen};
+use crate::tap::{Sample, Seen};
 
 /// Octets of the length before each message.
 const LENGTH: usize = 2;
@@ -37,6 +38,7 @@ pub(super) enum Follows {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
+    transport: Transport,
     lots: Lots,
     counters: Arc<Counters>,
     output: Vec<u8>,
@@ -73,9 +75,10 @@ struct Frame {
 }
 
 impl Pipeline {
-    pub(super) fn new(engine: Engine, lots: Lots, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(engine: Engine, transport: Transport, lots: Lots, counters: Arc<Counters>) -> Self {
         Self {
             engine,
+            transport,
             lots,
             counters,
             output: Vec::new(),
@@ -102,15 +105,16 @@ impl Pipeline {
                 return Follows::Query;
             }
             let client = client.with_lot(self.lots.draw());
-            let outcome = self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response);
+            let outcome = self.engine.answer_one(snapshot, query, client, self.transport, &mut self.response);
             let Outcome::Reply { rcode, truncated, hub, cookie } = outcome else { return Follows::NoQuery };
             if let Some(tap) = self.counters.tap() {
-                let (port, carrier, response) = (None, Carrier::Tcp, &self.response);
-                let sample = tap.sample(&Seen { snapshot, client, port, carrier, query, outcome, response });
+                let via = if self.transport == Transport::Encrypted { Via::Tls } else { Via::Tcp };
+                let sample =
+                    tap.sample(&Seen { snapshot, client, port: None, via, query, outcome, response: &self.response });
                 self.samples.extend(sample.map(|sample| (self.output.len(), sample)));
             }
             let Ok(length) = u16::try_from(self.response.len()) else {
-                debug_assert!(false, "a response over TCP has at most 65,535 octets");
+                debug_assert!(false, "a response over a stream has at most 65,535 octets");
                 return Follows::NoQuery;
             };
             self.output.extend_from_slice(&length.to_be_bytes());
@@ -205,7 +209,7 @@ mod tests {
 
     fn pipeline() -> Pipeline {
         let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(512), None, Trust::default()) };
-        Pipeline::new(engine, Lots::from(0), Arc::default())
+        Pipeline::new(engine, Transport::Tcp, Lots::from(0), Arc::default())
     }
 
     fn query(first: u8) -> Vec<u8> {

@@ -5,7 +5,8 @@
 use std::net::IpAddr;
 use std::time::UNIX_EPOCH;
 
-use super::{Carrier, Entry};
+use super::Entry;
+use crate::serve::Via;
 
 /// What of a message is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ fn message(entry: &Entry, kind: Kind) -> Vec<u8> {
     // AUTH_QUERY, AUTH_RESPONSE.
     number(1, if kind == Kind::Query { 1 } else { 2 }, &mut to);
     number(2, if entry.client.is_ipv4() { 1 } else { 2 }, &mut to);
-    number(3, protocol(entry.carrier), &mut to);
+    number(3, protocol(entry.via), &mut to);
     match entry.client {
         IpAddr::V4(address) => bytes(4, &address.octets(), &mut to),
         IpAddr::V6(address) => bytes(4, &address.octets(), &mut to),
@@ -62,10 +63,13 @@ fn message(entry: &Entry, kind: Kind) -> Vec<u8> {
     to
 }
 
-fn protocol(carrier: Carrier) -> u64 {
-    match carrier {
-        Carrier::Udp => 1,
-        Carrier::Tcp => 2,
+fn protocol(via: Via) -> u64 {
+    match via {
+        Via::Udp => 1,
+        Via::Tcp => 2,
+        Via::Tls => 3,
+        Via::Https | Via::Https3 => 4,
+        Via::Quic => 7,
     }
 }
 

@@ -51,7 +51,7 @@ impl Line {
             time: jiff::Timestamp::try_from(entry.at).map(|time| format!("{time:.6}")).unwrap_or_default(),
             client: entry.client.to_string(),
             port: entry.port,
-            transport: entry.carrier.word(),
+            transport: entry.via.word(),
             id: query.first_chunk().map(|octets| u16::from_be_bytes(*octets)),
             name,
             rtype,

@@ -30,6 +30,7 @@ use crate::answer::snapshot::{Snapshot, What};
 use crate::config::Config;
 use crate::dns::Rcode;
 use crate::process::privileges;
+use crate::serve::Via;
 
 /// What messages are drawn by, so that none of the choices that go by the same lot decides what is shown.
 const KEY: u32 = 0x7461_7073;
@@ -39,24 +40,6 @@ const QUEUE: usize = 4096;
 
 /// How often a sink that is idle is looked after, and one that failed is tried again.
 const TEND: Duration = Duration::from_millis(200);
-
-/// What carried a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Carrier {
-    /// RFC 1035 4.2.1.
-    Udp,
-    /// RFC 1035 4.2.2, RFC 7766.
-    Tcp,
-}
-
-impl Carrier {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-        }
-    }
-}
 
 /// A message as a worker sees it.
 #[derive(Clone, Copy)]
@@ -68,7 +51,7 @@ pub struct Seen<'a> {
     /// Its port, where that is known.
     pub port: Option<u16>,
     /// What it came by.
-    pub carrier: Carrier,
+    pub via: Via,
     /// The query's octets.
     pub query: &'a [u8],
     /// What came of it.
@@ -86,7 +69,7 @@ struct Entry {
     at: SystemTime,
     client: IpAddr,
     port: Option<u16>,
-    carrier: Carrier,
+    via: Via,
     query: Box<[u8]>,
     response: Option<(Rcode, Box<[u8]>)>,
     hub: Option<Told>,
@@ -225,16 +208,7 @@ fn copy(seen: &Seen<'_>, draw: u32) -> Sample {
         Outcome::Silence => (None, None),
     };
     let (client, port) = (seen.client.ip(), seen.port);
-    Sample(Arc::new(Entry {
-        at: now(),
-        client,
-        port,
-        carrier: seen.carrier,
-        query: seen.query.into(),
-        response,
-        hub,
-        draw,
-    }))
+    Sample(Arc::new(Entry { at: now(), client, port, via: seen.via, query: seen.query.into(), response, hub, draw }))
 }
 
 impl One {

@@ -9,8 +9,7 @@ const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03hub\x
 fn entry(outcome: Outcome, response: &[u8]) -> Arc<Entry> {
     let snapshot = Snapshot::new(1, Arc::new(Content::default()), Box::default()).unwrap();
     let client = Client::at("192.0.2.1".parse().unwrap());
-    let seen =
-        Seen { snapshot: &snapshot, client, port: Some(4711), carrier: Carrier::Udp, query: QUERY, outcome, response };
+    let seen = Seen { snapshot: &snapshot, client, port: Some(4711), via: Via::Udp, query: QUERY, outcome, response };
     let Sample(entry) = copy(&seen, 0);
     Arc::new(Entry { at: UNIX_EPOCH + Duration::from_millis(1_500), ..Arc::into_inner(entry).unwrap() })
 }

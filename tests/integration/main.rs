@@ -34,6 +34,7 @@ mod reload;
 mod service;
 mod timing;
 mod told;
+mod transports;
 mod unbound;
 mod upgrade;
 mod web;

@@ -186,28 +186,23 @@ fn a_receiver_may_come_late_and_go_and_answers_do_not_wait() {
     assert!(try_ask(dns, "hub.example.net.", RecordType::A, PATIENCE).is_some());
 }
 
+/// Of some metrics there is nothing to show without a gate or a certificate, so that they are looked for where they are made.
 #[test]
 fn the_dashboard_asks_for_metrics_that_there_are() {
-    let site = site("[dnstap]\nfile = \"../messages.tap\"");
-    let _daemon = Daemon::start(&site);
-    let page = metrics(&site);
-    let dashboard = include_str!("../../packaging/grafana/concierge.json");
-    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let made = include_str!("../../src/admin/metrics.rs");
+    let dashboard: Value = serde_json::from_str(include_str!("../../packaging/grafana/concierge.json")).unwrap();
     let mut names = std::collections::BTreeSet::new();
-    let mut expressions = 0;
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let expression = target["expr"].as_str().unwrap();
-            expressions += 1;
             let words = expression.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
-            names.extend(words.filter(|word| word.starts_with("concierge_")).map(str::to_owned));
+            names.extend(words.filter_map(|word| word.strip_prefix("concierge_")).map(str::to_owned));
         }
     }
-    assert!(expressions > 20 && names.len() > 20, "{names:?}");
+    assert!(names.len() > 30, "{names:?}");
     for name in names {
-        // A counter is described without its suffix, and a histogram without those of its series.
-        let of_histogram = name.strip_suffix("_bucket").or(name.strip_suffix("_count")).unwrap_or(&name);
-        let described = [of_histogram, of_histogram.strip_suffix("_total").unwrap_or(of_histogram)];
-        assert!(described.iter().any(|name| page.contains(&format!("# TYPE {name} "))), "there is no {name}");
+        // A counter is made without its suffix, and a histogram without those of its series.
+        let bare = ["_bucket", "_count", "_total"].iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(&name);
+        assert!([bare, &name].iter().any(|name| made.contains(&format!("\"{name}\""))), "there is no {name}");
     }
 }
