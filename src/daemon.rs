@@ -37,6 +37,7 @@ use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
 use crate::serve::{self, Answering, Counters, Drained, Identity, Serving, Settings};
+use crate::tap::Tap;
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -140,7 +141,7 @@ impl Daemon {
         let readers = publisher.readers();
         let glance = clock.clone();
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
-        let counters = Arc::new(Counters::with(watched));
+        let counters = Arc::new(Counters::with(watched, Tap::open(&config)?));
         let runtime = tokio::runtime::Handle::current();
         let identity = match &config.tls {
             Some(files) if config.listen.is_encrypted() => Some(Identity::load(files).map_err(std::io::Error::from)?),
@@ -270,7 +271,7 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { config, serving, listener, api, running, control, watch, handed_over, .. } = self;
+        let Self { config, serving, listener, api, running, control, watch, counters, handed_over, .. } = self;
         let drain = config.limits.drain;
         if !handed_over {
             notify::stopping("draining: what has come in is answered");
@@ -292,6 +293,9 @@ impl Daemon {
             tell_drained(&drained);
         }
         running.stop().await;
+        if let Some(tap) = counters.tap() {
+            tap.close();
+        }
         if !handed_over {
             tell_head(control.store());
         }

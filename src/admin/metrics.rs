@@ -132,6 +132,17 @@ impl Page {
             "Responses that the kernel did not take",
             &per_transport(|messages| messages.unsent),
         )?;
+        let shown: Vec<Sample<'_>> = self
+            .totals
+            .shown
+            .iter()
+            .flat_map(|shown| {
+                let each = [("written", shown.written), ("dropped", shown.dropped)];
+                each.map(|(result, count)| (vec![("sink", shown.sink), ("result", result)], count as f64))
+            })
+            .collect();
+        let help = "Messages for dnstap and the query log: written, or dropped because nobody took them";
+        writer.counters("shown_messages", help, &shown)?;
         self.connections(writer)?;
         let tcp = &self.totals.connections;
         writer.gauge("tcp_connections", "TCP connections open, those of TLS among them", tcp.open as f64)?;

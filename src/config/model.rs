@@ -35,6 +35,10 @@ pub struct Config {
     pub audit: Audit,
     /// What is noted of those who ask.
     pub statistics: Statistics,
+    /// Messages for a dnstap receiver.
+    pub dnstap: Dnstap,
+    /// Messages as lines of JSON.
+    pub query_log: QueryLog,
     /// What the process may do on its machine.
     pub process: Process,
     /// What is logged and how.
@@ -180,6 +184,28 @@ pub struct Audit {
 pub struct Statistics {
     /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
     pub resolvers: u32,
+}
+
+/// Messages for a dnstap receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dnstap {
+    /// The Unix socket of a receiver, who may come and go. Default none.
+    pub socket: Option<PathBuf>,
+    /// A file, made anew when somebody moves it away. Default none.
+    pub file: Option<PathBuf>,
+    /// One message in so many. Default 1, range 1 to 1,000,000,000.
+    pub sample: u32,
+    /// What the receiver is told that this server is, at most 255 octets. Default nothing.
+    pub identity: String,
+}
+
+/// Messages as lines of JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryLog {
+    /// The file, appended to and made anew when somebody moves it away. Default none, which is off.
+    pub file: Option<PathBuf>,
+    /// One message in so many. Default 100, range 1 to 1,000,000,000.
+    pub sample: u32,
 }
 
 /// What the process may do on its machine.

@@ -14,6 +14,7 @@ use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
 use super::edns::{read_edns, read_identity};
+use super::taps::{read_dnstap, read_query_log};
 use super::units::{micros, octets};
 use super::{
     Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Process, Proxy, Public, Statistics, Tls,
@@ -81,6 +82,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
     let statistics = section(&mut root, "statistics", problems, read_statistics);
+    let dnstap = section(&mut root, "dnstap", problems, read_dnstap);
+    let query_log = section(&mut root, "query_log", problems, read_query_log);
     let process = section(&mut root, "process", problems, read_process);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
@@ -98,6 +101,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         health: health?,
         audit: audit?,
         statistics: statistics?,
+        dnstap: dnstap?,
+        query_log: query_log?,
         process: process?,
         log: log?,
     })

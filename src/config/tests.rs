@@ -40,6 +40,8 @@ fn known_keys() -> BTreeSet<String> {
         "health",
         "audit",
         "statistics",
+        "dnstap",
+        "query_log",
         "process",
         "log",
     ];
@@ -90,7 +92,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 13);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 16);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -117,7 +119,7 @@ fn a_value_set_is_the_value_read() {
          https_connections = 5\nquic_connections = 6\nunlimited = []\n\
          [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
-         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[dnstap]\nfile = \"d.tap\"\nidentity = \"ns1\"\nsample = 7\n[query_log]\nfile = \"q.json\"\nsample = 9\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
@@ -148,6 +150,9 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.identity, Identity { version: "1".into(), hostname: "h".into(), id: "i".into() });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
+    let file = Some("config/d.tap".into());
+    assert_eq!(config.dnstap, Dnstap { socket: None, file, sample: 7, identity: "ns1".into() });
+    assert_eq!(config.query_log, QueryLog { file: Some("config/q.json".into()), sample: 9 });
     let readable = vec!["config/more".into()];
     assert_eq!(config.process, Process { landlock: false, readable, drop_privileges: false, core_dumps: true });
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
@@ -173,7 +178,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `dnstap`, `query_log`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

@@ -171,6 +171,9 @@ impl Reach {
             reach.read.push(around(&resolvers));
         }
         reach.write.push(config.state.clone());
+        // A folder, for files there are renamed and made anew.
+        let taps = [&config.dnstap.socket, &config.dnstap.file, &config.query_log.file];
+        reach.write.extend(taps.into_iter().flatten().map(|file| around(file)));
         reach.write.push(folder(&config.admin.socket));
         reach.execute.extend(LIBRARIES.iter().map(PathBuf::from));
         if let Ok(program) = std::env::current_exe() {

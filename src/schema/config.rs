@@ -150,6 +150,15 @@ pub(super) fn schema() -> Value {
         "One of so many resolvers is watched for when it comes back after a switch; 0 for none.",
         Node::integer(0..=1024).default(8),
     );
+    let sample = |default: i64| Node::integer(1..=1_000_000_000).default(default);
+    let dnstap = Node::table()
+        .key("socket", "Unix socket of a dnstap receiver, who may come and go. Default: none.", Node::path())
+        .key("file", "File of dnstap messages. Default: none.", Node::path())
+        .key("identity", "What the receiver is told that this server is.", Node::octets(0..=255).default(""))
+        .key("sample", "One message in so many.", sample(1));
+    let query_log = Node::table()
+        .key("file", "File of JSON lines, one for a message. Default: none.", Node::path())
+        .key("sample", "One message in so many.", sample(100));
     let process = Node::table()
         .key(
             "landlock",
@@ -192,6 +201,8 @@ pub(super) fn schema() -> Value {
         .key("health", "What the probers need to know of this machine.", health)
         .key("audit", "The audit trail.", audit)
         .key("statistics", "What is noted of those who ask.", statistics)
+        .key("dnstap", "Messages for a dnstap receiver: docs/observability.md.", dnstap)
+        .key("query_log", "Messages as lines of JSON: docs/observability.md.", query_log)
         .key("process", "What the process may do on its machine.", process)
         .key("log", "What is logged and how, to standard error.", log)
         .document(

@@ -28,13 +28,14 @@ use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmm
 use socket2::Socket;
 
 use super::clients::Prefixes;
-use super::counters::Tally;
+use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport, Trust};
 use super::proxy::Header;
-use super::resolvers::Resolvers;
+use super::via::Via;
 use crate::answer::client::{Client, Lots};
 use crate::answer::cut::cut;
 use crate::answer::publish::Reader;
+use crate::tap::{Seen, Tap};
 
 /// Datagrams received and sent with one system call each.
 ///
@@ -131,9 +132,10 @@ impl<F: Family> Batch<F> {
         wait: MsgFlags,
         engine: &Engine,
         reader: &mut Reader,
-        resolvers: &Resolvers,
+        counters: &Counters,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
+        let (resolvers, tap) = (counters.resolvers(), counters.tap());
         let Self { headers, queries, replies, lots, proxies } = self;
         let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
@@ -164,7 +166,12 @@ impl<F: Family> Batch<F> {
             };
             let client = client.with_lot(lots.draw());
             let response = &mut replies.responses[replies.count];
-            match engine.answer(&snapshot, query, client, Transport::Udp, &terms, response) {
+            let outcome = engine.answer(&snapshot, query, client, Transport::Udp, &terms, response);
+            if let Some(tap) = tap {
+                let port = plain.then(|| sender.port());
+                show(tap, &Seen { snapshot: &snapshot, client, port, via: Via::Udp, query, outcome, response });
+            }
+            match outcome {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);
                     if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {
@@ -180,6 +187,14 @@ impl<F: Family> Batch<F> {
         replies.send(socket, tally);
         drop(snapshot);
         Ok(received)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn show(tap: &Tap, seen: &Seen<'_>) {
+    if let Some(sample) = tap.sample(seen) {
+        tap.show(sample);
     }
 }
 

@@ -526,7 +526,9 @@ pub(super) fn answer(
             let written = pipeline.written(octets, tally);
             answered += written.answered;
             *completed |= written.completed;
-            if octets < output.len() {
+            let blocked = octets < output.len();
+            pipeline.show(octets);
+            if blocked {
                 return (Stopped::Blocked, Written { answered, ..written });
             }
         }

@@ -14,6 +14,7 @@ use super::tls::Identity;
 use super::via::Via;
 use crate::answer::cookie::Cookie;
 use crate::dns::Rcode;
+use crate::tap::{Shown, Tap};
 use crate::time::Timestamp;
 
 /// The response codes counted one by one; everything else is counted as `OTHER`.
@@ -51,6 +52,7 @@ pub struct Counters {
     addresses: AtomicU64,
     waiting: AtomicU64,
     resolvers: Resolvers,
+    tap: Option<Arc<Tap>>,
     /// By transport and by [`Event`].
     events: [[AtomicU64; Event::COUNT]; Via::ALL.len()],
     /// Open at this moment, by transport; those of TCP and TLS are in `open`.
@@ -131,6 +133,8 @@ pub struct Totals {
     pub restarts: u64,
     /// How resolvers came back after a switch.
     pub comebacks: Comebacks,
+    /// What became of the messages that were to be shown.
+    pub shown: Vec<Shown>,
 }
 
 /// The certificate of the encrypted listeners.
@@ -222,8 +226,13 @@ impl Messages {
 
 impl Counters {
     /// Counters with a table of resolvers.
-    pub fn with(resolvers: Resolvers) -> Self {
-        Self { resolvers, ..Self::default() }
+    pub fn with(resolvers: Resolvers, tap: Option<Arc<Tap>>) -> Self {
+        Self { resolvers, tap, ..Self::default() }
+    }
+
+    /// Who is shown what passes, where somebody is.
+    pub fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
     }
 
     /// How resolvers come back after a switch.
@@ -247,6 +256,7 @@ impl Counters {
             receive_failures: self.receive_failures.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             comebacks: self.resolvers.comebacks(),
+            shown: self.tap().map(|tap| tap.shown().collect()).unwrap_or_default(),
             events: self.events.each_ref().map(|of| of.each_ref().map(|event| event.load(Ordering::Relaxed))),
             open: self.connections.each_ref().map(|open| open.load(Ordering::Relaxed)),
             certificate: self.certificate(),

@@ -119,7 +119,7 @@ impl Worker {
                 false => MsgFlags::MSG_WAITFORONE,
             };
             let mut tally = Tally::default();
-            match batch.serve(&self.socket, wait, &self.engine, &mut reader, self.counters.resolvers(), &mut tally) {
+            match batch.serve(&self.socket, wait, &self.engine, &mut reader, &self.counters, &mut tally) {
                 Ok(received) => {
                     if let Some(drain) = &mut drain {
                         drain.queued = drain.queued.saturating_sub(received);

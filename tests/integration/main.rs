@@ -24,6 +24,7 @@ mod interfaces;
 mod load;
 mod marks;
 mod moves;
+mod observability;
 mod operation;
 mod overload;
 mod policies;

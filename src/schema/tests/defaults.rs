@@ -88,6 +88,8 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
         "health",
         "audit",
         "statistics",
+        "dnstap",
+        "query_log",
         "process",
         "log",
     ];

@@ -13,6 +13,7 @@ use super::super::lots;
 use super::super::via::Via;
 use crate::answer::client::{Client, Lots};
 use crate::answer::publish::{Reader, Readers};
+use crate::tap::Seen;
 
 /// What answers the queries of one transport.
 #[derive(Debug)]
@@ -50,6 +51,12 @@ impl Answerer {
                 let client = client.with_lot(lots.draw());
                 let snapshot = reader.enter();
                 let outcome = self.engine.answer_one(&snapshot, query, client, self.via.transport(), &mut response);
+                if let Some(tap) = self.counters.tap() {
+                    let (snapshot, via) = (&snapshot, self.via);
+                    let sample =
+                        tap.sample(&Seen { snapshot, client, port: None, via, query, outcome, response: &response });
+                    sample.into_iter().for_each(|sample| tap.show(sample));
+                }
                 let Outcome::Reply { rcode, truncated, hub, cookie } = outcome else { return false };
                 tally.response(rcode, truncated, cookie);
                 let resolvers = self.counters.resolvers();
