@@ -70,11 +70,6 @@ impl Clients {
         Self { most, unlimited, key, shards: Default::default() }
     }
 
-    /// Whether the limits of one client are not for this one.
-    pub(super) fn is_unlimited(&self, address: IpAddr) -> bool {
-        self.unlimited.include(address)
-    }
-
     pub(super) fn enter(&self, address: IpAddr) -> Entry {
         if self.unlimited.include(address) {
             return Entry::Unlimited;

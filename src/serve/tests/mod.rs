@@ -205,6 +205,8 @@ mod kind {
     pub(super) const WAIT_UDP: u8 = b'u';
     /// Answered when [`super::TCP_GATE`] opens; only one test may use it.
     pub(super) const WAIT_TCP: u8 = b't';
+    /// Answered when [`super::WEB_GATE`] opens; only one test may use it.
+    pub(super) const WAIT_WEB: u8 = b'w';
     /// Answered when [`super::FLOOD_GATE`] opens; only one test may use it.
     pub(super) const WAIT_FLOOD: u8 = b'f';
 }
@@ -216,6 +218,7 @@ struct Gate {
 }
 
 static UDP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
+static WEB_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
 static FLOOD_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
 static TCP_GATE: Gate = Gate { reached: AtomicBool::new(false), open: AtomicBool::new(false) };
 
@@ -241,6 +244,7 @@ fn stamp(snapshot: &Snapshot, query: &[u8], _: Client, _: Transport, _: &Terms<'
     match kind {
         kind::WAIT_UDP => UDP_GATE.pass(),
         kind::WAIT_TCP => TCP_GATE.pass(),
+        kind::WAIT_WEB => WEB_GATE.pass(),
         kind::WAIT_FLOOD => FLOOD_GATE.pass(),
         kind::PANIC => panic!("a test asked for this panic"),
         kind::SILENCE => return Outcome::Silence,

@@ -1,5 +1,8 @@
 //! DNS over HTTPS and over QUIC, with clients of other people; and that every transport answers with the same octets.
 
+mod hostile;
+mod requests;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use bytes::{Buf, Bytes};

@@ -49,11 +49,6 @@ impl Handshakes {
         drop(under_way);
         Shaking { handshakes: self.clone(), number, given_up }
     }
-
-    /// Whether more than a quarter of those that may be are under way.
-    pub(super) fn are_many(&self) -> bool {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).senders.len() >= self.most / 4
-    }
 }
 
 impl Shaking {
@@ -80,9 +75,7 @@ mod tests {
     #[test]
     fn the_first_is_given_up_for_a_newcomer_and_ends_count_no_more() {
         let handshakes = Handshakes::new(4);
-        assert!(!handshakes.are_many());
         let mut shaking: Vec<_> = (0..4).map(|_| handshakes.begin()).collect();
-        assert!(handshakes.are_many());
         let is_given_up = |shaking: &mut Shaking| shaking.given_up().now_or_never().is_some();
         assert!(!shaking.iter_mut().any(is_given_up));
         // One that has ended makes room for one.
@@ -93,7 +86,6 @@ mod tests {
         let given_up: Vec<_> = shaking.iter_mut().map(is_given_up).collect();
         assert_eq!(given_up, [true, false, false, false, false]);
         drop(shaking);
-        assert!(!handshakes.are_many());
         assert!(handshakes.under_way.lock().unwrap().senders.is_empty());
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -301,20 +301,23 @@ async fn respond(
 ) -> Response<Bytes> {
     let (head, body) = request.into_parts();
     let ask = request::read(&head);
+    // Over HTTP/1.1 it is hyper that leaves the body out.
+    let is_head = head.method == Method::HEAD && head.version == Version::HTTP_2;
     // It is not held for as long as the body takes.
     drop(head);
     let mut share = Share::default();
     let query = match ask {
         Ok(Ask::Query(query)) => Ok(query.into()),
-        Ok(Ask::Body) => {
-            timeout(shared.idle, read_body(body, allowance, &mut share)).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
-        }
+        Ok(Ask::Body) => timeout(shared.idle, read_body(body, allowance, &mut share))
+            .await
+            .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)),
         Err(status) => Err(status),
     };
-    match query.and_then(|query: Bytes| request::check_length(query.len()).map(|()| query)) {
+    let response = match query.and_then(|query: Bytes| request::check_length(query.len()).map(|()| query)) {
         Ok(query) => request::held(request::answered(shared.answerer.answer(&query, client)), allowance),
         Err(status) => request::refused(status),
-    }
+    };
+    request::sent(response, is_head)
 }
 
 /// The body of a request, up to the largest message.

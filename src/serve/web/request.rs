@@ -96,6 +96,13 @@ pub(super) fn held(response: Response<Bytes>, allowance: &Allowance) -> Response
     }
 }
 
+/// The same response, as it is sent for a request that wants the head of it alone or all (RFC 9110 9.3.2).
+pub(super) fn sent(response: Response<Bytes>, is_head: bool) -> Response<Bytes> {
+    let (mut head, octets) = response.into_parts();
+    head.headers.insert(CONTENT_LENGTH, octets.len().into());
+    Response::from_parts(head, if is_head { Bytes::new() } else { octets })
+}
+
 /// The response to a request that is none for this.
 pub(super) fn refused(status: StatusCode) -> Response<Bytes> {
     let text = status.canonical_reason().unwrap_or_default();
@@ -163,6 +170,12 @@ mod tests {
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[CONTENT_TYPE], MESSAGE);
         assert_eq!(answer.headers()[CACHE_CONTROL], "max-age=0");
+        let (whole, head) = (sent(answer.clone(), false), sent(answer, true));
+        assert_eq!((whole.body().len(), head.body().len()), (12, 0));
+        assert_eq!(
+            (&whole.headers()[CONTENT_LENGTH], &head.headers()[CONTENT_LENGTH]),
+            (&"12".parse().unwrap(), &"12".parse().unwrap())
+        );
         assert_eq!(answered(None).status(), StatusCode::BAD_REQUEST);
         assert_eq!(refused(StatusCode::METHOD_NOT_ALLOWED).headers()[ALLOW], "GET, HEAD, POST");
     }
