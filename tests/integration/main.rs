@@ -34,6 +34,7 @@ mod reload;
 mod service;
 mod timing;
 mod told;
+mod transport_floods;
 mod transports;
 mod unbound;
 mod upgrade;

@@ -15,12 +15,12 @@ use super::upgrade::{Busy, upgrade};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A site with every listener, and a proxy at the address 66.
-struct Encrypted {
-    site: Site,
+pub struct Encrypted {
+    pub site: Site,
 }
 
 impl Encrypted {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let site = Site::new("interval = \"1h\"");
         let net = site.net;
         let at = |port: u16| SocketAddr::from((net.address(1), port));
@@ -257,7 +257,7 @@ fn relay(address: Ipv4Addr, server: SocketAddr) -> SocketAddr {
 }
 
 /// A connection from an address.
-fn connected(from: Ipv4Addr, server: SocketAddr) -> TcpStream {
+pub fn connected(from: Ipv4Addr, server: SocketAddr) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
     socket.connect(&server.into()).unwrap();
