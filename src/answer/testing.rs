@@ -1,4 +1,5 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
+#![cfg_attr(fuzzing, allow(dead_code, reason = "the fuzzers need some of it"))]
 
 use std::sync::{Arc, LazyLock};
 

@@ -366,7 +366,7 @@ impl Tree {
 }
 
 /// A zone of these records.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn tree_of(apex: &Name, records: &[(Name, Rtype, u32, Box<[u8]>)]) -> Tree {
     let mut builder = Builder::new(apex);
     for (owner, rtype, ttl, rdata) in records {
