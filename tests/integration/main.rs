@@ -9,6 +9,7 @@ mod answers;
 mod audit;
 mod brokers;
 mod command_line;
+mod conformance;
 mod crash;
 mod demo;
 mod descriptors;
