@@ -2,7 +2,11 @@
 //!
 //! The order of the start is the order of the promises: files are checked before the store is touched, what the first
 //! decision says is durable before a socket is bound, and probers and the admin socket come once queries are answered.
+//! A process that takes over from another one does the same, with that one's sockets and store, and waits before anything
+//! is decided anew until the other one answers no more (see [`upgrade`](crate::process::upgrade)).
 #![expect(clippy::disallowed_methods, reason = "I/O shell: reads the configuration file, makes the key of hashes")]
+
+mod hand_over;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
@@ -23,10 +28,16 @@ use crate::control::state::State;
 use crate::control::store::Store;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::evidence::{self, Listener};
+use crate::process::passed::{Given, Passed};
+use crate::process::upgrade::Order;
+use crate::process::upgrade::successor::Successor;
+use crate::process::watch::Watch;
+use crate::process::{notify, privileges, stand};
 use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Answering, Counters, Serving};
+use crate::serve::{self, Answering, Counters, Drained, Identity, Serving, Settings};
+use crate::tap::Tap;
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,14 +45,29 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The running daemon.
 #[derive(Debug)]
 pub struct Daemon {
-    serving: Serving,
+    config: Config,
+    clock: Clock,
+    /// The sockets and all that answers at them; `None` while another process may take over.
+    serving: Option<Serving>,
+    addresses: Vec<SocketAddr>,
     listener: Option<Listener>,
     api: Api,
     running: Running,
     control: Control,
     readers: Readers,
-    drain: Duration,
+    counters: Arc<Counters>,
+    cookies: Option<Arc<Cookies>>,
+    identity: Option<Arc<Identity>>,
+    public: Arc<evidence::Counters>,
     signals: Signals,
+    watch: Watch,
+    upgrades: mpsc::Receiver<Order>,
+    /// The sockets once more while another process may take over, to answer at them again if it does not.
+    spare: Vec<Given>,
+    /// Whether another process answers and decides.
+    handed_over: bool,
+    /// The signal that came while another process was about to take over.
+    told_to_stop: Option<&'static str>,
 }
 
 /// What the process is told by signals, from the moment that this is made.
@@ -75,6 +101,10 @@ pub struct Start {
     pub routes: Router,
     /// Ask this daemon itself for the addresses of probed names, instead of a resolver.
     pub resolve_here: bool,
+    /// Sockets that the process was given.
+    pub passed: Passed,
+    /// The process that is to be taken over from.
+    pub successor: Option<Successor>,
 }
 
 impl Daemon {
@@ -83,7 +113,8 @@ impl Daemon {
     /// # Errors
     /// Names the file, address or socket, and what was tried.
     pub async fn start(start: Start) -> Result<Self, Failure> {
-        let Start { config, config_path, loaded, routes, resolve_here } = start;
+        let Start { config, config_path, loaded, routes, resolve_here, passed, successor } = start;
+        let passed = Arc::new(passed);
         // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
         let signals = Signals::watch()?;
         if !config.public.listen.is_empty() {
@@ -93,8 +124,15 @@ impl Daemon {
             return Err(error.into());
         }
         let clock = Clock::start();
-        let store = Arc::new(Store::open(&config.state)?);
-        // Which makes the state folder.
+        let store = match &successor {
+            Some(successor) => {
+                successor.await_store()?;
+                Store::open_lent(&config.state)?
+            }
+            None => Store::open(&config.state)?,
+        };
+        let store = Arc::new(store);
+        // After the store, which makes the state folder.
         let cookies = Cookies::open(&config.edns, &config.state)?;
         let persisted = store.read()?;
         tell_head(&store);
@@ -103,37 +141,81 @@ impl Daemon {
         let readers = publisher.readers();
         let glance = clock.clone();
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
-        let counters = Arc::new(Counters::with(watched));
+        let counters = Arc::new(Counters::with(watched, Tap::open(&config)?));
         let runtime = tokio::runtime::Handle::current();
+        let identity = match &config.tls {
+            Some(files) if config.listen.is_encrypted() => Some(Identity::load(files).map_err(std::io::Error::from)?),
+            _ => None,
+        };
         let answering = Answering::of(&config, cookies.clone());
-        let serving =
-            serve::start(&config.listen, &config.limits, answering, readers.clone(), counters.clone(), runtime)?;
+        let settings = Settings::of(&config, passed.clone(), identity.as_ref());
+        let serving = serve::start(settings, answering, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
+        }
+        for (via, address) in serving.encrypted() {
+            let transport = via.word();
+            tracing::info!(event = "listen", %address, transport, "answering on {address} over {}", via.name());
         }
         let resolvers = match resolve_here {
             true => serving.addresses().to_vec(),
             false => config.health.resolvers.clone(),
         };
         let public = Arc::new(evidence::Counters::default());
-        let listener = listen_publicly(&config, readers.clone(), &clock, &public)?;
+        let listener = listen_publicly(&config, &passed, readers.clone(), &clock, &public)?;
         let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
-        let descriptors = for_probes(config.limits.tcp_connections, public_connections);
+        let descriptors = for_probes(stream_connections(&config), public_connections);
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
-        let routes = routes.merge(admin::drill::addresses(serving.addresses()));
+        if let Some(successor) = &successor {
+            // From here on nobody else answers, and nobody else will decide again.
+            successor.answer()?;
+            stand(|standing| standing.took_over = true);
+        }
+        // What a process before kept, to go on as it was, is of no use any more.
+        if let Err(error) = store.forget() {
+            tracing::warn!(event = "store", "{error}");
+        }
+        let (orders, upgrades) = mpsc::channel(1);
+        let routes = routes.merge(admin::drill::addresses(serving.addresses())).merge(admin::upgrade::router(orders));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
-        let recheck = Recheck::by(move |path| recheck(path, cookies.as_ref()));
-        let parts = Parts { state, store, publisher, clock, zones, recheck, config: config_path, keep };
+        let (kept, certificate) = (cookies.clone(), identity.clone());
+        let recheck = Recheck::by(move |path| recheck(path, kept.as_ref(), certificate.as_ref()));
+        let parts = Parts { state, store, publisher, clock: clock.clone(), zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
-        let api = admin::start(&config.admin.socket, control.clone(), counters, public, routes).await?;
+        let shown = (counters.clone(), public.clone());
+        let api = admin::start(&config.admin.socket, &passed, control.clone(), shown.0, shown.1, routes).await?;
         let socket = config.admin.socket.display();
         tracing::info!(event = "listen", %socket, "admin API on {socket}");
-        Ok(Self { serving, listener, api, running, control, readers, drain: config.limits.drain, signals })
+        passed.settle()?;
+        privileges::settle();
+        let watch = Watch::start(serving.turns(), control.clone());
+        let addresses = serving.addresses().to_vec();
+        Ok(Self {
+            config,
+            clock,
+            serving: Some(serving),
+            addresses,
+            listener,
+            api,
+            running,
+            control,
+            readers,
+            counters,
+            cookies,
+            identity,
+            public,
+            signals,
+            watch,
+            upgrades,
+            spare: Vec::new(),
+            handed_over: false,
+            told_to_stop: None,
+        })
     }
 
     /// The addresses that are answered on, port 0 resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
-        self.serving.addresses()
+        &self.addresses
     }
 
     /// The way to the one writer.
@@ -146,55 +228,104 @@ impl Daemon {
         &self.readers
     }
 
-    /// Runs until SIGTERM or SIGINT, or until `until` completes; SIGHUP reloads.
+    /// Runs until SIGTERM or SIGINT, until `until` completes, or until another process has taken over; SIGHUP reloads.
     ///
     /// # Errors
     /// When the control loop has ended.
     pub async fn run(&mut self, until: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Signals { terminate, interrupt, hang_up } = &mut self.signals;
         let mut look = tokio::time::interval(Duration::from_secs(1));
         tokio::pin!(until);
         loop {
-            tokio::select! {
+            let Signals { terminate, interrupt, hang_up } = &mut self.signals;
+            let told = tokio::select! {
                 () = &mut until => return Ok(()),
-                _ = terminate.recv() => {
-                    tracing::info!(event = "stop", "SIGTERM: draining");
+                _ = terminate.recv() => Told::Stop("SIGTERM"),
+                _ = interrupt.recv() => Told::Stop("SIGINT"),
+                _ = hang_up.recv() => Told::Reload,
+                Some(order) = self.upgrades.recv() => Told::Upgrade(order),
+                _ = look.tick() => Told::Look,
+            };
+            match told {
+                Told::Stop(signal) => {
+                    tracing::info!(event = "stop", "{signal}: draining");
                     return Ok(());
                 }
-                _ = interrupt.recv() => {
-                    tracing::info!(event = "stop", "SIGINT: draining");
-                    return Ok(());
-                }
-                _ = hang_up.recv() => {
+                Told::Reload => {
                     let author = Author { name: "SIGHUP".into(), origin: "signal".into() };
-                    self.control.request_reload(author).await;
+                    notify::reloading("reading zones and policy anew");
+                    tokio::spawn(reload(self.control.clone(), author));
                 }
-                _ = look.tick() => {
-                    if self.running.has_ended() {
-                        return Err("the control loop has ended; answers stay as they are, but nothing decides".into());
+                Told::Upgrade(order) => {
+                    self.upgrade(order).await;
+                    if self.handed_over || self.told_to_stop.is_some() {
+                        return Ok(());
                     }
                 }
+                Told::Look if self.running.has_ended() => {
+                    return Err("the control loop has ended; answers stay as they are, but nothing decides".into());
+                }
+                Told::Look => {}
             }
         }
     }
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { serving, listener, api, running, control, drain, .. } = self;
+        let Self { config, serving, listener, api, running, control, watch, counters, handed_over, .. } = self;
+        let drain = config.limits.drain;
+        if !handed_over {
+            notify::stopping("draining: what has come in is answered");
+        }
+        drop(watch);
         let public = async {
             if let Some(listener) = listener {
                 listener.stop(drain).await;
             }
         };
-        let (_, (), drained) = tokio::join!(api.stop(drain), public, serving.drain(drain));
-        if drained.is_complete() {
-            tracing::info!(event = "stop", "{drained}");
-        } else {
-            tracing::warn!(event = "stop", "{drained}");
+        let drained = async {
+            match serving {
+                Some(serving) => Some(serving.drain(drain).await),
+                None => None,
+            }
+        };
+        let (_, (), drained) = tokio::join!(api.stop(drain), public, drained);
+        if let Some(drained) = drained {
+            tell_drained(&drained);
         }
         running.stop().await;
-        tell_head(control.store());
+        if let Some(tap) = counters.tap() {
+            tap.close();
+        }
+        if !handed_over {
+            tell_head(control.store());
+        }
         tracing::info!(event = "stop", "stopped");
+    }
+}
+
+/// What the daemon is told while it runs.
+enum Told {
+    /// To end, by this signal.
+    Stop(&'static str),
+    Reload,
+    Upgrade(Order),
+    /// A second is over.
+    Look,
+}
+
+fn tell_drained(drained: &Drained) {
+    if drained.is_complete() {
+        tracing::info!(event = "stop", "{drained}");
+    } else {
+        tracing::warn!(event = "stop", "{drained}");
+    }
+}
+
+/// Reads zones and policy anew, and tells the service manager when that is over and what came of it.
+async fn reload(control: Control, author: Author) {
+    match control.reload(author).await {
+        Ok(_) => notify::ready("answering; zones and policy are those of the last reload"),
+        Err(_) => notify::ready("answering; the last reload was refused, the answers of before stay"),
     }
 }
 
@@ -212,9 +343,16 @@ fn tell_head(store: &Store) {
     }
 }
 
+/// Connections over which queries may come at once, each with a descriptor.
+fn stream_connections(config: &Config) -> u32 {
+    let https = if config.listen.https.is_empty() { 0 } else { config.limits.https_connections };
+    config.limits.tcp_connections.saturating_add(https)
+}
+
 /// Starts the public listener, if it has an address.
 fn listen_publicly(
     config: &Config,
+    passed: &Passed,
     readers: Readers,
     clock: &Clock,
     counters: &Arc<evidence::Counters>,
@@ -222,10 +360,10 @@ fn listen_publicly(
     if config.public.listen.is_empty() {
         return Ok(None);
     }
-    let connections = beside(config.limits.tcp_connections, config.public.connections);
+    let connections = beside(stream_connections(config), "public", config.public.connections);
     let public = Public { connections, ..config.public.clone() };
     let clock = clock.clone();
-    let listener = Listener::start(&public, &config.state, readers, counters.clone(), move || clock.now())?;
+    let listener = Listener::start(&public, &config.state, passed, readers, counters.clone(), move || clock.now())?;
     for address in listener.addresses() {
         tracing::info!(event = "listen", %address, "public HTTP on {address}");
     }
@@ -267,6 +405,14 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
     Some((error.kind(), problem))
 }
 
+/// What is wrong with the certificate that the encrypted listeners need: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    let files = config.tls.as_ref()?;
+    let unusable = serve::check(files).err()?;
+    Some((unusable.kind, *unusable.problem))
+}
+
 /// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only
 /// this account may not read.
 pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
@@ -277,25 +423,38 @@ pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)
 
 /// What was looked at beside zones and policy: what is done with it where nothing is refused, or the problems of the
 /// configuration file and of the files that it needs. What the configuration says takes effect at the next start, which must
-/// not fail then.
-fn recheck(path: &Path, cookies: Option<&Arc<Cookies>>) -> Result<run::Then, Vec<String>> {
+/// not fail then; secrets of cookies and the certificate that are in use are read anew.
+fn recheck(
+    path: &Path,
+    cookies: Option<&Arc<Cookies>>,
+    identity: Option<&Arc<Identity>>,
+) -> Result<run::Then, Vec<String>> {
     let (config, diagnostics) = read_config(path);
-    let mut problems: Vec<String> = match config {
+    // Whatever becomes of the reload, `status` says of the certificate in use what is wrong with its files.
+    let certificate = identity.map(|identity| (identity.clone(), identity.look()));
+    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    let mut problems: Vec<String> = match &config {
         Some(config) => {
-            let key = check_public_key(&config).map(|(_, problem)| problem);
-            let secrets = check_cookies(&config).map(|(_, problem)| problem);
-            key.into_iter().chain(secrets).map(|problem| problem.to_string()).collect()
+            let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
+            files.into_iter().flatten().map(|(_, problem)| problem.to_string()).collect()
         }
         None => diagnostics.iter().map(ToString::to_string).collect(),
     };
-    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    let mut then: Vec<run::Then> = Vec::new();
+    // Files that are to be used from the next start on come first: mostly they are the same.
+    let of_next_start = !problems.is_empty();
+    match certificate {
+        Some((identity, Ok(reading))) => then.push(Box::new(move || identity.replace(reading))),
+        Some((_, Err(unusable))) if !of_next_start => problems.push(unusable.problem.to_string()),
+        _ => {}
+    }
     match secrets {
-        None if problems.is_empty() => Ok(Box::new(|| {})),
-        Some((cookies, Ok(secrets))) if problems.is_empty() => Ok(Box::new(move || cookies.replace(secrets))),
-        Some((_, Err(error))) if problems.is_empty() => {
-            problems.push(error.to_string());
-            Err(problems)
-        }
-        _ => Err(problems),
+        Some((cookies, Ok(secrets))) => then.push(Box::new(move || cookies.replace(secrets))),
+        Some((_, Err(error))) if !of_next_start => problems.push(error.to_string()),
+        _ => {}
+    }
+    match problems.is_empty() {
+        true => Ok(Box::new(move || then.into_iter().for_each(|then| then()))),
+        false => Err(problems),
     }
 }

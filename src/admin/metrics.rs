@@ -17,14 +17,21 @@ use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, St
 use crate::evidence;
 use crate::health::Health;
 use crate::policy::Waiting;
+use crate::process;
 use crate::serve::resolvers::{BOUNDS, Comebacks};
-use crate::serve::{Messages, Totals};
+use crate::serve::{Event, Messages, Totals, Via};
 use crate::time::Timestamp;
 
 /// The whole page.
-pub fn render(status: Status, totals: Totals, public: evidence::Totals, audit: Option<Reach>) -> String {
+pub fn render(
+    status: Status,
+    totals: Totals,
+    public: evidence::Totals,
+    audit: Option<Reach>,
+    process: process::Standing,
+) -> String {
     let mut registry = Registry::with_prefix("concierge");
-    registry.register_collector(Box::new(Page { status, totals, public, audit }));
+    registry.register_collector(Box::new(Page { status, totals, public, audit, process }));
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
@@ -38,6 +45,7 @@ struct Page {
     public: evidence::Totals,
     /// `None` when the store could not be read.
     audit: Option<Reach>,
+    process: process::Standing,
 }
 
 /// One sample: its labels and its value.
@@ -87,14 +95,14 @@ impl Collector for Page {
         self.hubs(&mut writer)?;
         self.endpoints(&mut writer)?;
         self.gates(&mut writer)?;
+        self.process(&mut writer)?;
         self.daemon(&mut writer)
     }
 }
 
 impl Page {
     fn queries(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Totals { udp, tcp, encrypted, .. } = &self.totals;
-        let transports = [("udp", udp), ("tcp", tcp), ("encrypted", encrypted)];
+        let transports = Via::ALL.map(|via| (via.word(), self.totals.messages(via)));
         let per_transport = |value: fn(&Messages) -> u64| -> Vec<Sample<'_>> {
             transports.iter().map(|(name, messages)| (vec![("transport", *name)], value(messages) as f64)).collect()
         };
@@ -124,8 +132,20 @@ impl Page {
             "Responses that the kernel did not take",
             &per_transport(|messages| messages.unsent),
         )?;
+        let shown: Vec<Sample<'_>> = self
+            .totals
+            .shown
+            .iter()
+            .flat_map(|shown| {
+                let each = [("written", shown.written), ("dropped", shown.dropped)];
+                each.map(|(result, count)| (vec![("sink", shown.sink), ("result", result)], count as f64))
+            })
+            .collect();
+        let help = "Messages for dnstap and the query log: written, or dropped because nobody took them";
+        writer.counters("shown_messages", help, &shown)?;
+        self.connections(writer)?;
         let tcp = &self.totals.connections;
-        writer.gauge("tcp_connections", "TCP connections open", tcp.open as f64)?;
+        writer.gauge("tcp_connections", "TCP connections open, those of TLS among them", tcp.open as f64)?;
         writer.counter("tcp_accepted", "TCP connections accepted", tcp.accepted)?;
         writer.counter("tcp_evicted", "TCP connections closed at the limit to make room", tcp.evicted)?;
         writer.counter("tcp_timed_out", "TCP connections closed for idleness", tcp.timed_out)?;
@@ -147,6 +167,37 @@ impl Page {
             self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    /// What comes in over streams, by transport; and the certificate.
+    fn connections(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let totals = &self.totals;
+        let by_event = |vias: &[Via], events: &[(Event, &'static str)], label: &'static str| -> Vec<Sample<'_>> {
+            let each = |&via: &Via| {
+                let sample = move |&(event, word): &(Event, &'static str)| {
+                    (vec![("transport", via.word()), (label, word)], totals.events(via, event) as f64)
+                };
+                events.iter().map(sample).collect::<Vec<_>>()
+            };
+            vias.iter().flat_map(each).collect()
+        };
+        let [_, streams @ ..] = Via::ALL;
+        let [_, encrypted @ ..] = streams;
+        let handshakes = by_event(&encrypted, &Event::HANDSHAKES, "result");
+        writer.counters("handshakes", "TLS and QUIC handshakes, by how they went", &handshakes)?;
+        let refused = by_event(&streams, &Event::REFUSALS, "reason");
+        writer.counters("refused_connections", "Connections closed by a limit, by which", &refused)?;
+        let [_, counted @ ..] = encrypted;
+        let open: Vec<Sample<'_>> =
+            counted.iter().map(|via| (vec![("transport", via.word())], totals.open(*via) as f64)).collect();
+        writer.gauges("encrypted_connections", "Connections open over HTTPS and QUIC", &open)?;
+        if let Some(certificate) = &totals.certificate {
+            let expires = seconds(certificate.expires);
+            writer.gauge("tls_certificate_expiry_seconds", "When the certificate in use expires", expires)?;
+            let ok = f64::from(u8::from(certificate.problem.is_none()));
+            writer.gauge("tls_certificate_ok", "1 while the files of the certificate can be used", ok)?;
+        }
+        Ok(())
     }
 
     fn public(&self, writer: &mut Writer<'_>) -> fmt::Result {
@@ -284,6 +335,28 @@ impl Page {
         )?;
         let stalled = self.labelled(&names, |endpoint| f64::from(u8::from(endpoint.stalled)));
         writer.gauges("endpoint_stalled", "1 while a prober gives no observations and health is frozen", &stalled)
+    }
+
+    fn process(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let process::Standing { landlock, capabilities, no_new_privs, core_dumps, took_over, upgrades_failed, silent } =
+            self.process;
+        let flag = |holds: bool| f64::from(u8::from(holds));
+        let parts = [
+            ("landlock", landlock),
+            ("capabilities", flag(capabilities)),
+            ("no_new_privs", flag(no_new_privs)),
+            ("core_dumps", flag(core_dumps)),
+        ];
+        let parts = parts.map(|(part, holds)| (vec![("part", part)], holds));
+        let help = "1 for what the process has given up or shut itself out of, 0.5 in part, 0 not";
+        writer.gauges("sandbox", help, &parts)?;
+        let upgrades = [
+            (vec![("result", "ok")], f64::from(u8::from(took_over))),
+            (vec![("result", "failed")], upgrades_failed as f64),
+        ];
+        writer.counters("upgrades", "Upgrades: ok is the one by which this process took over", &upgrades)?;
+        let help = "Longest time for which a worker or the control loop has shown no turn";
+        writer.gauge("silent_seconds", help, silent.as_secs_f64())
     }
 
     fn daemon(&self, writer: &mut Writer<'_>) -> fmt::Result {

@@ -27,6 +27,7 @@
 //! | `GET /v1/history/verify?head=` | whether the audit trail is what was written, and has a hash that was kept |
 //! | `GET /v1/history/export?from=&to=` | the audit trail as JSON Lines ([`export`](crate::control::export)), oldest first |
 //! | `POST /v1/reload` | reads zones and policy anew, all or nothing |
+//! | `POST /v1/upgrade` | has a new process take over |
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Bodies are JSON, of the types in [`crate::control::report`] and [`request`]. A command that succeeds is durable and
@@ -47,6 +48,7 @@ mod moves;
 mod report;
 pub mod request;
 pub mod resolvers;
+pub mod upgrade;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -65,17 +67,21 @@ use axum::routing::{get, post, put};
 use axum::serve::IncomingStream;
 use axum::{Json, Router};
 use serde_json::json;
+use socket2::{SockRef, Socket};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::oneshot;
 
 use self::request::{AuthorAndReason, ExplainQuery, MarkRequest};
 use crate::control::event::{Author, Command, CommandError};
 use crate::control::mark::MarkTarget;
+use crate::control::report::{CertificateStatus, Status};
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::dns::{Name, Rtype};
 use crate::evidence;
-use crate::serve::Counters;
+use crate::process;
+use crate::process::passed::{Given, Giver, Kind, Passed, Place};
+use crate::serve::{Certificate, Counters};
 
 /// No request needs a longer body.
 const MAX_BODY: usize = 64 * 1024;
@@ -99,15 +105,35 @@ struct Shared {
 #[derive(Debug)]
 pub struct Api {
     path: PathBuf,
+    /// Whether the socket's file stays.
+    kept: bool,
+    /// The same socket once more, for a successor.
+    socket: Socket,
     stop: oneshot::Sender<()>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Api {
+    /// The socket, for a successor to accept from too.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn socket(&self) -> std::io::Result<Given> {
+        let place = Place::Path(self.path.clone());
+        Ok(Given { kind: Kind::Unix, place, name: String::new(), socket: self.socket.try_clone()? })
+    }
+
+    /// Leaves the socket's file to a successor.
+    pub fn leave_socket(&mut self) {
+        self.kept = true;
+    }
+
     /// Stops taking requests, lets those in flight finish until the deadline, and removes the socket.
     pub async fn stop(mut self, deadline: Duration) {
         drop(self.stop);
-        drop(std::fs::remove_file(&self.path));
+        if !self.kept {
+            drop(std::fs::remove_file(&self.path));
+        }
         // A client that does not finish its request must not keep the daemon from ending; a server that panicked has
         // nothing left to finish.
         if tokio::time::timeout(deadline, &mut self.server).await.is_err() {
@@ -123,12 +149,22 @@ impl Api {
 /// Names the socket, and says when another daemon listens on it.
 pub async fn start(
     path: &Path,
+    passed: &Passed,
     control: Control,
     counters: Arc<Counters>,
     public: Arc<evidence::Counters>,
     more: Router,
 ) -> std::io::Result<Api> {
-    let listener = bind(path).await?;
+    let listener = match passed.take_unix(path) {
+        Some(socket) => {
+            socket.set_nonblocking(true)?;
+            UnixListener::from_std(std::os::fd::OwnedFd::from(socket).into())?
+        }
+        None => bind(path).await?,
+    };
+    let socket = SockRef::from(&listener).try_clone()?;
+    // One that systemd passes is systemd's to remove.
+    let kept = passed.giver() == Giver::Systemd;
     let app = app(control, counters, public, more).into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
@@ -140,7 +176,7 @@ pub async fn start(
             tracing::error!(event = "admin", "the admin API ended: {error}");
         }
     });
-    Ok(Api { path: path.to_owned(), stop, server })
+    Ok(Api { path: path.to_owned(), kept, socket, stop, server })
 }
 
 /// Binds under another name, protects it and renames it into place: nobody finds a socket that others may use, and one
@@ -256,6 +292,7 @@ impl From<CommandError> for Problem {
             }
             CommandError::Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "store", message),
             CommandError::Stopping => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", message),
+            CommandError::HandedOver => Self::new(StatusCode::SERVICE_UNAVAILABLE, "handed-over", message),
         }
     }
 }
@@ -313,7 +350,11 @@ async fn look<T: Send + 'static>(
 }
 
 async fn status(State(shared): State<Shared>) -> Answer {
-    look(&shared, |view| Ok(Json(view.status()).into_response())).await
+    let certificate = shared.counters.certificate().map(|certificate| {
+        let Certificate { path, expires, problem } = certificate;
+        CertificateStatus { path, expires, problem }
+    });
+    look(&shared, |view| Ok(Json(Status { certificate, ..view.status() }).into_response())).await
 }
 
 async fn explain(
@@ -376,7 +417,7 @@ async fn metrics(State(shared): State<Shared>) -> Answer {
     let store = shared.control.store().clone();
     let page = move |view: View| {
         let audit = store.reach().ok();
-        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit))
+        Ok(metrics::render(view.status(), counters.totals(), public.totals(), audit, process::standing()))
     };
     let text = look(&shared, page).await?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

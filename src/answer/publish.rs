@@ -18,6 +18,7 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::watch;
 
 use super::snapshot::Snapshot;
+use crate::process::privileges;
 
 /// Not reading.
 const IDLE: u64 = u64::MAX;
@@ -75,6 +76,7 @@ impl Publisher {
         std::thread::Builder::new().name("snapshot-reaper".into()).spawn(move || {
             // Giving back the memory of a million names takes the kernel milliseconds, and nobody waits for it.
             let _ = rustix::process::nice(10);
+            privileges::give_up();
             for mut snapshot in retired {
                 // Guards are short: wait until this thread holds the last reference, so that a worker never frees it.
                 while let Err(shared) = Arc::try_unwrap(snapshot) {

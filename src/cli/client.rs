@@ -17,6 +17,10 @@ use tokio::net::UnixStream;
 /// How long an answer is waited for; a reload takes as long as it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How often a command is given again that came while another process took over, and after which pause.
+const HAND_OVERS: u32 = 20;
+const HAND_OVER: Duration = Duration::from_millis(100);
+
 /// The daemon, by its admin socket.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -137,7 +141,23 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ClientError> {
-        let response = self.request(method, path, body).await?;
+        // What was refused because another process takes over was not done: that one is asked.
+        for _ in 0..HAND_OVERS {
+            match self.send_once(&method, path, body).await {
+                Err(ClientError::Refused { code, .. }) if code == "handed-over" => tokio::time::sleep(HAND_OVER).await,
+                other => return other,
+            }
+        }
+        self.send_once(&method, path, body).await
+    }
+
+    async fn send_once<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let response = self.request(method.clone(), path, body).await?;
         let status = response.status();
         let body = response.into_body().collect().await.map_err(|error| self.unreachable(error))?.to_bytes();
         match status.is_success() {

@@ -29,6 +29,7 @@ mod schema;
 mod serve;
 mod status;
 mod table;
+mod upgrade;
 mod when;
 
 use std::path::PathBuf;
@@ -125,6 +126,8 @@ enum Subcommands {
     History(history::History),
     /// Read zones and policy anew, all or nothing (as SIGHUP does)
     Reload(reload::Reload),
+    /// Have a new process of the installed program take over, without a query lost
+    Upgrade(upgrade::Upgrade),
 }
 
 /// Parses the arguments, runs the subcommand, and says how it ended.
@@ -158,6 +161,7 @@ pub fn run() -> ExitCode {
         Subcommands::Resolvers(resolvers) => asked(&common, async |client| resolvers.run(client, &common).await),
         Subcommands::History(history) => asked(&common, async |client| history.run(client, &common).await),
         Subcommands::Reload(reload) => asked(&common, async |client| reload.run(client, &common).await),
+        Subcommands::Upgrade(upgrade) => asked(&common, async |client| upgrade.run(client, &common).await),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,17 +11,32 @@ use crate::control::load;
 use crate::control::reason::many;
 use crate::daemon::{Daemon, Start, read_config};
 use crate::diagnostic::Diagnostic;
+use crate::process::passed::Passed;
+use crate::process::upgrade::remember_program;
+use crate::process::upgrade::successor::Successor;
+use crate::process::{notify, privileges, sandbox};
 
 /// Run the daemon in the foreground.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Logs go to standard error. `ready` is said when queries are answered. SIGHUP reads zones and policy anew, all or \
-nothing; SIGTERM and SIGINT answer what has come in, and end.")]
+nothing; SIGTERM and SIGINT answer what has come in, and end. Sockets that systemd passes (LISTEN_FDS) are taken by \
+their addresses, and it is told when the daemon is ready, reloads, lives and stops (NOTIFY_SOCKET, WATCHDOG_USEC).")]
 pub(super) struct Serve {}
 
 impl Serve {
     #[expect(clippy::unused_self, reason = "a subcommand without arguments of its own")]
     pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
+        remember_program();
+        let successor = Successor::look()?;
+        let outcome = Self::serve(common, successor.clone());
+        if let (Some(successor), Err(failed)) = (successor, &outcome) {
+            successor.fail(&sentence(failed));
+        }
+        outcome
+    }
+
+    fn serve(common: &Common, successor: Option<Successor>) -> Result<(), Failed> {
         let Some(path) = config_path(common) else {
             let places = PLACES.join(" nor ");
             return Err(Failed::Sentence(format!(
@@ -43,15 +58,38 @@ impl Serve {
             version,
             "concierge {version}: {from}; {zones}, {hubs} of {folder}; state {state}"
         );
+        // What holds for the process has to hold before it has threads.
+        privileges::shut(&config, &loaded.policy);
+        let inherited = successor.as_ref().map_or(0.0, |successor| successor.landlock);
+        sandbox::shut(&config, &path, &loaded.policy, inherited).map_err(Failed::Sentence)?;
+        let passed = match &successor {
+            Some(successor) => successor.greet(&config)?,
+            None => Passed::by_systemd()?,
+        };
         runtime()?.block_on(async {
             let routes = Router::new();
-            let start = Start { config, config_path: Some(path), loaded, routes, resolve_here: false };
+            let config_path = Some(path);
+            let (resolve_here, before) = (false, successor.clone());
+            let start = Start { config, config_path, loaded, routes, resolve_here, passed, successor };
             let mut daemon = Daemon::start(start).await?;
             tracing::info!(event = "ready", "ready");
+            notify::ready("answering");
+            if let Some(before) = before {
+                before.ready();
+            }
             let outcome = daemon.run(std::future::pending()).await;
             daemon.stop().await;
             Ok(outcome?)
         })
+    }
+}
+
+/// What a process that goes on says of why this one did not take over.
+fn sentence(failed: &Failed) -> String {
+    match failed {
+        Failed::Sentence(sentence) | Failed::Said(sentence) => sentence.clone(),
+        Failed::Rejected(problems) => format!("configuration, zones or policy rejected: {}", problems.join("; ")),
+        other => format!("{other:?}"),
     }
 }
 
@@ -96,6 +134,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
         // Operators and probes take little and are waited for: they go before the workers where there is the right to it
         // (CAP_SYS_NICE).
         let _ = rustix::process::nice(-10);
+        privileges::give_up();
     };
     Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("shell").on_thread_start(ahead).build()?)
 }

@@ -5,11 +5,13 @@
 mod edns;
 mod model;
 mod read;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Public, Statistics,
+    Admin, Audit, Config, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Proxy, Public,
+    QueryLog, Statistics, Tls,
 };
 pub use read::{read, zones};

@@ -339,6 +339,9 @@ pub enum CommandError {
     /// The daemon is stopping.
     #[error("the daemon is stopping")]
     Stopping,
+    /// Another process has taken over.
+    #[error("nothing was changed: another process has taken over in this moment; repeat the command")]
+    HandedOver,
 }
 
 /// How loud a log line is.

@@ -8,6 +8,7 @@
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod bare;
+mod park;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
 
+use self::park::Over;
+pub use self::park::Parked;
 use super::chain;
 use super::clock::Clock;
 use super::event::{
@@ -37,6 +40,7 @@ use crate::gate::{Evidence, FenceCall, Fenced};
 use crate::health::run::Probers;
 use crate::health::{Health, Observation};
 use crate::policy::{Gate, GateName, Probe, ProbeTarget};
+use crate::process::{privileges, sandbox};
 use crate::time::{Timestamp, human};
 
 /// Messages that may wait for the loop.
@@ -66,6 +70,15 @@ enum Message {
     },
     View {
         answer: oneshot::Sender<View>,
+    },
+    /// To hand over the store, and to stand still until it is over.
+    Park {
+        answer: oneshot::Sender<Result<(), String>>,
+        over: oneshot::Receiver<Over>,
+    },
+    /// Answered when the loop comes to it.
+    Turn {
+        answer: oneshot::Sender<()>,
     },
     Reload {
         author: Author,
@@ -131,6 +144,16 @@ impl Control {
         view.await.map_err(|_| CommandError::Stopping)
     }
 
+    /// Waits until the loop comes to this: it turns.
+    ///
+    /// # Errors
+    /// When the daemon is stopping.
+    pub async fn turn(&self) -> Result<(), CommandError> {
+        let (answer, turned) = oneshot::channel();
+        self.messages.send(Message::Turn { answer }).await.map_err(|_| CommandError::Stopping)?;
+        turned.await.map_err(|_| CommandError::Stopping)
+    }
+
     /// The state of everything, worked out on a thread of its own.
     ///
     /// # Errors
@@ -138,12 +161,6 @@ impl Control {
     pub async fn status(&self) -> Result<Status, CommandError> {
         let view = self.view().await?;
         tokio::task::spawn_blocking(move || view.status()).await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// Asks for a reload and does not wait: SIGHUP.
-    pub async fn request_reload(&self, author: Author) {
-        // A loop that is gone is stopping, and so is the process.
-        drop(self.messages.send(Message::Reload { author, answer: None }).await);
     }
 
     /// The store, to read the audit trail from. Reading holds up nobody, but it takes a thread of its own.
@@ -372,6 +389,7 @@ pub fn start(parts: Parts, senses: Senses) -> std::io::Result<(Control, Running)
         // A switch is short, and whoever answers the queries it is about can wait for it. Without the right to it
         // (CAP_SYS_NICE) the thread stays what the others are.
         let _ = rustix::process::nice(-AHEAD);
+        privileges::give_up();
         runtime.block_on(looping.run())
     })?;
     Ok((control, Running { thread, messages: sender }))
@@ -391,6 +409,11 @@ impl Loop {
                 biased;
                 message = self.messages.recv() => match message {
                     None | Some(Message::Stop) => break,
+                    Some(Message::Park { answer, over }) => {
+                        if !self.park(answer, over).await {
+                            break;
+                        }
+                    }
                     Some(message) => {
                         self.take(message);
                         self.observe();
@@ -508,6 +531,10 @@ impl Loop {
                 // A caller that has gone away has nothing to look at.
                 drop(answer.send(view));
             }
+            Message::Turn { answer } => {
+                // A caller that has gone away does not want to know.
+                let _ = answer.send(());
+            }
             Message::Reload { author, answer } => {
                 let waiting = Waiting { author, answer };
                 match &mut self.loading {
@@ -522,7 +549,7 @@ impl Loop {
                     self.turn(Event::Classed { content, stamps });
                 }
             }
-            Message::Stop => {}
+            Message::Park { .. } | Message::Stop => {}
         }
     }
 
@@ -544,14 +571,17 @@ impl Loop {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 let beside = config.map(|config| (recheck.0)(&config)).transpose();
                 let (loaded, diagnostics) = load::load(&zones);
-                match (loaded, beside) {
-                    (Some(loaded), Ok(then)) => {
+                let objection = loaded.as_ref().and_then(|loaded| sandbox::objection(&loaded.policy));
+                match (loaded, beside, objection) {
+                    (Some(loaded), Ok(then), None) => {
                         then.into_iter().for_each(|then| then());
                         Ok(loaded)
                     }
-                    (_, beside) => {
+                    (_, beside, objection) => {
                         let LoadFailure { problems: more } = LoadFailure::from(diagnostics.as_slice());
-                        Err(LoadFailure { problems: beside.err().into_iter().flatten().chain(more).collect() })
+                        Err(LoadFailure {
+                            problems: beside.err().into_iter().flatten().chain(objection).chain(more).collect(),
+                        })
                     }
                 }
             }));

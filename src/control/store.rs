@@ -15,6 +15,7 @@
 
 mod export;
 mod history;
+mod lend;
 mod migrate;
 mod retain;
 mod sheets;
@@ -35,6 +36,7 @@ use std::time::Duration;
 use redb::{Database, DatabaseError, ReadableDatabase, WriteTransaction};
 
 use self::history::Search;
+use self::lend::Lent;
 use self::retain::Plan;
 use self::sheets::{MOST_RECORDS, Sheets};
 use self::snapshot::Snapshot;
@@ -57,6 +59,8 @@ pub struct Store {
     database: RwLock<Option<Database>>,
     /// How often it was closed: whoever reads what it was before has to stop then.
     closings: AtomicU64,
+    /// Whether another process has it.
+    lent: Mutex<Lent>,
     /// The commit that failed at its end, and the last sequence number of the audit trail before it.
     doubtful: Mutex<Option<(Commit, u64)>>,
     /// What the sheets take in. Taken by the control loop alone, for as long as it looks.
@@ -117,6 +121,7 @@ impl Store {
             opener,
             database,
             closings: AtomicU64::new(0),
+            lent: Mutex::default(),
             doubtful,
             sheets: Mutex::default(),
             most_records: MOST_RECORDS,
@@ -367,7 +372,16 @@ impl Store {
         drop(opened);
         let mut closed = self.database.write().unwrap_or_else(PoisonError::into_inner);
         if closed.is_none() {
+            let mut lent = self.lent();
+            if *lent == Lent::Away {
+                return Err(Cause::new("another process takes over and has it"));
+            }
             let database = (self.opener)(&self.path)?;
+            if *lent == Lent::Returning {
+                lend::restore(&database)?;
+                *lent = Lent::Here;
+            }
+            drop(lent);
             let mut doubtful = self.doubtful.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((commit, sequence)) = doubtful.as_ref() {
                 tables::take_back(&database, commit, *sequence)?;

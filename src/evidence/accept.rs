@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::counters::Counters;
+use crate::process::passed::{Kind, Passed};
 
 /// Connections that wait in the kernel for being accepted.
 const BACKLOG: i32 = 1024;
@@ -32,9 +33,14 @@ const MAX_FIELDS: usize = 64;
 /// Time after a failure to accept, mostly for want of descriptors, before the next attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds one address. Must be called within a tokio runtime.
-pub(super) fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+/// Binds one address, or takes the socket that was passed for it. Must be called within a tokio runtime.
+pub(super) fn bind(address: SocketAddr, passed: &Passed) -> io::Result<(TcpListener, SocketAddr)> {
+    let address = passed.port_for(Kind::Tcp, address);
     let bind = || {
+        if let Some(socket) = passed.take_tcp(address) {
+            socket.set_nonblocking(true)?;
+            return Ok((TcpListener::from_std(socket.into())?, address));
+        }
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             socket.set_only_v6(true)?;

@@ -34,6 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, Socket};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 
@@ -43,6 +44,8 @@ use self::jose::Signer;
 use self::routes::Shared;
 use crate::answer::publish::Readers;
 use crate::config::Public;
+use crate::process::passed::{Given, Kind, Passed, Place};
+use crate::process::privileges;
 use crate::time::Timestamp;
 
 /// Threads that serve all connections.
@@ -58,6 +61,8 @@ const KEY: &str = "evidence.key";
 #[derive(Debug)]
 pub struct Listener {
     addresses: Vec<SocketAddr>,
+    /// The same sockets once more, for a successor.
+    sockets: Vec<Socket>,
     stop: watch::Sender<bool>,
     connections: Arc<Semaphore>,
     most: u32,
@@ -73,6 +78,7 @@ impl Listener {
     pub fn start(
         public: &Public,
         state: &Path,
+        passed: &Passed,
         readers: Readers,
         counters: Arc<Counters>,
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
@@ -91,22 +97,37 @@ impl Listener {
         let waiting = Arc::new(Semaphore::new(public.connections as usize / 10 * 9));
         let shared = Shared { hubs: hubs.clone(), counters: counters.clone(), waiting, stopped: stopped.clone() };
         let router = routes::router(shared);
-        let mut addresses = Vec::new();
+        let (mut addresses, mut sockets) = (Vec::new(), Vec::new());
         let inside = runtime.enter();
         for address in &public.listen {
-            let (listener, bound) = accept::bind(*address)?;
+            let (listener, bound) = accept::bind(*address, passed)?;
+            sockets.push(SockRef::from(&listener).try_clone()?);
             addresses.push(bound);
             let door = accept::Door { connections: connections.clone(), counters: counters.clone() };
             runtime.spawn(accept::accept(listener, router.clone(), door, stopped.clone()));
         }
         runtime.spawn(async move { hubs.follow().await });
         drop(inside);
-        Ok(Self { addresses, stop, connections, most: public.connections, runtime: Some(runtime) })
+        Ok(Self { addresses, sockets, stop, connections, most: public.connections, runtime: Some(runtime) })
     }
 
     /// The addresses that are listened on, port 0 resolved.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The sockets that are listened on, for a successor to accept from too.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn sockets(&self) -> io::Result<Vec<Given>> {
+        let sockets = self.addresses.iter().zip(&self.sockets);
+        sockets
+            .map(|(address, socket)| {
+                let place = Place::Address(*address);
+                Ok(Given { kind: Kind::Tcp, place, name: String::new(), socket: socket.try_clone()? })
+            })
+            .collect()
     }
 
     /// Takes no more connections, tells those who wait that nothing has changed, and ends when all are closed or at the
@@ -157,6 +178,7 @@ fn signer(path: &Path, key: &[u8]) -> io::Result<Signer> {
 
 /// Lets the calling thread step back behind the workers.
 fn step_back() {
+    privileges::give_up();
     if rustix::process::getpriority_process(None).is_ok_and(|nice| nice < NICE) {
         let _ = rustix::process::setpriority_process(None, NICE);
     }

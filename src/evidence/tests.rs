@@ -23,6 +23,7 @@ use crate::answer::snapshot::{Choice, Content, Snapshot, What};
 use crate::diagnostic::Place;
 use crate::dns::{Name, Rtype};
 use crate::policy::{Answer, Endpoint, Hub, Policy, RegionName, Selection, WhenAllDown};
+use crate::process::passed::Passed;
 use crate::zone::store::{Tree, tree_of};
 
 /// Every wait of a test ends here, in failure.
@@ -109,7 +110,9 @@ impl Server {
         let clock = Arc::new(AtomicU64::new(NOW.0));
         let shown = clock.clone();
         let now = move || Timestamp(shown.load(Ordering::SeqCst));
-        let listener = Listener::start(&public, state.path(), publisher.readers(), counters.clone(), now).unwrap();
+        let listener =
+            Listener::start(&public, state.path(), &Passed::default(), publisher.readers(), counters.clone(), now)
+                .unwrap();
         let address = listener.addresses()[0];
         Self { publisher, content, listener: Some(listener), counters, state, clock, address }
     }
@@ -335,8 +338,15 @@ fn the_key_outlives_the_daemon() {
     let server = Server::start();
     let key = server.key();
     let public = Public { listen: vec!["127.0.0.1:0".parse().unwrap()], connections: 16 };
-    let again =
-        Listener::start(&public, server.state.path(), server.publisher.readers(), Arc::default(), || NOW).unwrap();
+    let again = Listener::start(
+        &public,
+        server.state.path(),
+        &Passed::default(),
+        server.publisher.readers(),
+        Arc::default(),
+        || NOW,
+    )
+    .unwrap();
     let keys = Client::connect(again.addresses()[0]).ask("GET", "/v1/keys", &[]).json();
     assert_eq!(keys["keys"], json!([key]));
 }

@@ -33,6 +33,7 @@ use super::probe::{Observed, Prober};
 use super::schedule::{self, Position};
 use super::{Health, Observation, Outcome, Remarks};
 use crate::policy::{Probe, ProbeTarget};
+use crate::process::privileges;
 use crate::time::Timestamp;
 
 /// Time from the end of a prober to its next start.
@@ -112,6 +113,7 @@ impl Probers {
             let _log = tracing::dispatcher::set_default(&log);
             // Without the right to it (CAP_SYS_NICE) the thread stays what the others are.
             let _ = rustix::process::nice(-AHEAD);
+            privileges::keep_probing();
             runtime.block_on(supervisor.run(received));
             // A file that is being read, on a disk that hangs, is not waited for.
             runtime.shutdown_background();

@@ -5,6 +5,9 @@
 //! - A wildcard address stands for the addresses that the interfaces have, each with sockets of its own. From one socket
 //!   for all, an answer could leave with another source address than the query was sent to, and the client would not
 //!   take it (RFC 2181 4.1). Addresses that come and go later are followed (see [`places`](super::places)).
+//! - What was passed to this process, by systemd or by the process that it takes over from, is taken instead of being
+//!   bound. As many UDP workers as are configured share the UDP sockets that were passed for an address; each has one of
+//!   its own where as many were.
 //! - An IPv6 socket takes no IPv4: each family has addresses of its own in the configuration.
 //!
 //! I/O shell: binds sockets.
@@ -23,6 +26,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::interfaces::expand;
 use super::sockets::Granted;
 use crate::config::Listen;
+use crate::process::passed::{Kind, Passed};
 
 /// Less than this in the receive buffer, and a pause of some milliseconds loses queries.
 const ENOUGH_BUFFER: usize = 1 << 20;
@@ -100,18 +104,20 @@ impl Udp {
 ///
 /// An address of a wildcard that cannot be bound yet is passed over: an IPv6 address is tentative for a second or two,
 /// until the kernel knows that nobody else has it (RFC 4862 5.4).
-pub(super) fn bind(listen: &Listen, udp: &Udp) -> io::Result<Binding> {
+pub(super) fn bind(listen: &Listen, udp: &Udp, passed: &Passed) -> io::Result<Binding> {
     let mut binding = Binding::default();
     let (wildcards, fixed): (Vec<_>, Vec<_>) = listen.dns.iter().partition(|address| address.ip().is_unspecified());
     for address in fixed {
+        let address = passed.port_for(Kind::Tcp, address);
         if !binding.covers(address) {
-            binding.bound.extend(bind_on_one_port(&[address], None, udp)?);
+            binding.bound.extend(bind_on_one_port(&[address], None, udp, passed)?);
         }
     }
     for mut wildcard in wildcards {
         // An address may stand beside the wildcard that covers it.
-        let addresses: Vec<_> = expand(wildcard)?.into_iter().filter(|address| !binding.covers(*address)).collect();
-        let bound = bind_on_one_port(&addresses, Some(wildcard), udp)?;
+        let addresses = expand(wildcard)?.into_iter().map(|address| passed.port_for(Kind::Tcp, address));
+        let addresses: Vec<_> = addresses.filter(|address| !binding.covers(*address)).collect();
+        let bound = bind_on_one_port(&addresses, Some(wildcard), udp, passed)?;
         match bound.first() {
             Some(first) => wildcard.set_port(first.address.port()),
             None if wildcard.port() == 0 => {
@@ -164,7 +170,12 @@ impl Binding {
 
 /// Binds the addresses that one line of the configuration stands for. Port 0 becomes one free port for all of them. Of
 /// a wildcard's, those that cannot be bound yet are passed over.
-fn bind_on_one_port(addresses: &[SocketAddr], wildcard: Option<SocketAddr>, udp: &Udp) -> io::Result<Vec<Bound>> {
+fn bind_on_one_port(
+    addresses: &[SocketAddr],
+    wildcard: Option<SocketAddr>,
+    udp: &Udp,
+    passed: &Passed,
+) -> io::Result<Vec<Bound>> {
     let mut attempt = 1;
     loop {
         let mut port = None;
@@ -173,7 +184,7 @@ fn bind_on_one_port(addresses: &[SocketAddr], wildcard: Option<SocketAddr>, udp:
             .filter_map(|&address| {
                 let address =
                     if let (0, Some(port)) = (address.port(), port) { with_port(address, port) } else { address };
-                match bind_address(address, udp) {
+                match bind_address(address, udp, passed) {
                     Ok(bound) => {
                         port = Some(bound.address.port());
                         Some(Ok(bound))
@@ -199,25 +210,84 @@ fn bind_on_one_port(addresses: &[SocketAddr], wildcard: Option<SocketAddr>, udp:
     }
 }
 
-/// Binds the sockets of one address.
-pub(super) fn bind_address(address: SocketAddr, udp: &Udp) -> io::Result<Bound> {
-    let tcp = listen_tcp(address).map_err(|error| explain(&error, address, "TCP"))?;
+/// Binds the sockets of one address, or takes those that were passed.
+pub(super) fn bind_address(address: SocketAddr, udp: &Udp, passed: &Passed) -> io::Result<Bound> {
+    let tcp = listen_tcp(address, passed.take_tcp(address)).map_err(|error| explain(&error, address, "TCP"))?;
     let address = with_port(address, tcp.local_addr()?.port());
-    let udp = bind_udp(address, udp).map_err(|error| explain(&error, address, "UDP"))?;
+    let given = passed.take_udp(address);
+    let udp = match given.is_empty() {
+        true => bind_udp(address, udp),
+        false => share_udp(given, udp),
+    };
+    let udp = udp.map_err(|error| explain(&error, address, "UDP"))?;
     Ok(Bound { address, wildcard: None, tcp, udp })
 }
 
-fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
-    // A restart may find connections of its predecessor in TIME_WAIT; a listening socket still excludes another.
-    socket.set_reuse_address(true)?;
+/// Listeners with their addresses.
+pub(super) type Streams = Vec<(SocketAddr, TcpListener)>;
+
+/// Binds a listener for each address, or takes the one that was passed. A wildcard is one listener: an answer of a connection
+/// leaves from the address that was asked.
+pub(super) fn bind_streams(addresses: &[SocketAddr], passed: &Passed, transport: &str) -> io::Result<Streams> {
+    let bind = |&address: &SocketAddr| {
+        let address = passed.port_for(Kind::Tcp, address);
+        let listener =
+            listen_tcp(address, passed.take_tcp(address)).map_err(|error| explain(&error, address, transport))?;
+        Ok((listener.local_addr()?, listener))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// Binds a UDP socket for each address of QUIC, or takes those that were passed. A wildcard is one socket: answers leave from
+/// the address that was asked, for which `quinn` asks the kernel.
+pub(super) fn bind_quic(
+    addresses: &[SocketAddr],
+    udp: &Udp,
+    passed: &Passed,
+    transport: &str,
+) -> io::Result<Vec<(SocketAddr, Socket)>> {
+    let bind = |address: SocketAddr| {
+        let given = passed.take_udp(address);
+        if !given.is_empty() {
+            for socket in &given {
+                enlarge_buffers(socket, udp)?;
+                socket.set_nonblocking(true)?;
+            }
+            return Ok(given.into_iter().map(|socket| (address, socket)).collect());
+        }
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        set_buffers(&socket, udp)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok(vec![(bound, socket)])
+    };
+    let mut bound = Vec::new();
+    for &address in addresses {
+        let address = passed.port_for(Kind::Udp, address);
+        bound.extend(bind(address).map_err(|error| explain(&error, address, transport))?);
+    }
+    Ok(bound)
+}
+
+fn listen_tcp(address: SocketAddr, given: Option<Socket>) -> io::Result<TcpListener> {
+    let listens = given.is_some();
+    let socket = match given {
+        Some(socket) => socket,
+        None => socket(address, Type::STREAM, Protocol::TCP)?,
+    };
     // Accepted connections inherit both.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_notsent_lowat(TCP_UNSENT)?;
     setsockopt(&socket, option::DeferAccept, &TCP_DEFER)?;
+    socket.set_nonblocking(true)?;
+    if listens {
+        return Ok(socket.into());
+    }
+    // A restart may find connections of its predecessor in TIME_WAIT; a listening socket still excludes another.
+    socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(i32::from(BACKLOG))?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -243,18 +313,34 @@ fn bind_udp(address: SocketAddr, udp: &Udp) -> io::Result<Vec<Socket>> {
             let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
             socket.set_reuse_port(true)?;
             set_buffers(&socket, udp)?;
-            forbid_fragments(&socket, address);
-            if !udp.busy_poll.is_zero() {
-                let micros = u32::try_from(udp.busy_poll.as_micros()).unwrap_or(u32::MAX);
-                if let Err(error) = socket.set_busy_poll(micros) {
-                    tracing::debug!(%address, %error, "the driver is not polled: that takes CAP_NET_ADMIN");
-                }
-            }
-            socket.set_read_timeout(Some(STOP_CHECK))?;
+            prepare_udp(&socket, udp)?;
             socket.bind(&address.into())?;
             Ok(socket)
         })
         .collect()
+}
+
+/// One socket for each worker, of those that were passed: each of them is read by one worker at least.
+fn share_udp(given: Vec<Socket>, udp: &Udp) -> io::Result<Vec<Socket>> {
+    for socket in &given {
+        enlarge_buffers(socket, udp)?;
+        prepare_udp(socket, udp)?;
+        socket.set_nonblocking(false)?;
+    }
+    let more = (given.len()..udp.workers).map(|worker| given[worker % given.len()].try_clone());
+    let more = more.collect::<io::Result<Vec<_>>>()?;
+    Ok(given.into_iter().chain(more).collect())
+}
+
+fn prepare_udp(socket: &Socket, udp: &Udp) -> io::Result<()> {
+    forbid_fragments(socket)?;
+    if !udp.busy_poll.is_zero() {
+        let micros = u32::try_from(udp.busy_poll.as_micros()).unwrap_or(u32::MAX);
+        if let Err(error) = socket.set_busy_poll(micros) {
+            tracing::debug!(%error, "the driver is not polled: that takes CAP_NET_ADMIN");
+        }
+    }
+    socket.set_read_timeout(Some(STOP_CHECK))
 }
 
 /// Asks for the buffers: as anybody may, up to `net.core.rmem_max` and `wmem_max`, and beyond as `CAP_NET_ADMIN` may.
@@ -276,14 +362,41 @@ fn set_buffers(socket: &Socket, udp: &Udp) -> io::Result<()> {
 /// (RFC 9715 3.1): one that the interface does not take is an error, after which it is sent cut. That a router on the way
 /// fragments one of 1,232 octets is not ruled out by this: a packet that must not be fragmented would be lost there, in
 /// silence.
-fn forbid_fragments(socket: &Socket, address: SocketAddr) {
-    let set = match address {
-        SocketAddr::V4(_) => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE),
-        SocketAddr::V6(_) => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE),
+fn forbid_fragments(socket: &Socket) -> io::Result<()> {
+    let set = match socket.domain()? {
+        Domain::IPV4 => set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::INTERFACE),
+        _ => set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::INTERFACE),
     };
     if let Err(error) = set {
-        tracing::debug!(%address, %error, "the kernel fragments responses that are larger than the interface takes");
+        tracing::debug!(%error, "the kernel fragments responses that are larger than the interface takes");
     }
+    Ok(())
+}
+
+/// Asks for larger buffers of a socket that was passed, and never for smaller ones: whoever bound it may have been allowed
+/// more than this process is.
+fn enlarge_buffers(socket: &Socket, udp: &Udp) -> io::Result<()> {
+    let granted = Granted::of(socket)?;
+    if granted.receive < udp.receive_buffer
+        && set_socket_recv_buffer_size_force(socket, udp.receive_buffer).is_err()
+        && granted.receive < limit("rmem_max").min(udp.receive_buffer)
+    {
+        socket.set_recv_buffer_size(udp.receive_buffer)?;
+    }
+    if granted.send < udp.send_buffer
+        && set_socket_send_buffer_size_force(socket, udp.send_buffer).is_err()
+        && granted.send < limit("wmem_max").min(udp.send_buffer)
+    {
+        socket.set_send_buffer_size(udp.send_buffer)?;
+    }
+    Ok(())
+}
+
+/// What anybody may ask for, octets; 0 where that cannot be read.
+#[expect(clippy::disallowed_methods, reason = "I/O shell: reads /proc")]
+fn limit(name: &str) -> usize {
+    let text = std::fs::read_to_string(format!("/proc/sys/net/core/{name}"));
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
 }
 
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -323,11 +436,12 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::process::passed::Given;
 
     fn try_bind(dns: &[&str], workers: u16) -> io::Result<Vec<Bound>> {
         let dns = dns.iter().map(|address| address.parse().unwrap()).collect();
         let listen = Listen { dns, workers, ..Config::default_at(Path::new("config")).listen };
-        bind(&listen, &Udp::of(&listen)).map(|binding| binding.bound)
+        bind(&listen, &Udp::of(&listen), &Passed::default()).map(|binding| binding.bound)
     }
 
     #[test]
@@ -354,7 +468,8 @@ mod tests {
     fn the_addresses_of_a_wildcard_share_one_port_and_none_is_bound_twice() {
         let loopback = ["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
         let listen = Config::default_at(Path::new("config")).listen;
-        let bound = bind_on_one_port(&loopback, None, &Udp { workers: 1, ..Udp::of(&listen) }).unwrap();
+        let udp = Udp { workers: 1, ..Udp::of(&listen) };
+        let bound = bind_on_one_port(&loopback, None, &udp, &Passed::default()).unwrap();
         assert_eq!(bound[0].address.port(), bound[1].address.port());
         let address = bound[0].address.to_string();
         drop(bound);
@@ -402,6 +517,29 @@ mod tests {
             },
             "UDP",
         );
+    }
+
+    /// What systemd passes, with buffers as small as the system's.
+    #[test]
+    fn passed_sockets_are_taken_and_workers_beyond_them_share() {
+        let (udp, tcp) = loop {
+            let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()) {
+                break (udp, tcp);
+            }
+        };
+        udp.set_nonblocking(true).unwrap();
+        let address = udp.local_addr().unwrap();
+        let given = [Socket::from(udp.try_clone().unwrap()), Socket::from(tcp.try_clone().unwrap())];
+        let passed = Passed::by_predecessor(given.map(|socket| Given::of(socket, "").unwrap()).into());
+        let listen = Config::default_at(Path::new("config")).listen;
+        let bound = bind_address(address, &Udp { workers: 3, ..Udp::of(&listen) }, &passed).unwrap();
+        assert_eq!((bound.address, bound.udp.len()), (address, 3));
+        let of = |socket: &Socket| nix::sys::stat::fstat(socket).unwrap().st_ino;
+        assert!(bound.udp.iter().all(|socket| of(socket) == nix::sys::stat::fstat(&udp).unwrap().st_ino));
+        assert!(!bound.udp[0].nonblocking().unwrap(), "a worker waits for queries");
+        assert_eq!(SockRef::from(&bound.tcp).tcp_notsent_lowat().unwrap(), TCP_UNSENT);
+        assert!(SockRef::from(&bound.tcp).is_listener().unwrap() && SockRef::from(&bound.tcp).nonblocking().unwrap());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::answer::cookie::{Jar, Secrets};
 use crate::config::Edns;
@@ -63,7 +63,8 @@ impl Cookies {
 
     /// The secrets and the time.
     pub(super) fn jar(&self) -> Jar {
-        let now = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
+        // Of a clock that every Linux has.
+        let now = clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map_or(0, |now| now.tv_sec());
         // RFC 9018 4.3: the timestamp wraps.
         Jar { secrets: self.secrets.load(), now: now as u32 }
     }

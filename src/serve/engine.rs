@@ -53,6 +53,10 @@ impl Trust {
         Self(prefixes.into())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The client at an address.
     #[inline]
     pub(super) fn client(&self, address: IpAddr) -> Client {

@@ -20,14 +20,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::stat::fstat;
+use socket2::Socket;
+
 use super::bind::{Binding, Bound, Udp, bind_address};
 use super::burst::Burst;
-use super::counters::Counters;
+use super::counters::{Block, Counters};
 use super::interfaces::{Changes, expand};
 use super::stop::Stop;
 use super::tcp::{Listeners, Service};
 use super::udp::{Ended, Worker};
+use super::via::Via;
 use crate::answer::publish::Readers;
+use crate::process::passed::{Given, Kind, Passed, Place as Spot};
+use crate::process::privileges;
 
 /// How often an address that waits is tried, and how long the thread may outlive the stop.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,6 +50,7 @@ pub(super) struct Opener {
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Arc<Stop>,
     pub(super) busy_poll: Duration,
+    pub(super) passed: Arc<Passed>,
 }
 
 /// An address that is answered on.
@@ -52,6 +59,9 @@ pub(super) struct Place {
     address: SocketAddr,
     wildcard: Option<SocketAddr>,
     let_go: Arc<AtomicBool>,
+    /// The same sockets once more, for a successor: closed with the place.
+    sockets: Vec<(Kind, Socket)>,
+    blocks: Vec<Arc<Block>>,
     pub(super) workers: Vec<thread::JoinHandle<Ended>>,
 }
 
@@ -67,10 +77,20 @@ impl Opener {
     fn open(&self, bound: Bound) -> io::Result<Place> {
         let Bound { address, wildcard, tcp, udp } = bound;
         let let_go = Arc::new(AtomicBool::new(false));
-        let workers = udp.into_iter().map(|socket| {
+        let mut sockets = vec![(Kind::Tcp, tcp.try_clone()?.into())];
+        let mut known = BTreeSet::new();
+        for socket in &udp {
+            // Workers may share one.
+            if known.insert(fstat(socket)?.st_ino) {
+                sockets.push((Kind::Udp, socket.try_clone()?));
+            }
+        }
+        let blocks: Vec<_> = udp.iter().map(|_| self.counters.block(Via::Udp)).collect();
+        let workers = udp.into_iter().zip(blocks.clone()).map(|(socket, block)| {
             let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
             let (engine, busy_poll, let_go) = (self.service.engine.clone(), self.busy_poll, let_go.clone());
-            Worker { socket, address, engine, readers, counters, stop, let_go, busy_poll }.start()
+            let proxies = self.service.admission.proxies.clone();
+            Worker { socket, address, engine, readers, counters, block, stop, let_go, busy_poll, proxies }.start()
         });
         let workers = match workers.collect() {
             Ok(workers) => workers,
@@ -81,7 +101,7 @@ impl Opener {
             }
         };
         self.listeners.listen(address, tcp);
-        Ok(Place { address, wildcard, let_go, workers })
+        Ok(Place { address, wildcard, let_go, sockets, blocks, workers })
     }
 }
 
@@ -112,13 +132,33 @@ impl Places {
                 .map_err(|error| io::Error::new(error.kind(), format!("cannot follow the interfaces: {error}")))?;
             let follower =
                 Follower { places: self.clone(), wildcards, udp, opener: opener.clone(), waiting: BTreeSet::new() };
-            thread::Builder::new().name("dns-interfaces".into()).spawn(move || follower.run(&changes))?;
+            thread::Builder::new().name("dns-interfaces".into()).spawn(move || {
+                privileges::keep_binding();
+                follower.run(&changes);
+            })?;
         }
         Ok(())
     }
 
     pub(super) fn addresses(&self) -> Vec<SocketAddr> {
         self.lock().iter().map(|place| place.address).collect()
+    }
+
+    /// What every worker shows of its turns.
+    pub(super) fn turns(&self) -> Vec<(usize, u64)> {
+        self.lock().iter().flat_map(|place| &place.blocks).map(Block::shows).collect()
+    }
+
+    /// The sockets of all addresses, for a successor to read from too.
+    pub(super) fn sockets(&self) -> io::Result<Vec<Given>> {
+        let open = self.lock();
+        let sockets = open.iter().flat_map(|place| place.sockets.iter().map(|socket| (place.address, socket)));
+        sockets
+            .map(|(address, (kind, socket))| {
+                let place = Spot::Address(address);
+                Ok(Given { kind: *kind, place, name: String::new(), socket: socket.try_clone()? })
+            })
+            .collect()
     }
 
     /// Takes all places away, for the drain.
@@ -191,7 +231,7 @@ impl Follower {
     }
 
     fn appear(&mut self, address: SocketAddr, wildcard: SocketAddr) {
-        let opened = bind_address(address, &self.udp).and_then(|bound| {
+        let opened = bind_address(address, &self.udp, &self.opener.passed).and_then(|bound| {
             let mut open = self.places.lock();
             // Once the drain has begun nobody waits for another place.
             if self.opener.stop.deadline().is_none() {

@@ -17,11 +17,13 @@ use socket2::Socket;
 
 use super::batch::{Batch, Family};
 use super::burst::Burst;
+use super::clients::Prefixes;
 use super::counters::{Block, Counters, Tally};
-use super::engine::{Engine, Transport};
+use super::engine::Engine;
 use super::lots;
 use super::stop::Stop;
 use crate::answer::publish::Readers;
+use crate::process::privileges;
 
 /// The kernel charges a datagram in a receive buffer for more than this many octets, however short it is.
 const LEAST_CHARGE: usize = 512;
@@ -40,11 +42,14 @@ pub(super) struct Worker {
     pub(super) engine: Engine,
     pub(super) readers: Readers,
     pub(super) counters: Arc<Counters>,
+    pub(super) block: Arc<Block>,
     pub(super) stop: Arc<Stop>,
     /// Set when this address is let go while others are served on.
     pub(super) let_go: Arc<AtomicBool>,
     /// How long to go on looking for queries before waiting for them; zero is not at all.
     pub(super) busy_poll: Duration,
+    /// Who has to say whom a datagram is from.
+    pub(super) proxies: Prefixes,
 }
 
 /// How a worker ended.
@@ -68,9 +73,9 @@ impl Worker {
 
     /// Serves until the drain has ended, whatever happens.
     fn run(self) -> Ended {
-        let block = self.counters.block(Transport::Udp);
+        privileges::give_up();
         let noted = self.counters.sockets().opened(&self.socket);
-        let ended = self.restart(&block);
+        let ended = self.restart(&self.block);
         if let Ok(inode) = noted {
             self.counters.sockets().closing(inode);
         }
@@ -100,7 +105,7 @@ impl Worker {
     }
 
     fn serve<F: Family>(&self, block: &Block) -> Ended {
-        let mut batch = Batch::<F>::new(self.engine.rules.max_udp_bytes, lots());
+        let mut batch = Batch::<F>::new(self.engine.rules.max_udp_bytes, lots(), self.proxies.clone());
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;
@@ -114,7 +119,7 @@ impl Worker {
                 false => MsgFlags::MSG_WAITFORONE,
             };
             let mut tally = Tally::default();
-            match batch.serve(&self.socket, wait, &self.engine, &mut reader, self.counters.resolvers(), &mut tally) {
+            match batch.serve(&self.socket, wait, &self.engine, &mut reader, &self.counters, &mut tally) {
                 Ok(received) => {
                     if let Some(drain) = &mut drain {
                         drain.queued = drain.queued.saturating_sub(received);
@@ -124,7 +129,7 @@ impl Worker {
                 }
                 // The receive timeout of the socket, or a queue that is empty.
                 Err(Errno::EAGAIN) if drain.is_some() => return Ended::Answered,
-                Err(Errno::EAGAIN | Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::EINTR) => block.turned(),
                 // What the network says of an earlier response is no matter of this query.
                 Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {}
                 Err(error) => {

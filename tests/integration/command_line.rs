@@ -78,6 +78,7 @@ fn help_tells_what_there_is() {
     help(&["history"], &["[SUBJECT]", "--limit", "[default: 50]", "--from <TIME>", "--to <TIME>", "2h ago"]);
     help(&["history"], &["--verify", "--head <HASH>", "--file <FILE>", "--export", "JSON Lines"]);
     help(&["reload"], &["all or nothing", "SIGHUP"]);
+    help(&["upgrade"], &["--program <FILE>", "goes on as before", "wait, or are refused"]);
     check(&ran(&concierge().arg("--version").output().unwrap()), 0, &["concierge 0."], &[]);
 }
 

@@ -33,6 +33,7 @@ use crate::control::run::Control;
 use crate::daemon::{Daemon, Start};
 use crate::dns::Name;
 use crate::policy::{Policy, ProbeKind, RegionName, Target};
+use crate::process::passed::Passed;
 
 /// The zones folder of the project, for a machine that has only the program.
 const EMBEDDED: [(&str, &str); 2] = [
@@ -125,7 +126,16 @@ impl Demo {
         let socket = config.admin.socket.clone();
         let regions = Regions::default();
         let routes = Router::new().route("/demo/regions/{region}/{order}", post(ordered)).with_state(regions.clone());
-        let daemon = Daemon::start(Start { config, config_path: None, loaded, routes, resolve_here: true }).await;
+        let daemon = Daemon::start(Start {
+            config,
+            config_path: None,
+            loaded,
+            routes,
+            resolve_here: true,
+            passed: Passed::default(),
+            successor: None,
+        })
+        .await;
         let mut daemon = daemon.map_err(|error| {
             let taken = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AddrInUse;
             let hint = match error.downcast_ref().is_some_and(taken) {

@@ -78,7 +78,8 @@ impl Bare {
                 let reply = answer.map(|answer| self.expect(answer));
                 self.turn(Event::Loaded { loaded: Ok(self.loaded.clone()), author, reply });
             }
-            Message::Loaded(_) | Message::Classed(_) | Message::Stop => {}
+            Message::Turn { answer } => drop(answer.send(())),
+            Message::Park { .. } | Message::Loaded(_) | Message::Classed(_) | Message::Stop => {}
         }
     }
 

@@ -239,7 +239,14 @@ macro_rules! causes {
     };
 }
 
-causes!(redb::TransactionError, redb::TableError, redb::StorageError, redb::CommitError, serde_json::Error);
+causes!(
+    redb::TransactionError,
+    redb::TableError,
+    redb::StorageError,
+    redb::CommitError,
+    redb::SavepointError,
+    serde_json::Error
+);
 
 impl From<DatabaseError> for Cause {
     fn from(error: DatabaseError) -> Self {

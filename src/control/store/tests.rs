@@ -44,7 +44,7 @@ fn audit(subject: &str, after: &str) -> AuditRecord {
     }
 }
 
-fn commit() -> Commit {
+pub(super) fn commit() -> Commit {
     let mark = Mark {
         kind: MarkKind::Down,
         reason: "r".into(),

@@ -1,6 +1,7 @@
 //! What a client cannot take.
 
 use super::*;
+use crate::process::passed::Passed;
 
 #[test]
 fn more_connections_than_there_may_be_are_closed_at_once() {
@@ -106,7 +107,8 @@ fn an_address_that_is_taken_is_named() {
     let server = Server::start();
     let public = Public { listen: vec![server.address], connections: 16 };
     let readers = server.publisher.readers();
-    let error = Listener::start(&public, server.state.path(), readers, Arc::default(), || NOW).unwrap_err();
+    let error =
+        Listener::start(&public, server.state.path(), &Passed::default(), readers, Arc::default(), || NOW).unwrap_err();
     let expected = format!("cannot listen for the public on {}: ", server.address);
     assert!(error.to_string().starts_with(&expected), "{error}");
 }

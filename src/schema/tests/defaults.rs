@@ -76,7 +76,23 @@ fn toml_of(value: &Value) -> toml::Value {
 
 #[test]
 fn the_defaults_of_the_configuration_are_those_of_the_schema() {
-    let tables = ["listen", "limits", "edns", "identity", "admin", "public", "health", "audit", "statistics", "log"];
+    let tables = [
+        "listen",
+        "limits",
+        "tls",
+        "proxy",
+        "edns",
+        "identity",
+        "admin",
+        "public",
+        "health",
+        "audit",
+        "statistics",
+        "dnstap",
+        "query_log",
+        "process",
+        "log",
+    ];
     let mut document =
         toml::Value::Table(tables.map(|table| (table.to_owned(), toml::Table::new().into())).into_iter().collect());
     for (path, default) in defaults(Kind::Config) {

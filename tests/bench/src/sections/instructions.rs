@@ -69,6 +69,7 @@ fn count(
     queries: u64,
 ) -> Result<u64> {
     let mut site = bench.places.site(server, SMALL)?;
+    site.counted = true;
     site.countries = countries.map(Path::to_owned);
     let counts = site.folder.join("counts");
     fs::create_dir(&counts)?;

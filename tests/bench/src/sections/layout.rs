@@ -73,6 +73,7 @@ enum Day {
 fn live(bench: &mut Bench, day: Day) -> Result<BTreeSet<String>> {
     let targets = Targets::start(bench)?;
     let mut site = bench.places.site(&Concierge, SMALL)?;
+    site.counted = true;
     if day == Day::Full {
         site.switching = 10;
         site.probed = Some(targets.probed(ENDPOINTS, false)?);

@@ -30,8 +30,11 @@ impl Server for Concierge {
             &file,
             format!(
                 "zones = \"zones\"\nstate = \"state\"\n[listen]\ndns = [\"{}\"]\nworkers = 1\n\
-                 [limits]\ntcp_connections = {}\ntcp_idle = \"5m\"\n[log]\nfilter = \"warn\"\n",
-                site.address, site.tcp_connections,
+                 [limits]\ntcp_connections = {}\ntcp_idle = \"5m\"\n[process]\nlandlock = {}\n[log]\nfilter = \"warn\"\n",
+                // A sandbox would keep it from writing what was counted.
+                site.address,
+                site.tcp_connections,
+                !site.counted,
             ),
         )?;
         fs::write(site.folder.join("zones/policy.toml"), policy(site)?)?;

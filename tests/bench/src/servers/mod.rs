@@ -98,6 +98,8 @@ pub(crate) struct Site {
     pub(crate) probed: Option<Probed>,
     /// TCP connections that it takes at once.
     pub(crate) tcp_connections: u32,
+    /// Whether it runs under valgrind, which writes what it counted when the server ends.
+    pub(crate) counted: bool,
     /// The program that was built.
     pub(crate) concierge: PathBuf,
 }
@@ -135,6 +137,7 @@ impl Places {
                 countries: None,
                 probed: None,
                 tcp_connections: 1000,
+                counted: false,
                 concierge,
             });
         }
