@@ -7,15 +7,19 @@
 //! | [`policy`] | a policy file, beside the zones that its hubs need |
 //! | [`config`] | a configuration file |
 //! | [`admin`] | requests to the operators' API, one after the other |
+//! | [`proxy`] | the start of a connection of a proxy |
+//! | [`https`] | a request of DNS over HTTPS |
 //!
 //! The fuzzers are in `tests/fuzz`, which has this crate built with `cfg(fuzzing)`. What they have found worth keeping is in
 //! `tests/fuzz/corpus`, a folder for each target, and the tests here give all of it to the targets again.
 
 mod admin;
+mod around;
 mod files;
 mod message;
 
 pub use admin::admin;
+pub use around::{https, proxy};
 pub use files::{config, master, policy};
 pub use message::message;
 
@@ -61,5 +65,15 @@ mod tests {
     #[test]
     fn the_corpus_of_requests_to_the_operators_api_is_replayed() {
         replay("admin", super::admin);
+    }
+
+    #[test]
+    fn the_corpus_of_proxy_headers_is_replayed() {
+        replay("proxy", super::proxy);
+    }
+
+    #[test]
+    fn the_corpus_of_https_requests_is_replayed() {
+        replay("https", super::https);
     }
 }
