@@ -1,5 +1,7 @@
 //! What holds for every message, whatever its octets, and worlds of zones and hubs to hold it in: for the properties and
 //! the fuzzers. Panics where something does not hold.
+#![allow(clippy::unwrap_used, reason = "for tests and fuzzers")]
+#![cfg_attr(fuzzing, allow(dead_code, reason = "the fuzzers need some of it"))]
 
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};

@@ -24,6 +24,7 @@ pub use files::{config, master, policy};
 pub use message::message;
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "reads the corpus")]
 mod tests {
     use std::path::Path;
 

@@ -372,7 +372,7 @@ pub(crate) fn tree_of(apex: &Name, records: &[(Name, Rtype, u32, Box<[u8]>)]) ->
     for (owner, rtype, ttl, rdata) in records {
         builder.add(owner.wire(), &[Entry { rtype: *rtype, ttl: *ttl, rdata }]);
     }
-    builder.finish().unwrap()
+    builder.finish().expect("a small zone")
 }
 
 /// The parent that was looked up last: most names of a large zone have the same one.

@@ -44,12 +44,10 @@ fn section_3_1_the_made_cname_has_the_ttl_of_the_dname() {
 
 #[test]
 fn section_3_2_step_3_c_the_substitution_begins_anew() {
-    ask("x.dchain1.example.test. A").is(&format!(
-        "NOERROR aa | dchain1.example.test. 300 DNAME dchain2.example.test., \
+    ask("x.dchain1.example.test. A").is("NOERROR aa | dchain1.example.test. 300 DNAME dchain2.example.test., \
          x.dchain1.example.test. 300 CNAME x.dchain2.example.test., \
          dchain2.example.test. 300 DNAME new.example.test., \
-         x.dchain2.example.test. 300 CNAME x.new.example.test., x.new.example.test. 300 A 192.0.2.61"
-    ));
+         x.dchain2.example.test. 300 CNAME x.new.example.test., x.new.example.test. 300 A 192.0.2.61");
     ask("y.old.example.test. A").is(&format!(
         "NOERROR aa | {OLD}, y.old.example.test. 300 CNAME y.new.example.test., \
          y.new.example.test. 300 CNAME x.new.example.test., x.new.example.test. 300 A 192.0.2.61"
