@@ -8,6 +8,7 @@
 mod answers;
 mod audit;
 mod brokers;
+mod clients;
 mod command_line;
 mod conformance;
 mod crash;
