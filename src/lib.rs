@@ -53,6 +53,8 @@ pub mod diagnostic;
 pub mod dns;
 mod document;
 pub mod evidence;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod gate;
 pub mod geo;
 pub mod health;

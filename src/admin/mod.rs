@@ -55,6 +55,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(any(test, fuzzing))]
+use axum::extract::connect_info::MockConnectInfo;
 use axum::extract::connect_info::{ConnectInfo, Connected};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, Path as UrlPath, Query, State};
@@ -163,10 +165,7 @@ pub async fn start(
     let socket = SockRef::from(&listener).try_clone()?;
     // One that systemd passes is systemd's to remove.
     let kept = passed.giver() == Giver::Systemd;
-    let (looking, verifying) = (Arc::default(), Arc::default());
-    let app = router(Shared { control, counters, public, looking, verifying }).merge(more);
-    let app = app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json));
-    let app = app.into_make_service_with_connect_info::<Peer>();
+    let app = app(control, counters, public, more).into_make_service_with_connect_info::<Peer>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let serving = axum::serve(listener, app).with_graceful_shutdown(async move {
@@ -204,6 +203,20 @@ async fn bind(path: &Path) -> std::io::Result<UnixListener> {
     std::fs::set_permissions(&temporary, std::fs::Permissions::from_mode(0o600)).map_err(name)?;
     std::fs::rename(&temporary, path).map_err(name)?;
     Ok(listener)
+}
+
+/// All that is served; a request comes with its [`Peer`].
+fn app(control: Control, counters: Arc<Counters>, public: Arc<evidence::Counters>, more: Router) -> Router {
+    let (looking, verifying) = (Arc::default(), Arc::default());
+    let app = router(Shared { control, counters, public, looking, verifying }).merge(more);
+    app.layer(DefaultBodyLimit::max(MAX_BODY)).layer(map_response(explain_in_json))
+}
+
+/// The same for requests that come with no connection.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn unconnected(control: Control) -> Router {
+    let more = drill::addresses(&[]);
+    app(control, Arc::default(), Arc::default(), more).layer(MockConnectInfo(Peer { origin: "nowhere".into() }))
 }
 
 fn router(shared: Shared) -> Router {

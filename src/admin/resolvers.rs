@@ -116,7 +116,7 @@ pub(super) async fn resolvers(State(shared): State<Shared>, UrlPath(hub): UrlPat
     let hub = owner(&hub)?;
     let counters = shared.counters.clone();
     look(&shared, move |view| {
-        let unknown = || Problem::new(StatusCode::NOT_FOUND, "not-found", format!("there is no hub {hub}"));
+        let unknown = || Problem::new(StatusCode::NOT_FOUND, "not-found", view.no_hub(&hub));
         let status = view.hub(&hub).ok_or_else(unknown)?;
         let (resolvers, key) = (counters.resolvers(), hub_key(&hub));
         let switches = view.switches(&hub, SWITCHES);

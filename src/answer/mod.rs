@@ -34,8 +34,10 @@ mod render;
 pub mod respond;
 pub mod select;
 pub mod snapshot;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sound;
 mod subnet;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod testing;
 mod text;
 mod walk;

@@ -1,4 +1,6 @@
 //! Zones and hubs in a few words, queries by hand, and responses as another codec reads them.
+#![cfg_attr(fuzzing, allow(dead_code, reason = "the fuzzers need some of it"))]
+#![allow(clippy::unwrap_used, reason = "for tests and fuzzers")]
 
 use std::sync::{Arc, LazyLock};
 

@@ -201,7 +201,7 @@ impl State {
         Ok(position)
     }
 
-    fn no_hub(&self, hub: &Name) -> String {
+    pub(super) fn no_hub(&self, hub: &Name) -> String {
         let known: Vec<_> = self.policy.hubs.keys().map(ToString::to_string).collect();
         unknown("hub", &hub.to_string(), &known.iter().map(String::as_str).collect::<Vec<_>>())
     }

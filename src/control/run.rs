@@ -6,6 +6,8 @@
 //! a thread of its own.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod bare;
 mod park;
 
 use std::collections::{BTreeMap, HashMap};

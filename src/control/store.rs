@@ -110,10 +110,14 @@ impl Store {
         })?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
             .map_err(|error| fail("cannot protect the store", error.to_string()))?;
-        migrate::prepare(&database).map_err(|cause| fail("cannot prepare the store", cause.to_string()))?;
+        Self::of(database, &path, opener).map_err(|cause| fail("cannot prepare the store", cause.to_string()))
+    }
+
+    fn of(database: Database, path: &Path, opener: Opener) -> Result<Self, Cause> {
+        migrate::prepare(&database)?;
         let (database, doubtful) = (RwLock::new(Some(database)), Mutex::new(None));
         Ok(Self {
-            path: path.clone(),
+            path: path.to_owned(),
             opener,
             database,
             closings: AtomicU64::new(0),
@@ -122,6 +126,16 @@ impl Store {
             sheets: Mutex::default(),
             most_records: MOST_RECORDS,
         })
+    }
+
+    /// An empty store in memory.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn in_memory() -> Result<Self, StoreError> {
+        let opener: Opener = |_| Database::builder().create_with_backend(redb::backends::InMemoryBackend::new());
+        let path = Path::new("memory");
+        let fail = |cause: String| StoreError { intent: "cannot make", path: path.into(), cause };
+        let database = opener(path).map_err(|error| fail(error.to_string()))?;
+        Self::of(database, path, opener).map_err(|cause| fail(cause.to_string()))
     }
 
     /// Everything that the daemon starts from.

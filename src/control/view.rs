@@ -50,6 +50,11 @@ impl View {
         Some(hub.endpoints.iter().map(|endpoint| endpoint.region.clone()).collect())
     }
 
+    /// That there is no such hub, and what there is.
+    pub fn no_hub(&self, name: &Name) -> String {
+        self.state.no_hub(name)
+    }
+
     /// The state of one hub.
     pub fn hub(&self, name: &Name) -> Option<HubStatus> {
         let position = self.state.layout.position(name)?;

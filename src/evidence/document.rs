@@ -194,10 +194,10 @@ impl Regions {
         match self.regions.get(region) {
             None => Active::Unknown("no hub has an endpoint in a region of this name".to_owned()),
             Some(Share { hubs, active }) if hubs == active => {
-                Active::Yes(format!("{region} is active for every hub of its {hubs}"))
+                Active::Yes(format!("{region} is active for each of its hubs: {hubs}"))
             }
             // Names of hubs are told to those who know them.
-            Some(Share { hubs, active }) => Active::No(format!("{region} is active for {active} hubs of its {hubs}")),
+            Some(Share { hubs, active }) => Active::No(format!("{region} is active for {active} of its {hubs} hubs")),
         }
     }
 }

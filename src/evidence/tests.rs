@@ -433,8 +433,8 @@ fn a_traffic_manager_sees_which_region_is_active() {
         let head = server.connect().ask("HEAD", target, &[]);
         assert_eq!(head.status, status, "HEAD {target}");
     };
-    check(&server, "/probe/active/weu", 200, "weu is active for every hub of its 2");
-    check(&server, "/probe/active/neu", 503, "neu is active for 0 hubs of its 2");
+    check(&server, "/probe/active/weu", 200, "weu is active for each of its hubs: 2");
+    check(&server, "/probe/active/neu", 503, "neu is active for 0 of its 2 hubs");
     let hub = "/probe/active/weu?hub=hub.example.";
     check(&server, hub, 200, "weu is active for hub.example., epoch 42");
     check(&server, "/probe/active/neu?hub=hub.example", 503, "neu is not active for hub.example., epoch 42");
@@ -442,11 +442,11 @@ fn a_traffic_manager_sees_which_region_is_active() {
     check(&server, "/probe/active/sea?hub=hub.example", 404, "hub hub.example. has no endpoint in this region");
     check(&server, "/probe/active/weu?hub=x.example", 404, "there is no hub x.example.");
     server.switch(1, 43);
-    check(&server, "/probe/active/weu", 503, "weu is active for 1 hubs of its 2");
+    check(&server, "/probe/active/weu", 503, "weu is active for 1 of its 2 hubs");
     check(&server, hub, 503, "weu is not active for hub.example., epoch 43");
     // All regions are answered, so devices are sent to each of them.
     server.publish([choice(What::All, 8), choice(What::Endpoint(1), 43)]);
-    check(&server, "/probe/active/neu", 200, "neu is active for every hub of its 2");
+    check(&server, "/probe/active/neu", 200, "neu is active for each of its hubs: 2");
     check(&server, "/probe/active/weu?hub=all.example", 200, "weu is active for all.example., epoch 8");
 }
 

@@ -35,6 +35,12 @@ pub struct Input {
     pub text: String,
 }
 
+impl Input {
+    fn json(&self) -> Result<serde_json::Value, Refusal> {
+        serde_json::from_str(&self.text).map_err(|error| Refusal::no_json(&self.name, &error))
+    }
+}
+
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Output {

@@ -34,4 +34,9 @@ impl Refusal {
     pub(super) fn of(file: &str, sentence: impl Into<String>) -> Self {
         Self { file: file.into(), line: None, sentence: sentence.into() }
     }
+
+    /// Of a file that is not JSON.
+    pub(super) fn no_json(file: &str, error: &serde_json::Error) -> Self {
+        Self { file: file.into(), line: Some(error.line()), sentence: format!("not JSON: {error}") }
+    }
 }

@@ -46,6 +46,8 @@ mod proxy;
 pub mod resolvers;
 mod seats;
 mod sockets;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sound;
 mod stop;
 mod table;
 mod tcp;

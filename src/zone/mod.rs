@@ -34,6 +34,8 @@ mod rdata;
 mod reader;
 mod report;
 pub(crate) mod rrset;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod sound;
 pub(crate) mod store;
 mod ttl;
 mod window;

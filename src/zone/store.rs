@@ -366,13 +366,13 @@ impl Tree {
 }
 
 /// A zone of these records.
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) fn tree_of(apex: &Name, records: &[(Name, Rtype, u32, Box<[u8]>)]) -> Tree {
     let mut builder = Builder::new(apex);
     for (owner, rtype, ttl, rdata) in records {
         builder.add(owner.wire(), &[Entry { rtype: *rtype, ttl: *ttl, rdata }]);
     }
-    builder.finish().unwrap()
+    builder.finish().expect("a small zone")
 }
 
 /// The parent that was looked up last: most names of a large zone have the same one.

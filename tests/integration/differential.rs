@@ -3,17 +3,18 @@
 //!
 //! The peers are the Debian packages `knot` and `nsd`; the test starts them at loopback addresses of its own.
 
-mod client;
+pub(crate) mod client;
 mod exceptions;
 mod generator;
-mod message;
+pub(crate) mod message;
 mod odd;
 pub(crate) mod options;
-mod peers;
+pub(crate) mod peers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use concierge::dns::{Name, Rtype};
 use concierge::zone::{self, Rrset, Zone};
@@ -23,7 +24,7 @@ use exceptions::{Case, Exceptions};
 use message::Question;
 use peers::{Kind, Peer};
 
-use crate::process::{Daemon, QUICK, Site};
+use crate::process::{Daemon, QUICK, Site, concierge};
 
 #[test]
 fn the_corpus_is_answered_as_knot_and_nsd_do() {
@@ -55,7 +56,7 @@ fn options_are_answered_as_knot_or_nsd_do_and_cookies_are_theirs_too() {
     options::compare(&mut us.client(), &mut knot, &mut nsd);
 }
 
-fn corpus() -> [(Name, String); 3] {
+pub(crate) fn corpus() -> [(Name, String); 3] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/integration/corpus/differential");
     ["example.test.", "child.example.test.", "other.test."]
         .map(|apex| (name(apex), std::fs::read_to_string(folder.join(format!("{apex}zone"))).unwrap()))
@@ -111,10 +112,10 @@ fn compare_with(us: &Us, mut peer: Peer, questions: &BTreeSet<Question>) -> Exce
 }
 
 /// This server: the real process.
-struct Us {
+pub(crate) struct Us {
     /// As it reads them.
     zones: Vec<Zone>,
-    site: Site,
+    pub(crate) site: Site,
     /// Ends with this.
     _daemon: Daemon,
 }
@@ -126,6 +127,11 @@ impl Us {
 
     /// With more in its configuration, which may name a file of secrets of cookies.
     fn start_with(zones: &[(Name, String)], configuration: &str) -> Self {
+        Self::start_as(concierge(), zones, configuration)
+    }
+
+    /// The same for a command that becomes the program when arguments are added to it.
+    pub(crate) fn start_as(command: Command, zones: &[(Name, String)], configuration: &str) -> Self {
         let site = Site::new(QUICK);
         site.write("cookie.keys", options::SECRET);
         let file = site.path("config/concierge.toml");
@@ -137,7 +143,7 @@ impl Us {
         for (apex, text) in zones {
             site.write(&format!("zones/{apex}zone"), text);
         }
-        let daemon = Daemon::start(&site);
+        let daemon = Daemon::start_as(command, &site);
         Self { zones: zones.iter().map(|(apex, text)| load(apex, text)).collect(), site, _daemon: daemon }
     }
 

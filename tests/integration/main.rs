@@ -8,7 +8,9 @@
 mod answers;
 mod audit;
 mod brokers;
+mod clients;
 mod command_line;
+mod conformance;
 mod crash;
 mod demo;
 mod descriptors;

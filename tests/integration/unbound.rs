@@ -21,8 +21,13 @@ impl Unbound {
     ///
     /// It has Unbound's defaults but for what loopback and a test need, and no trust anchor, for the zone is not signed.
     pub fn start(net: Net) -> Self {
+        Self::start_at(net, 5353)
+    }
+
+    /// The same at another port.
+    pub fn start_at(net: Net, port: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (here, port) = (net.address(53), 5353);
+        let here = net.address(53);
         let (config, log) = (folder.path().join("unbound.conf"), folder.path().join("unbound.log"));
         let daemon = net.dns();
         let text = format!(

@@ -15,8 +15,6 @@ mod master;
 mod places;
 mod sets;
 
-use serde_json::Value;
-
 use super::note::Refusal;
 use super::{Import, Input, Output};
 use health::HealthChecks;
@@ -37,11 +35,7 @@ pub fn route53(inputs: &[Input]) -> Result<Import, Refusal> {
     let mut checks = Vec::new();
     let mut blocks = Vec::new();
     for input in inputs {
-        let document: Value = serde_json::from_str(&input.text).map_err(|error| Refusal {
-            file: input.name.clone(),
-            line: Some(error.line()),
-            sentence: format!("not JSON: {error}"),
-        })?;
+        let document = input.json()?;
         let list = |key: &str| document[key].as_array().cloned();
         match (list("ResourceRecordSets"), list("HealthChecks"), list("CidrBlocks")) {
             (Some(sets), ..) => zones.push(Zone::read(&input.name, &sets)?),

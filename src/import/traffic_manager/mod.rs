@@ -33,11 +33,7 @@ const TTL: u64 = 60;
 pub fn traffic_manager(inputs: &[Input], zone: &str) -> Result<Import, Refusal> {
     let mut profiles = Vec::new();
     for input in inputs {
-        let document: Value = serde_json::from_str(&input.text).map_err(|error| Refusal {
-            file: input.name.clone(),
-            line: Some(error.line()),
-            sentence: format!("not JSON: {error}"),
-        })?;
+        let document = input.json()?;
         // The command prints a list or one profile, the API a list as `value`.
         let found = match document {
             Value::Array(profiles) => profiles,

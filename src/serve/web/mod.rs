@@ -29,6 +29,8 @@ mod https;
 mod quic;
 mod records;
 mod request;
+#[cfg(any(test, fuzzing))]
+pub(super) mod sound;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -86,7 +86,7 @@ impl Builder {
     ///
     /// # Errors
     /// As there.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn finish(self) -> Result<Tree, TooLarge> {
         self.finish_noting(&mut |_, _| {})
     }

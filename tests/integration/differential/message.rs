@@ -5,24 +5,24 @@ use std::fmt;
 use concierge::dns::{Name, Rcode, Rtype};
 
 /// What every server is told to send at most over UDP.
-pub(super) const MAX_UDP_BYTES: u16 = 1232;
+pub(crate) const MAX_UDP_BYTES: u16 = 1232;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(crate) enum Transport {
     Udp,
     Tcp,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Wire form, in the case to ask with.
-    pub(super) name: Vec<u8>,
-    pub(super) rtype: Rtype,
+    pub(crate) name: Vec<u8>,
+    pub(crate) rtype: Rtype,
 }
 
 /// How a question is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// UDP without OPT: 512 octets.
     Plain,
     /// UDP with OPT and this size.
@@ -34,10 +34,10 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) const ALL: [Self; 5] = [Self::Plain, Self::Edns(512), Self::Edns(4096), Self::DnssecOk, Self::Tcp];
+    pub(crate) const ALL: [Self; 5] = [Self::Plain, Self::Edns(512), Self::Edns(4096), Self::DnssecOk, Self::Tcp];
 
     /// Octets of the largest response.
-    pub(super) fn limit(self) -> usize {
+    pub(crate) fn limit(self) -> usize {
         match self {
             Self::Plain => 512,
             Self::Edns(size) => usize::from(size.min(MAX_UDP_BYTES)),
@@ -46,7 +46,7 @@ impl Form {
         }
     }
 
-    pub(super) fn transport(self) -> Transport {
+    pub(crate) fn transport(self) -> Transport {
         if self == Self::Tcp { Transport::Tcp } else { Transport::Udp }
     }
 }
@@ -54,7 +54,7 @@ impl Form {
 impl Question {
     /// The forms that the question is asked in: all of them for the types that the algorithm knows or that fill
     /// messages, one for those that are data like any other.
-    pub(super) fn forms(&self) -> &'static [Form] {
+    pub(crate) fn forms(&self) -> &'static [Form] {
         match self.rtype {
             Rtype::A
             | Rtype::AAAA
@@ -70,7 +70,7 @@ impl Question {
         }
     }
 
-    pub(super) fn query(&self, form: Form) -> Vec<u8> {
+    pub(crate) fn query(&self, form: Form) -> Vec<u8> {
         let opt = match form {
             Form::Plain | Form::Tcp => None,
             Form::Edns(size) => Some((size, 0)),
@@ -96,7 +96,7 @@ impl fmt::Display for Question {
 }
 
 /// Every second letter in upper case.
-pub(super) fn mixed_case(wire: &[u8]) -> Vec<u8> {
+pub(crate) fn mixed_case(wire: &[u8]) -> Vec<u8> {
     let mut position = 0;
     let mut mixed = |octet: &u8| {
         position += 1;
@@ -106,37 +106,37 @@ pub(super) fn mixed_case(wire: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Lower-cased wire form.
-    pub(super) owner: Vec<u8>,
-    pub(super) rtype: Rtype,
-    pub(super) ttl: u32,
+    pub(crate) owner: Vec<u8>,
+    pub(crate) rtype: Rtype,
+    pub(crate) ttl: u32,
     /// Names in full and in lower case.
-    pub(super) rdata: Vec<u8>,
+    pub(crate) rdata: Vec<u8>,
 }
 
 /// A response as far as servers must agree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) rcode: Rcode,
-    pub(super) authoritative: bool,
-    pub(super) truncated: bool,
+pub(crate) struct Message {
+    pub(crate) rcode: Rcode,
+    pub(crate) authoritative: bool,
+    pub(crate) truncated: bool,
     /// RD, RA, AD and CD.
-    pub(super) other_flags: u8,
+    pub(crate) other_flags: u8,
     /// The question's octets.
-    pub(super) question: Vec<u8>,
+    pub(crate) question: Vec<u8>,
     /// Size, version and DO of the OPT record.
-    pub(super) opt: Option<(u16, u8, bool)>,
+    pub(crate) opt: Option<(u16, u8, bool)>,
     /// Sorted, but for `chain`.
-    pub(super) answer: Vec<Record>,
+    pub(crate) answer: Vec<Record>,
     /// The CNAME and DNAME records of the answer in their order.
-    pub(super) chain: Vec<Record>,
-    pub(super) authority: Vec<Record>,
-    pub(super) additional: Vec<Record>,
+    pub(crate) chain: Vec<Record>,
+    pub(crate) authority: Vec<Record>,
+    pub(crate) additional: Vec<Record>,
 }
 
 impl Message {
-    pub(super) fn read(octets: &[u8]) -> Self {
+    pub(crate) fn read(octets: &[u8]) -> Self {
         let mut reader = Reader { octets, at: 12 };
         let count = |at: usize| usize::from(u16::from_be_bytes([octets[at], octets[at + 1]]));
         assert_eq!(octets[..2], [0x5a, 0xa5]);
@@ -181,7 +181,7 @@ impl Message {
 
 impl Message {
     /// What differs, in words.
-    pub(super) fn differences(&self, other: &Self) -> String {
+    pub(crate) fn differences(&self, other: &Self) -> String {
         let mut differences = Vec::new();
         if self.rcode != other.rcode {
             differences.push(format!("{} for {}", self.rcode, other.rcode));

@@ -6,7 +6,7 @@ use super::message::Transport;
 use super::peers::{Kind, Peer};
 
 /// Of cookies, shared by all.
-pub(super) const SECRET: &str = "e5e973e5a6b2a43f48e7dc849e37bfcf";
+pub(crate) const SECRET: &str = "e5e973e5a6b2a43f48e7dc849e37bfcf";
 
 /// Where neither peer says the same.
 const OWN: &[(&str, &str)] = &[

@@ -1,8 +1,8 @@
-//! Knot and NSD as child processes on loopback ports.
+//! Knot, NSD and BIND as child processes on loopback ports. They end with the thread that starts them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use concierge::dns::{Name, Rtype};
@@ -15,22 +15,25 @@ use crate::process::{Net, PORT, eventually, program};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Knot,
     Nsd,
+    Bind,
 }
 
 impl Kind {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Knot => "knot",
             Self::Nsd => "nsd",
+            Self::Bind => "bind",
         }
     }
 }
 
-pub(super) struct Peer {
-    pub(super) kind: Kind,
+pub(crate) struct Peer {
+    pub(crate) kind: Kind,
+    pub(crate) address: SocketAddr,
     pub(super) client: Client,
     process: Child,
     folder: tempfile::TempDir,
@@ -43,7 +46,7 @@ impl Peer {
     }
 
     /// The same with cookies, and with what a server says of itself.
-    pub(super) fn start_telling(kind: Kind, zones: &[(Name, String)], secret: &str) -> Self {
+    pub(crate) fn start_telling(kind: Kind, zones: &[(Name, String)], secret: &str) -> Self {
         Self::start_saying(kind, zones, &Extra::of(kind, secret))
     }
 
@@ -52,28 +55,43 @@ impl Peer {
         for (position, (_, text)) in zones.iter().enumerate() {
             std::fs::write(folder.path().join(format!("{position}.zone")), text).unwrap();
         }
-        let address = SocketAddr::from((Net::new().address(1), PORT));
+        let address = match kind {
+            Kind::Knot | Kind::Nsd => SocketAddr::from((Net::new().address(1), PORT)),
+            // It listens on addresses that an interface has, and of the loopback network that is one.
+            Kind::Bind => free_address(),
+        };
         let apexes: Vec<&Name> = zones.iter().map(|(apex, _)| apex).collect();
-        let (mut command, configuration) = match kind {
+        let (server, configuration) = match kind {
             Kind::Knot => (program("knotd", "knot"), knot_configuration(folder.path(), address, &apexes, extra)),
             Kind::Nsd => (program("nsd", "nsd"), nsd_configuration(folder.path(), address, &apexes, extra)),
+            Kind::Bind => (program("named", "bind9"), bind_configuration(folder.path(), address, &apexes, extra)),
         };
+        // Whatever becomes of the tests, no server outlives them.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]).arg(server.get_program());
         let file = folder.path().join("server.conf");
         std::fs::write(&file, configuration).unwrap();
-        if kind == Kind::Nsd {
-            // In the foreground.
-            command.arg("-d");
+        // In the foreground.
+        match kind {
+            Kind::Knot => {}
+            Kind::Nsd => drop(command.arg("-d")),
+            Kind::Bind => drop(command.args(["-g", "-4", "-n", "1"])),
         }
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.arg("-c").arg(&file).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let process = command.spawn().unwrap();
-        let mut peer = Self { kind, client: Client::new(address), process, folder };
+        let mut peer = Self { kind, address, client: Client::new(address), process, folder };
         for apex in apexes {
             let ready = eventually(DEADLINE, || peer.answers_for(apex));
             assert!(ready, "{} does not answer for {apex}:\n{}", kind.name(), peer.log());
         }
         peer.client.forget();
         peer
+    }
+
+    /// Removes the files of a server that has read them, for one that nobody will drop.
+    pub(crate) fn forget_files(&self) {
+        std::fs::remove_dir_all(self.folder.path()).unwrap();
     }
 
     fn answers_for(&mut self, apex: &Name) -> bool {
@@ -90,6 +108,15 @@ impl Peer {
         let read = |file| std::fs::read_to_string(self.folder.path().join(file)).ok();
         ["log", "nsd.log"].into_iter().filter_map(read).collect()
     }
+}
+
+/// An address of `lo` with a port that nobody has.
+fn free_address() -> SocketAddr {
+    let free = || {
+        let address = TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?;
+        UdpSocket::bind(address).ok().map(|_| address)
+    };
+    (0..100).find_map(|_| free()).expect("a free port")
 }
 
 impl Drop for Peer {
@@ -130,6 +157,13 @@ impl Extra {
                 server: format!(
                     "  answer-cookie: yes\n  cookie-secret: {secret}\n  nsid: \"ascii_ns1\"\n  identity: host1\n  \
                      version: concierge\n"
+                ),
+                ..Self::default()
+            },
+            Kind::Bind => Self {
+                server: format!(
+                    "  answer-cookie yes;\n  cookie-algorithm siphash24;\n  cookie-secret \"{secret}\";\n  server-id \
+                     \"ns1\";\n  hostname \"host1\";\n  version \"concierge\";\n"
                 ),
                 ..Self::default()
             },
@@ -200,5 +234,45 @@ fn nsd_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name], extra
 {zones}",
         address.ip(),
         address.port(),
+    )
+}
+
+fn bind_configuration(folder: &Path, address: SocketAddr, apexes: &[&Name], extra: &Extra) -> String {
+    let server = &extra.server;
+    let folder = folder.display();
+    let zones: String = apexes
+        .iter()
+        .zip(0..)
+        .map(|(apex, n)| format!("zone \"{apex}\" {{\n  type primary;\n  file \"{n}.zone\";\n}};\n"))
+        .collect();
+    format!(
+        "options {{
+  directory \"{folder}\";
+  listen-on port {} {{ {}; }};
+  listen-on-v6 {{ none; }};
+  recursion no;
+  minimal-responses yes;
+  minimal-any yes;
+  max-udp-size {MAX_UDP_BYTES};
+  edns-udp-size {MAX_UDP_BYTES};
+  nocookie-udp-size {MAX_UDP_BYTES};
+  tcp-idle-timeout 600;
+  tcp-advertised-timeout 600;
+  pid-file none;
+  lock-file none;
+  session-keyfile none;
+  empty-zones-enable no;
+  allow-transfer {{ none; }};
+  allow-update {{ none; }};
+  notify no;
+  check-integrity no;
+  check-names primary ignore;
+  check-mx ignore;
+  dnssec-validation no;
+{server}}};
+controls {{ }};
+{zones}",
+        address.port(),
+        address.ip(),
     )
 }

@@ -8,6 +8,7 @@ mod memory;
 mod policies;
 mod probes;
 mod reload;
+mod soak;
 mod start;
 mod switch;
 mod tcp;
@@ -42,6 +43,9 @@ pub(crate) enum Section {
     Idle,
     /// CPU time and memory for 10,000 endpoints that are probed, concierge and gdnsd.
     Probes,
+    /// No part of a whole run: half an hour of queries, reloads, switches, new certificates and malformed traffic, concierge
+    /// only.
+    Soak,
     /// No measurement, and no part of a whole run: what the linker keeps together, `src/resident.ld`.
     Layout,
 }
@@ -76,6 +80,7 @@ impl Section {
             Self::Tcp => tcp::run(bench),
             Self::Idle => idle::run(bench),
             Self::Probes => probes::run(bench),
+            Self::Soak => soak::run(bench),
             Self::Layout => layout::run(bench),
         }
     }

@@ -26,10 +26,16 @@ impl Server for Concierge {
     fn prepare(&self, site: &Site) -> Result<Command> {
         fs::create_dir_all(site.folder.join("zones"))?;
         let file = site.folder.join("concierge.toml");
+        let (listen, tls) = match site.tls {
+            Some(address) => {
+                (format!("tls = [\"{address}\"]\n"), "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n")
+            }
+            None => (String::new(), ""),
+        };
         fs::write(
             &file,
             format!(
-                "zones = \"zones\"\nstate = \"state\"\n[listen]\ndns = [\"{}\"]\nworkers = 1\n\
+                "zones = \"zones\"\nstate = \"state\"\n[listen]\ndns = [\"{}\"]\nworkers = 1\n{listen}{tls}\
                  [limits]\ntcp_connections = {}\ntcp_idle = \"5m\"\n[process]\nlandlock = {}\n[log]\nfilter = \"warn\"\n",
                 // A sandbox would keep it from writing what was counted.
                 site.address,

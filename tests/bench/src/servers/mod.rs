@@ -98,6 +98,8 @@ pub(crate) struct Site {
     pub(crate) probed: Option<Probed>,
     /// TCP connections that it takes at once.
     pub(crate) tcp_connections: u32,
+    /// Where it listens for TLS; concierge only, with `tls.pem` and `tls.key` in its folder.
+    pub(crate) tls: Option<SocketAddr>,
     /// Whether it runs under valgrind, which writes what it counted when the server ends.
     pub(crate) counted: bool,
     /// The program that was built.
@@ -137,6 +139,7 @@ impl Places {
                 countries: None,
                 probed: None,
                 tcp_connections: 1000,
+                tls: None,
                 counted: false,
                 concierge,
             });

@@ -1,0 +1,82 @@
+//! EDNS(0). Section 6.2.2, cached state, and 7, transport, of requestors; 6.2.5 is a size of ours.
+
+use super::row::ask;
+use crate::differential::options::option;
+use crate::differential::peers::Kind::{Bind, Knot, Nsd};
+
+const MAIL: &str = "mail.example.test. 300 A 192.0.2.25";
+
+#[test]
+fn section_6_1_1_opt_is_answered_with_opt_and_none_with_none() {
+    ask("mail.example.test. A").edns().is(&format!("NOERROR aa opt | {MAIL}"));
+    ask("mail.example.test. A").is(&format!("NOERROR aa | {MAIL}"));
+    ask("no.mail.example.test. A").edns().is("NXDOMAIN aa opt | - | SOA!");
+}
+
+#[test]
+fn section_6_1_1_two_opt_records_are_a_format_error() {
+    let without = "without the OPT record that a FORMERR of EDNS must have";
+    ask("mail.example.test. A").edns().edns().but(Knot, without).but(Nsd, without).but(Bind, without).is("FORMERR opt");
+}
+
+#[test]
+fn section_6_1_2_an_option_that_is_cut() {
+    let without = "without the OPT record that a FORMERR of EDNS must have";
+    ask("mail.example.test. A")
+        .opt(1232, 0, false, b"\xff\xf0\0\x08ab")
+        .but(Knot, without)
+        .but(Nsd, without)
+        .but(Bind, without)
+        .is("FORMERR opt");
+}
+
+#[test]
+fn section_6_1_2_unknown_options_are_ignored() {
+    let options = [option(65_001, b"ab"), option(65_002, b"")].concat();
+    ask("mail.example.test. A").opt(1232, 0, false, &options).is(&format!("NOERROR aa opt | {MAIL}"));
+}
+
+#[test]
+fn section_6_1_2_the_owner_is_the_root() {
+    ask("mail.example.test. A")
+        .record(3, b"\x01a\0\0\x29\x04\xd0\0\0\0\0\0\0")
+        .but(Knot, "it is ignored")
+        .is("FORMERR");
+}
+
+#[test]
+fn section_6_1_3_a_version_that_is_not_known() {
+    ask("mail.example.test. A").opt(1232, 1, false, b"").is("BADVERS opt");
+    ask("mail.example.test. A").opt(1232, 255, false, b"").is("BADVERS opt");
+}
+
+#[test]
+fn section_6_1_4_do_comes_back() {
+    ask("mail.example.test. A").opt(1232, 0, true, b"").is(&format!("NOERROR aa opt do | {MAIL}"));
+}
+
+#[test]
+fn section_6_1_4_other_flags_are_ignored() {
+    ask("mail.example.test. A").record(3, b"\0\0\x29\x04\xd0\0\0\x7f\xff\0\0").is(&format!("NOERROR aa opt | {MAIL}"));
+}
+
+#[test]
+fn section_6_2_3_a_size_below_512_is_512() {
+    for size in [0, 100, 512] {
+        assert!(ask("_sip._tcp.example.test. SRV").opt(size, 0, false, b"").told().len() > 100);
+        ask("mail.example.test. A").opt(size, 0, false, b"").is(&format!("NOERROR aa opt | {MAIL}"));
+    }
+}
+
+#[test]
+fn section_6_2_4_the_lesser_size_bounds_a_response() {
+    let told = |size| ask("big.example.test. A").opt(size, 0, false, b"").told();
+    let tc = |response: &[u8]| response[2] & 0x02 != 0;
+    assert!(tc(&told(512)) && told(512).len() <= 512);
+    // 12, question, 40 addresses, OPT.
+    assert_eq!((tc(&told(1232)), told(1232).len()), (false, 12 + 22 + 640 + 11));
+    assert!(!tc(&told(685)) && tc(&told(684)));
+    // What we are willing to send is 1232.
+    let huge = ask("huge.example.test. A").opt(4096, 0, false, b"").told();
+    assert!(tc(&huge) && huge.len() <= 1232);
+}
