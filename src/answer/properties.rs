@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::client::{Client, Lots};
 use super::cookie::{Jar, Secret, Secrets};
 use super::lookup::{End, StepResult};
-use super::respond::{HubAnswer, Outcome, Rules, Terms, Transport, respond, respond_in_full};
+use super::respond::{Amplification, HubAnswer, Outcome, Rules, Terms, Transport, respond, respond_in_full};
 use super::snapshot::{Content, Snapshot, What};
 use super::testing::{Ask, CLIENT, hub, map, name, selecting, snapshot, terms, zone};
 use crate::dns::{Rcode, Rtype};
@@ -128,7 +128,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
 /// What holds for every message and its response.
 fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: u16) -> Result<(), TestCaseError> {
     let mut response = vec![0xaa; 7];
-    let rules = Rules::sized(max_udp_bytes);
+    let rules = Rules { amplification: Amplification::times(3), ..Rules::sized(max_udp_bytes) };
     let outcome = respond(snapshot, query, *CLIENT, transport, &Terms::new(&rules, None), &mut response);
     let Outcome::Reply { rcode, truncated, .. } = outcome else {
         prop_assert!(response.is_empty());
@@ -136,7 +136,7 @@ fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, max_udp_bytes: 
         return Ok(());
     };
     let limit = match transport {
-        Transport::Udp => usize::from(max_udp_bytes.max(512)),
+        Transport::Udp => usize::from(max_udp_bytes.max(512)).min(3 * query.len()),
         Transport::Tcp | Transport::Encrypted => 65_535,
     };
     prop_assert!(response.len() <= limit);
@@ -236,6 +236,14 @@ fn hold_alike(
     let terms = || Terms::new(rules, jars.map(|jars| jars as _));
     let mut in_full = Vec::new();
     let expected = respond_in_full(snapshot, query, client, transport, &terms(), &mut in_full);
+    if let Outcome::Reply { cookie, .. } = expected
+        && transport == Transport::Udp
+        && cookie != super::cookie::Cookie::Valid
+    {
+        let most = rules.amplification.most(query.len());
+        // At 1 a new cookie, of 16 octets, comes on top.
+        prop_assert!(in_full.len() <= most.max(query.len() + 16), "{} to {}", in_full.len(), query.len());
+    }
     // Over what was less, and over what was more.
     let terms = terms();
     for held in [7, 70_000] {
@@ -271,11 +279,13 @@ fn jar(now: u32) -> Jar {
 
 fn manner() -> impl Strategy<Value = Manner> {
     let now = prop_oneof![Just(MADE), Just(MADE + 1799), Just(MADE + 1800), Just(MADE + 3601), Just(MADE - 301)];
-    (prop::option::weighted(0.8, now), prop::bool::weighted(0.2), any::<bool>(), 0..3_u16).prop_map(
-        |(cookies, required, nsid, idle)| {
+    let times = prop::sample::select(vec![0, 1, 2, 3, 5]);
+    (prop::option::weighted(0.8, now), prop::bool::weighted(0.2), any::<bool>(), 0..3_u16, times).prop_map(
+        |(cookies, required, nsid, idle, times)| {
+            let amplification = Amplification::times(times);
             let nsid = if nsid { b"ns1".as_slice().into() } else { Box::default() };
             let cookies_required = required && cookies.is_some();
-            Manner { rules: Rules { cookies_required, nsid, idle, ..Rules::sized(1232) }, cookies }
+            Manner { rules: Rules { cookies_required, amplification, nsid, idle, ..Rules::sized(1232) }, cookies }
         },
     )
 }

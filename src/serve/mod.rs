@@ -72,7 +72,7 @@ use self::udp::Ended;
 use crate::answer::Identity;
 use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
-use crate::answer::respond::Rules;
+use crate::answer::respond::{Amplification, Rules};
 use crate::config::{Config, Limits, Listen};
 use crate::process::passed::{Given, Passed};
 
@@ -143,6 +143,7 @@ impl Answering {
         let rules = Rules {
             max_udp_bytes: limits.max_udp_bytes,
             cookies_required: edns.cookies_required,
+            amplification: Amplification::NONE,
             nsid: octets(&edns.nsid),
             // At most ten minutes.
             idle: u16::try_from(limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX),
