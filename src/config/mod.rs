@@ -2,6 +2,7 @@
 //!
 //! Pure. Every problem of the file is reported at once, with its place.
 
+mod abuse;
 mod edns;
 mod model;
 mod read;
@@ -10,6 +11,7 @@ mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Public, Statistics,
+    Access, Admin, Audit, Config, Denial, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process,
+    Public, RateLimit, Statistics,
 };
 pub use read::{read, zones};

@@ -31,6 +31,8 @@ fn known_keys() -> BTreeSet<String> {
         "",
         "listen",
         "limits",
+        "rate_limit",
+        "access",
         "edns",
         "identity",
         "admin",
@@ -69,7 +71,7 @@ fn written_keys() -> BTreeSet<String> {
 /// The key, if the line sets one.
 fn key_of(line: &str) -> Option<&str> {
     let (key, _) = line.split_once(" = ")?;
-    key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'_').then_some(key)
+    key.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_')).then_some(key)
 }
 
 #[test]
@@ -87,7 +89,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 6);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 10);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -106,6 +108,9 @@ fn a_value_set_is_the_value_read() {
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          trust_ecs_from = [\"192.0.2.53\", \"2001:db8:53::/48\"]\n\
+         queries_per_second_per_client = 9\nunlimited = []\namplification = 0\n\
+         [rate_limit]\nresponses_per_second = 20\nslip = 0\nipv4_prefix = 32\nipv6_prefix = 48\nexempt = [\"::1\"]\ntable = \"64KiB\"\n\
+         [access]\nallow = [\"10.0.0.0/8\"]\ndeny = [\"10.1.0.0/16\"]\naction = \"drop\"\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
          [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
@@ -121,6 +126,20 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);
     let trusted = ["192.0.2.53/32", "2001:db8:53::/48"].map(|prefix| prefix.parse().unwrap());
     assert_eq!(config.limits.trust_ecs_from, trusted);
+    let Limits { queries_per_second_per_client, amplification, .. } = config.limits;
+    assert_eq!((queries_per_second_per_client, amplification, config.limits.unlimited), (9, 0, vec![]));
+    let rate_limit = RateLimit {
+        responses_per_second: 20,
+        burst: 20,
+        slip: 0,
+        ipv4_prefix: 32,
+        ipv6_prefix: 48,
+        exempt: vec!["::1/128".parse().unwrap()],
+        table: 64 << 10,
+    };
+    assert_eq!(config.rate_limit, rate_limit);
+    let (allow, deny) = (vec!["10.0.0.0/8".parse().unwrap()], vec!["10.1.0.0/16".parse().unwrap()]);
+    assert_eq!(config.access, Access { allow, deny, denial: Denial::Drop });
     assert_eq!(config.public, Public { listen: vec!["[::1]:8053".parse().unwrap()], connections: 16 });
     let edns = Edns {
         cookies: true,
@@ -157,7 +176,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `rate_limit`, `access`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

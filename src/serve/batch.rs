@@ -149,7 +149,14 @@ impl<F: Family> Batch<F> {
             let query = datagram.iovs().next().unwrap_or_default();
             let response = &mut replies.responses[replies.count];
             let client = engine.trust.client(sender.address()).with_lot(lots.draw());
-            match engine.answer(&snapshot, query, client, Transport::Udp, &terms, response) {
+            let outcome = match &engine.limiter {
+                None => engine.answer(&snapshot, query, client, Transport::Udp, &terms, response),
+                Some(limiter) => match limiter.answer(engine, &snapshot, query, client, &terms, response) {
+                    Some(outcome) => outcome,
+                    None => continue,
+                },
+            };
+            match outcome {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);
                     if let Some(sighting) = hub.and_then(|hub| resolvers.sight(&snapshot, hub, client)) {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engine::Transport;
+use super::limiter::{Acted, Actions};
 use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
 use crate::answer::cookie::Cookie;
@@ -49,6 +50,7 @@ pub struct Counters {
     addresses: AtomicU64,
     waiting: AtomicU64,
     resolvers: Resolvers,
+    acted: Arc<Acted>,
 }
 
 /// The sums at one moment. Everything only grows but what is open, granted, answered on or waiting.
@@ -74,6 +76,8 @@ pub struct Totals {
     pub restarts: u64,
     /// How resolvers came back after a switch.
     pub comebacks: Comebacks,
+    /// What was done about those who ask too much, or are not to ask.
+    pub actions: Actions,
 }
 
 /// Messages over one transport.
@@ -155,6 +159,7 @@ impl Counters {
             receive_failures: self.receive_failures.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             comebacks: self.resolvers.comebacks(),
+            actions: self.acted.sum(),
             ..Totals::default()
         };
         for (transport, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
@@ -165,6 +170,11 @@ impl Counters {
             }
         }
         totals
+    }
+
+    /// Where a limiter counts what it does.
+    pub(super) fn actions(&self) -> Arc<Acted> {
+        self.acted.clone()
     }
 
     /// A block for one worker.

@@ -11,6 +11,7 @@
 //!  pipeline: framing, no socket  batch: receive, answer, send
 //!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
 //!                                    cookies: their secrets and the time
+//!                                    limiter: who is answered, and how much of it
 //!                                    resolvers: who still asks late after a switch, from a sample
 //! ```
 //!
@@ -23,7 +24,7 @@
 //! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
 //! - It logs nothing about queries above `TRACE`.
 //!
-//! Absent: limits for one client, response rate limiting, and TLS.
+//! Absent: limits of connections for one client, and TLS.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
 mod accept;
@@ -36,6 +37,7 @@ mod counters;
 pub(crate) mod descriptors;
 mod engine;
 mod interfaces;
+mod limiter;
 mod pipeline;
 mod places;
 mod post;
@@ -63,6 +65,8 @@ use self::cookies::Cookies;
 use self::counters::Block;
 pub use self::counters::{Connections, Counters, Messages, Totals};
 use self::engine::{Engine, Trust};
+use self::limiter::Limiter;
+pub use self::limiter::{Action, Actions};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
@@ -133,9 +137,16 @@ pub struct Answering {
     pub rules: Rules,
     /// Without them cookies are not looked at.
     pub cookies: Option<Arc<Cookies>>,
+    /// Without it everybody is answered.
+    limiter: Option<Limiter>,
 }
 
 impl Answering {
+    /// By these rules, without cookies, to everybody.
+    pub fn by(rules: Rules) -> Self {
+        Self { rules, cookies: None, limiter: None }
+    }
+
     /// As configured.
     pub fn of(config: &Config, cookies: Option<Arc<Cookies>>) -> Self {
         let octets = |text: &String| text.as_bytes().into();
@@ -143,7 +154,7 @@ impl Answering {
         let rules = Rules {
             max_udp_bytes: limits.max_udp_bytes,
             cookies_required: edns.cookies_required,
-            amplification: Amplification::NONE,
+            amplification: Amplification::times(limits.amplification),
             nsid: octets(&edns.nsid),
             // At most ten minutes.
             idle: u16::try_from(limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX),
@@ -153,7 +164,7 @@ impl Answering {
                 id: octets(&identity.id),
             },
         };
-        Self { rules, cookies }
+        Self { rules, cookies, limiter: Limiter::of(config) }
     }
 }
 
@@ -188,8 +199,9 @@ pub fn start_on(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let Answering { rules, cookies } = answering;
-    let engine = Engine::new(rules, cookies, Trust::of(&limits.trust_ecs_from));
+    let Answering { rules, cookies, limiter } = answering;
+    let mut engine = Engine::new(rules, cookies, Trust::of(&limits.trust_ecs_from));
+    engine.limiter = limiter.map(|limiter| Arc::new(limiter.counting(counters.actions())));
     start_with(engine, passed, listen, limits, readers, counters, runtime)
 }
 

@@ -23,7 +23,8 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: sockets, clock, threads")]
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -53,6 +54,10 @@ use crate::process::privileges;
 
 /// How long a client whose connection we close may go on sending before we stop listening.
 const LINGER: Duration = Duration::from_millis(200);
+
+/// Least time for which a connection is not read whose client has sent too many queries: it may send as many more then, and
+/// many connections of one client do not keep the worker busy with being told so.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Events taken with one call.
 const EVENTS: usize = 64;
@@ -113,6 +118,7 @@ impl Workers {
                 next_door: 0,
                 table: Table::default(),
                 queue: VecDeque::new(),
+                paused: BinaryHeap::new(),
                 newcomers: Vec::new(),
                 desk: Desk::new(service.engine.clone(), lots(), readers.reader(), service.counters.clone()),
                 burst: Burst::default(),
@@ -191,6 +197,8 @@ struct Worker {
     table: Table<Connection>,
     /// Connections that have their turn without being told of.
     queue: VecDeque<Token>,
+    /// Connections that are not read, by the time when they will be, with the numbers of their tokens.
+    paused: BinaryHeap<Reverse<(u64, u64)>>,
     /// Connections that were accepted in this round and are not in the epoll set.
     newcomers: Vec<Token>,
     desk: Desk,
@@ -205,6 +213,7 @@ impl Worker {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.panicked(panic.as_ref(), "TCP worker failed and starts again without its connections");
             self.queue.clear();
+            self.paused.clear();
             self.newcomers.clear();
             for _ in 0..std::mem::take(&mut self.table).len() {
                 self.service.seats.left(self.index);
@@ -236,6 +245,7 @@ impl Worker {
             {
                 self.begin_drain(deadline);
             }
+            self.resume_reading();
             for _ in 0..self.queue.len() {
                 let Some(token) = self.queue.pop_front() else { break };
                 if let Some(connection) = self.table.get_mut(token) {
@@ -269,7 +279,8 @@ impl Worker {
         let idle = self.table.first(Order::Waiting).map(|(_, since)| since.saturating_add(micros(self.service.idle)));
         let linger = self.table.first(Order::Leaving).map(|(_, since)| since.saturating_add(micros(LINGER)));
         let resumes = self.doors.values().filter_map(|door| door.resumes).min();
-        let next = [idle, linger, resumes, self.drain].into_iter().flatten().min()?;
+        let paused = self.paused.peek().map(|Reverse((until, _))| *until);
+        let next = [idle, linger, resumes, paused, self.drain].into_iter().flatten().min()?;
         let millis = next.saturating_sub(self.now).div_ceil(1000);
         let (seconds, millis) = (millis / 1000, millis % 1000);
         Some(Timespec { tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX), tv_nsec: millis as i64 * 1_000_000 })
@@ -279,7 +290,9 @@ impl Worker {
         // A token of a connection that has ended in this round is unknown.
         if let Some(connection) = self.table.get_mut(token) {
             connection.ended |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-            self.turn(token);
+            if !connection.paused {
+                self.turn(token);
+            }
         }
     }
 
@@ -302,6 +315,7 @@ impl Worker {
             Next::Input => self.watch(token, Interest::Input),
             Next::Space => self.watch(token, Interest::Space),
             Next::Again => self.enqueue(token),
+            Next::Pause(wait) => self.pause(token, wait),
             Next::Over => self.close(token),
             Next::Close => self.leave(token),
         }
@@ -326,6 +340,29 @@ impl Worker {
             && !std::mem::replace(&mut connection.queued, true)
         {
             self.queue.push_back(token);
+        }
+    }
+
+    /// Leaves a connection alone for a while.
+    fn pause(&mut self, token: Token, wait: Duration) {
+        if let Some(connection) = self.table.get_mut(token)
+            && !std::mem::replace(&mut connection.paused, true)
+        {
+            self.paused.push(Reverse((self.now + micros(wait.max(PAUSE)), token.number())));
+        }
+    }
+
+    /// Gives those their turn that have been left alone for long enough.
+    fn resume_reading(&mut self) {
+        while let Some(Reverse((until, token))) = self.paused.peek().copied()
+            && until <= self.now
+        {
+            self.paused.pop();
+            let token = Token::of(token);
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.paused = false;
+                self.enqueue(token);
+            }
         }
     }
 

@@ -76,8 +76,21 @@ fn toml_of(value: &Value) -> toml::Value {
 
 #[test]
 fn the_defaults_of_the_configuration_are_those_of_the_schema() {
-    let tables =
-        ["listen", "limits", "edns", "identity", "admin", "public", "health", "audit", "statistics", "process", "log"];
+    let tables = [
+        "listen",
+        "limits",
+        "rate_limit",
+        "access",
+        "edns",
+        "identity",
+        "admin",
+        "public",
+        "health",
+        "audit",
+        "statistics",
+        "process",
+        "log",
+    ];
     let mut document =
         toml::Value::Table(tables.map(|table| (table.to_owned(), toml::Table::new().into())).into_iter().collect());
     for (path, default) in defaults(Kind::Config) {

@@ -77,7 +77,7 @@ impl Setting {
 
     /// As the daemon starts it.
     fn start_real(self, first: Snapshot) -> Server {
-        let answering = Answering { rules: Rules::sized(1232), cookies: None };
+        let answering = Answering::by(Rules::sized(1232));
         self.start_from(first, |listen, limits, readers, counters, runtime| {
             super::start(listen, limits, answering, readers, counters, runtime)
         })
@@ -105,6 +105,9 @@ impl Setting {
             tcp_idle: self.tcp_idle,
             drain: PATIENCE,
             trust_ecs_from: self.trust_ecs_from,
+            queries_per_second_per_client: 0,
+            unlimited: Vec::new(),
+            amplification: 3,
         };
         let handle = runtime.handle().clone();
         let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();

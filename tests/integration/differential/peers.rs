@@ -31,6 +31,7 @@ impl Kind {
 
 pub(super) struct Peer {
     pub(super) kind: Kind,
+    pub(super) address: SocketAddr,
     pub(super) client: Client,
     process: Child,
     folder: tempfile::TempDir,
@@ -45,6 +46,11 @@ impl Peer {
     /// The same with cookies, and with what a server says of itself.
     pub(super) fn start_telling(kind: Kind, zones: &[(Name, String)], secret: &str) -> Self {
         Self::start_saying(kind, zones, &Extra::of(kind, secret))
+    }
+
+    /// The same with so many responses a second for each network, of which every second one beyond is truncated.
+    pub(super) fn start_limiting(kind: Kind, zones: &[(Name, String)], per_second: u32) -> Self {
+        Self::start_saying(kind, zones, &Extra::limiting(kind, per_second))
     }
 
     fn start_saying(kind: Kind, zones: &[(Name, String)], extra: &Extra) -> Self {
@@ -67,7 +73,7 @@ impl Peer {
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         command.arg("-c").arg(&file).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let process = command.spawn().unwrap();
-        let mut peer = Self { kind, client: Client::new(address), process, folder };
+        let mut peer = Self { kind, address, client: Client::new(address), process, folder };
         for apex in apexes {
             let ready = eventually(DEADLINE, || peer.answers_for(apex));
             assert!(ready, "{} does not answer for {apex}:\n{}", kind.name(), peer.log());
@@ -130,6 +136,24 @@ impl Extra {
                 server: format!(
                     "  answer-cookie: yes\n  cookie-secret: {secret}\n  nsid: \"ascii_ns1\"\n  identity: host1\n  \
                      version: concierge\n"
+                ),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl Extra {
+    fn limiting(kind: Kind, per_second: u32) -> Self {
+        match kind {
+            Kind::Knot => Self {
+                sections: format!("mod-rrl:\n  - id: default\n    rate-limit: {per_second}\n    slip: 2\n"),
+                template: "    global-module: mod-rrl/default\n",
+                ..Self::default()
+            },
+            Kind::Nsd => Self {
+                server: format!(
+                    "  rrl-ratelimit: {per_second}\n  rrl-slip: 2\n  rrl-ipv4-prefix-length: 24\n  rrl-size: 1000\n"
                 ),
                 ..Self::default()
             },
