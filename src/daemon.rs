@@ -36,7 +36,8 @@ use crate::process::{notify, privileges, stand};
 use crate::serve::cookies::{self, Cookies};
 use crate::serve::descriptors::{beside, for_probes};
 use crate::serve::resolvers::Resolvers;
-use crate::serve::{self, Answering, Counters, Drained, Serving};
+use crate::serve::{self, Answering, Counters, Drained, Identity, Serving, Settings};
+use crate::tap::Tap;
 
 /// Why the daemon could not start, or failed.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -56,6 +57,7 @@ pub struct Daemon {
     readers: Readers,
     counters: Arc<Counters>,
     cookies: Option<Arc<Cookies>>,
+    identity: Option<Arc<Identity>>,
     public: Arc<evidence::Counters>,
     signals: Signals,
     watch: Watch,
@@ -139,14 +141,21 @@ impl Daemon {
         let readers = publisher.readers();
         let glance = clock.clone();
         let watched = Resolvers::new(config.statistics.resolvers, rand::random(), Box::new(move || glance.glance()));
-        let counters = Arc::new(Counters::with(watched));
+        let counters = Arc::new(Counters::with(watched, Tap::open(&config)?));
         let runtime = tokio::runtime::Handle::current();
+        let identity = match &config.tls {
+            Some(files) if config.listen.is_encrypted() => Some(Identity::load(files).map_err(std::io::Error::from)?),
+            _ => None,
+        };
         let answering = Answering::of(&config, cookies.clone());
-        let (listen, limits) = (&config.listen, &config.limits);
-        let serving =
-            serve::start_on(passed.clone(), listen, limits, answering, readers.clone(), counters.clone(), runtime)?;
+        let settings = Settings::of(&config, passed.clone(), identity.as_ref());
+        let serving = serve::start(settings, answering, readers.clone(), counters.clone(), runtime)?;
         for address in serving.addresses() {
             tracing::info!(event = "listen", %address, "answering on {address} over UDP and TCP");
+        }
+        for (via, address) in serving.encrypted() {
+            let transport = via.word();
+            tracing::info!(event = "listen", %address, transport, "answering on {address} over {}", via.name());
         }
         let resolvers = match resolve_here {
             true => serving.addresses().to_vec(),
@@ -155,7 +164,7 @@ impl Daemon {
         let public = Arc::new(evidence::Counters::default());
         let listener = listen_publicly(&config, &passed, readers.clone(), &clock, &public)?;
         let public_connections = if config.public.listen.is_empty() { 0 } else { config.public.connections };
-        let descriptors = for_probes(config.limits.tcp_connections, public_connections);
+        let descriptors = for_probes(stream_connections(&config), public_connections);
         let senses = Senses::start(&resolvers, descriptors, probes, &clock)?;
         if let Some(successor) = &successor {
             // From here on nobody else answers, and nobody else will decide again.
@@ -169,8 +178,8 @@ impl Daemon {
         let (orders, upgrades) = mpsc::channel(1);
         let routes = routes.merge(admin::drill::addresses(serving.addresses())).merge(admin::upgrade::router(orders));
         let (zones, keep) = (config.zones.clone(), config.audit.keep);
-        let kept = cookies.clone();
-        let recheck = Recheck::by(move |path| recheck(path, kept.as_ref()));
+        let (kept, certificate) = (cookies.clone(), identity.clone());
+        let recheck = Recheck::by(move |path| recheck(path, kept.as_ref(), certificate.as_ref()));
         let parts = Parts { state, store, publisher, clock: clock.clone(), zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
         let shown = (counters.clone(), public.clone());
@@ -193,6 +202,7 @@ impl Daemon {
             readers,
             counters,
             cookies,
+            identity,
             public,
             signals,
             watch,
@@ -261,7 +271,7 @@ impl Daemon {
 
     /// Stops taking queries and commands, finishes those in flight, and ends.
     pub async fn stop(self) {
-        let Self { config, serving, listener, api, running, control, watch, handed_over, .. } = self;
+        let Self { config, serving, listener, api, running, control, watch, counters, handed_over, .. } = self;
         let drain = config.limits.drain;
         if !handed_over {
             notify::stopping("draining: what has come in is answered");
@@ -283,6 +293,9 @@ impl Daemon {
             tell_drained(&drained);
         }
         running.stop().await;
+        if let Some(tap) = counters.tap() {
+            tap.close();
+        }
         if !handed_over {
             tell_head(control.store());
         }
@@ -330,6 +343,12 @@ fn tell_head(store: &Store) {
     }
 }
 
+/// Connections over which queries may come at once, each with a descriptor.
+fn stream_connections(config: &Config) -> u32 {
+    let https = if config.listen.https.is_empty() { 0 } else { config.limits.https_connections };
+    config.limits.tcp_connections.saturating_add(https)
+}
+
 /// Starts the public listener, if it has an address.
 fn listen_publicly(
     config: &Config,
@@ -341,7 +360,7 @@ fn listen_publicly(
     if config.public.listen.is_empty() {
         return Ok(None);
     }
-    let connections = beside(config.limits.tcp_connections, config.public.connections);
+    let connections = beside(stream_connections(config), "public", config.public.connections);
     let public = Public { connections, ..config.public.clone() };
     let clock = clock.clone();
     let listener = Listener::start(&public, &config.state, passed, readers, counters.clone(), move || clock.now())?;
@@ -386,6 +405,14 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
     Some((error.kind(), problem))
 }
 
+/// What is wrong with the certificate that the encrypted listeners need: the next start would fail. The kind tells what only
+/// this account may not read.
+pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+    let files = config.tls.as_ref()?;
+    let unusable = serve::check(files).err()?;
+    Some((unusable.kind, *unusable.problem))
+}
+
 /// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only
 /// this account may not read.
 pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
@@ -396,25 +423,38 @@ pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)
 
 /// What was looked at beside zones and policy: what is done with it where nothing is refused, or the problems of the
 /// configuration file and of the files that it needs. What the configuration says takes effect at the next start, which must
-/// not fail then.
-fn recheck(path: &Path, cookies: Option<&Arc<Cookies>>) -> Result<run::Then, Vec<String>> {
+/// not fail then; secrets of cookies and the certificate that are in use are read anew.
+fn recheck(
+    path: &Path,
+    cookies: Option<&Arc<Cookies>>,
+    identity: Option<&Arc<Identity>>,
+) -> Result<run::Then, Vec<String>> {
     let (config, diagnostics) = read_config(path);
-    let mut problems: Vec<String> = match config {
+    // Whatever becomes of the reload, `status` says of the certificate in use what is wrong with its files.
+    let certificate = identity.map(|identity| (identity.clone(), identity.look()));
+    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    let mut problems: Vec<String> = match &config {
         Some(config) => {
-            let key = check_public_key(&config).map(|(_, problem)| problem);
-            let secrets = check_cookies(&config).map(|(_, problem)| problem);
-            key.into_iter().chain(secrets).map(|problem| problem.to_string()).collect()
+            let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
+            files.into_iter().flatten().map(|(_, problem)| problem.to_string()).collect()
         }
         None => diagnostics.iter().map(ToString::to_string).collect(),
     };
-    let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
+    let mut then: Vec<run::Then> = Vec::new();
+    // Files that are to be used from the next start on come first: mostly they are the same.
+    let of_next_start = !problems.is_empty();
+    match certificate {
+        Some((identity, Ok(reading))) => then.push(Box::new(move || identity.replace(reading))),
+        Some((_, Err(unusable))) if !of_next_start => problems.push(unusable.problem.to_string()),
+        _ => {}
+    }
     match secrets {
-        None if problems.is_empty() => Ok(Box::new(|| {})),
-        Some((cookies, Ok(secrets))) if problems.is_empty() => Ok(Box::new(move || cookies.replace(secrets))),
-        Some((_, Err(error))) if problems.is_empty() => {
-            problems.push(error.to_string());
-            Err(problems)
-        }
-        _ => Err(problems),
+        Some((cookies, Ok(secrets))) => then.push(Box::new(move || cookies.replace(secrets))),
+        Some((_, Err(error))) if !of_next_start => problems.push(error.to_string()),
+        _ => {}
+    }
+    match problems.is_empty() {
+        true => Ok(Box::new(move || then.into_iter().for_each(|then| then()))),
+        false => Err(problems),
     }
 }

@@ -27,6 +27,7 @@
 //! | [`control`] | the one writer: events in, effects out; the store | core pure, loop and store shell |
 //! | [`answer`] | the compiled snapshot; a query in, a response out | pure but for `publish` |
 //! | [`serve`] | sockets | shell |
+//! | `tap` | messages for dnstap and the query log | shell |
 //! | [`evidence`] | the public read-only HTTP listener: signed answers, long polls | shell, its documents pure |
 //! | [`admin`] | the operators' HTTP API and the metrics | shell |
 //! | [`process`] | sockets passed, the service manager, privileges, the sandbox | shell, its `liveness` pure |
@@ -61,5 +62,6 @@ pub mod process;
 pub mod schema;
 pub mod serve;
 pub mod simulate;
+mod tap;
 pub mod time;
 pub mod zone;

@@ -201,11 +201,11 @@ impl Server {
         let clock = Clock::start();
         let resolvers = Resolvers::new(1, 4711, Box::new(move || clock.glance()));
         let (readers, counters, handle) =
-            (publisher.readers(), Arc::new(Counters::with(resolvers)), runtime.handle().clone());
+            (publisher.readers(), Arc::new(Counters::with(resolvers, None)), runtime.handle().clone());
+        let settings = serve::Settings::of(&config, Arc::default(), None);
         let cookies = Cookies::open(&config.edns, &folder.path().join("state")).unwrap();
         let answering = Answering::of(&config, cookies);
-        let serving =
-            serve::start(&config.listen, &config.limits, answering, readers, counters.clone(), handle).unwrap();
+        let serving = serve::start(settings, answering, readers, counters.clone(), handle).unwrap();
         Self { serving, counters, _publisher: publisher, runtime, _folder: folder }
     }
 

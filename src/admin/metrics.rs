@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::policy::Waiting;
 use crate::process;
 use crate::serve::resolvers::{BOUNDS, Comebacks};
-use crate::serve::{Action, Messages, Totals};
+use crate::serve::{Action, Event, Messages, Totals, Via};
 use crate::time::Timestamp;
 
 /// The whole page.
@@ -102,8 +102,7 @@ impl Collector for Page {
 
 impl Page {
     fn queries(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        let Totals { udp, tcp, encrypted, .. } = &self.totals;
-        let transports = [("udp", udp), ("tcp", tcp), ("encrypted", encrypted)];
+        let transports = Via::ALL.map(|via| (via.word(), self.totals.messages(via)));
         let per_transport = |value: fn(&Messages) -> u64| -> Vec<Sample<'_>> {
             transports.iter().map(|(name, messages)| (vec![("transport", *name)], value(messages) as f64)).collect()
         };
@@ -151,8 +150,20 @@ impl Page {
             "Queries of clients that are not answered",
             &actions([("refuse", Action::Refused), ("drop", Action::Denied)]),
         )?;
+        let shown: Vec<Sample<'_>> = self
+            .totals
+            .shown
+            .iter()
+            .flat_map(|shown| {
+                let each = [("written", shown.written), ("dropped", shown.dropped)];
+                each.map(|(result, count)| (vec![("sink", shown.sink), ("result", result)], count as f64))
+            })
+            .collect();
+        let help = "Messages for dnstap and the query log: written, or dropped because nobody took them";
+        writer.counters("shown_messages", help, &shown)?;
+        self.connections(writer)?;
         let tcp = &self.totals.connections;
-        writer.gauge("tcp_connections", "TCP connections open", tcp.open as f64)?;
+        writer.gauge("tcp_connections", "TCP connections open, those of TLS among them", tcp.open as f64)?;
         writer.counter("tcp_accepted", "TCP connections accepted", tcp.accepted)?;
         writer.counter("tcp_evicted", "TCP connections closed at the limit to make room", tcp.evicted)?;
         writer.counter("tcp_timed_out", "TCP connections closed for idleness", tcp.timed_out)?;
@@ -174,6 +185,37 @@ impl Page {
             self.totals.addresses_waiting as f64,
         )?;
         writer.counter("worker_restarts", "Workers started again after a defect", self.totals.restarts)
+    }
+
+    /// What comes in over streams, by transport; and the certificate.
+    fn connections(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let totals = &self.totals;
+        let by_event = |vias: &[Via], events: &[(Event, &'static str)], label: &'static str| -> Vec<Sample<'_>> {
+            let each = |&via: &Via| {
+                let sample = move |&(event, word): &(Event, &'static str)| {
+                    (vec![("transport", via.word()), (label, word)], totals.events(via, event) as f64)
+                };
+                events.iter().map(sample).collect::<Vec<_>>()
+            };
+            vias.iter().flat_map(each).collect()
+        };
+        let [_, streams @ ..] = Via::ALL;
+        let [_, encrypted @ ..] = streams;
+        let handshakes = by_event(&encrypted, &Event::HANDSHAKES, "result");
+        writer.counters("handshakes", "TLS and QUIC handshakes, by how they went", &handshakes)?;
+        let refused = by_event(&streams, &Event::REFUSALS, "reason");
+        writer.counters("refused_connections", "Connections closed by a limit, by which", &refused)?;
+        let [_, counted @ ..] = encrypted;
+        let open: Vec<Sample<'_>> =
+            counted.iter().map(|via| (vec![("transport", via.word())], totals.open(*via) as f64)).collect();
+        writer.gauges("encrypted_connections", "Connections open over HTTPS and QUIC", &open)?;
+        if let Some(certificate) = &totals.certificate {
+            let expires = seconds(certificate.expires);
+            writer.gauge("tls_certificate_expiry_seconds", "When the certificate in use expires", expires)?;
+            let ok = f64::from(u8::from(certificate.problem.is_none()));
+            writer.gauge("tls_certificate_ok", "1 while the files of the certificate can be used", ok)?;
+        }
+        Ok(())
     }
 
     fn public(&self, writer: &mut Writer<'_>) -> fmt::Result {

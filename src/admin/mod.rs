@@ -72,13 +72,14 @@ use tokio::sync::oneshot;
 use self::request::{AuthorAndReason, ExplainQuery, MarkRequest};
 use crate::control::event::{Author, Command, CommandError};
 use crate::control::mark::MarkTarget;
+use crate::control::report::{CertificateStatus, Status};
 use crate::control::run::Control;
 use crate::control::view::View;
 use crate::dns::{Name, Rtype};
 use crate::evidence;
 use crate::process;
 use crate::process::passed::{Given, Giver, Kind, Passed, Place};
-use crate::serve::Counters;
+use crate::serve::{Certificate, Counters};
 
 /// No request needs a longer body.
 const MAX_BODY: usize = 64 * 1024;
@@ -336,7 +337,11 @@ async fn look<T: Send + 'static>(
 }
 
 async fn status(State(shared): State<Shared>) -> Answer {
-    look(&shared, |view| Ok(Json(view.status()).into_response())).await
+    let certificate = shared.counters.certificate().map(|certificate| {
+        let Certificate { path, expires, problem } = certificate;
+        CertificateStatus { path, expires, problem }
+    });
+    look(&shared, |view| Ok(Json(Status { certificate, ..view.status() }).into_response())).await
 }
 
 async fn explain(

@@ -3,7 +3,7 @@
 //! Resolvers behind one IPv4 address, or in one /64 of IPv6, are one client: the /64 is what a site gives to one link,
 //! whose hosts change their addresses within it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::geo::Network;
 
@@ -104,6 +104,14 @@ impl Client {
         }
     }
 
+    /// Its address.
+    pub fn ip(self) -> IpAddr {
+        match self.address() {
+            Address::V4(address) => Ipv4Addr::from_bits(address).into(),
+            Address::V6([upper, lower]) => Ipv6Addr::from_bits(u128::from(upper) << 64 | u128::from(lower)).into(),
+        }
+    }
+
     /// What hubs select by, where the client asks for itself.
     #[inline]
     pub fn origin(self) -> Origin {
@@ -117,14 +125,6 @@ impl Client {
             // Below the prefix of IPv4-mapped addresses.
             Address::V4(_) => self.network & upper(32 + ipv4.min(32)),
             Address::V6([network, _]) => network & upper(ipv6),
-        }
-    }
-
-    /// The address, as prefixes are compared with it.
-    pub fn ip(self) -> IpAddr {
-        match self.address() {
-            Address::V4(address) => IpAddr::V4(address.into()),
-            Address::V6([upper, lower]) => IpAddr::V6((u128::from(upper) << 64 | u128::from(lower)).into()),
         }
     }
 
@@ -182,7 +182,7 @@ impl Origin {
 
     /// A number for one query and `key`, evenly out of all: over all lots each comes once.
     #[inline]
-    pub(super) fn draw(self, key: u32) -> u32 {
+    pub fn draw(self, key: u32) -> u32 {
         // The finalizer of MurmurHash3 for 32 bits, which is a permutation.
         let mut state = self.lot ^ key;
         state = (state ^ (state >> 16)).wrapping_mul(0x85eb_ca6b);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{check_cookies, check_public_key, read_config, zones_of_refused};
+use crate::daemon::{check_certificate, check_cookies, check_public_key, read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, Severity, has_errors};
 use crate::serve::cookies::check_mode;
 
@@ -36,7 +36,7 @@ impl Check {
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
                 if let Some(config) = &config {
-                    let files = [check_public_key(config), check_cookies(config)];
+                    let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
                     diagnostics.extend(files.into_iter().flatten().map(|(kind, problem)| secret(kind, problem)));
                     diagnostics.extend(check_mode(&config.edns).map(|sentence| Diagnostic {
                         severity: Severity::Warning,

@@ -218,6 +218,9 @@ fn hub_alarms(status: &Status) -> Vec<String> {
     alarms
 }
 
+/// Time ahead of the expiry of the certificate in which somebody should have renewed it.
+const EXPIRES_SOON: Duration = Duration::from_hours(2 * 24);
+
 /// What an operator may say when what holds a move is wrong, where the reason does not say it itself.
 fn way_through(hub: &HubStatus, hold: &HoldStatus) -> String {
     let option = match hold.waiting.as_str() {
@@ -263,6 +266,18 @@ fn alarms(status: &Status) -> Vec<String> {
             human(status.now.since(databases.at)),
             databases.problems.join("; ")
         ));
+    }
+    if let Some(certificate) = &status.certificate {
+        let path = &certificate.path;
+        let left = certificate.expires.since(status.now);
+        if let Some(problem) = &certificate.problem {
+            alarms.push(format!("the certificate cannot be renewed, the one before stays in use: {problem}"));
+        }
+        if left.is_zero() {
+            alarms.push(format!("the certificate {path} has expired at {}", certificate.expires));
+        } else if left < EXPIRES_SOON {
+            alarms.push(format!("the certificate {path} expires in {}, at {}", human(left), certificate.expires));
+        }
     }
     if status.probers.stalled > 0 {
         alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));

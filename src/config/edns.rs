@@ -44,7 +44,7 @@ pub(super) fn read_identity(table: &mut Table<'_>, problems: &mut Vec<Diagnostic
 }
 
 /// A text of at most so many octets; an empty one is nothing.
-fn text(value: &Value<'_>, most: usize, problems: &mut Vec<Diagnostic>) -> Option<String> {
+pub(super) fn text(value: &Value<'_>, most: usize, problems: &mut Vec<Diagnostic>) -> Option<String> {
     let text = value.text("a text", "such as \"ns1.example.net\"", problems)?;
     if text.len() > most {
         let message = format!("{} has {} octets, expected at most {most}", value.what(), text.len());

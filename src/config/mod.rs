@@ -6,12 +6,13 @@ mod abuse;
 mod edns;
 mod model;
 mod read;
+mod taps;
 #[cfg(test)]
 mod tests;
 mod units;
 
 pub use model::{
-    Access, Admin, Audit, Config, Denial, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process,
-    Public, RateLimit, Statistics,
+    Access, Admin, Audit, Config, Denial, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat,
+    Process, Proxy, Public, QueryLog, RateLimit, Statistics, Tls,
 };
 pub use read::{read, zones};

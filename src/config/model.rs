@@ -21,6 +21,10 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Who is answered.
     pub access: Access,
+    /// The certificate of the encrypted listeners; `None` when there are none and none is named.
+    pub tls: Option<Tls>,
+    /// Who speaks for others.
+    pub proxy: Proxy,
     /// What is said and heard in OPT records.
     pub edns: Edns,
     /// What the server says of itself.
@@ -35,6 +39,10 @@ pub struct Config {
     pub audit: Audit,
     /// What is noted of those who ask.
     pub statistics: Statistics,
+    /// Messages for a dnstap receiver.
+    pub dnstap: Dnstap,
+    /// Messages as lines of JSON.
+    pub query_log: QueryLog,
     /// What the process may do on its machine.
     pub process: Process,
     /// What is logged and how.
@@ -56,6 +64,38 @@ pub struct Listen {
     pub busy_poll: Duration,
     /// TCP workers, for all addresses together; 0 is one a core. Default 0, range 0 to 256.
     pub tcp_workers: u16,
+    /// Addresses of DNS over TLS (RFC 7858). Default none.
+    pub tls: Vec<SocketAddr>,
+    /// Addresses of DNS over HTTPS (RFC 8484), HTTP/1.1 and 2. Default none.
+    pub https: Vec<SocketAddr>,
+    /// Addresses of DNS over QUIC (RFC 9250). Default none.
+    pub quic: Vec<SocketAddr>,
+    /// Addresses of DNS over HTTPS with HTTP/3. Default none.
+    pub https3: Vec<SocketAddr>,
+}
+
+impl Listen {
+    /// Whether a listener needs a certificate.
+    pub fn is_encrypted(&self) -> bool {
+        [&self.tls, &self.https, &self.quic, &self.https3].into_iter().any(|addresses| !addresses.is_empty())
+    }
+}
+
+/// The certificate of the encrypted listeners: PEM files, read again at a reload and when they change.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The certificate and those above it, the server's own first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// Who speaks for others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Proxy {
+    /// Prefixes whose connections and datagrams begin with a header of the PROXY protocol, version 2: required from them,
+    /// not known from others. At most 256. Default none.
+    pub from: Vec<IpNet>,
 }
 
 /// What one client, and all together, may use.
@@ -66,8 +106,21 @@ pub struct Limits {
     /// TCP connections open at once, all addresses together. Default 1024, range 1 to 1,000,000; fewer where the process
     /// may not open as many files and 512 more.
     pub tcp_connections: u32,
+    /// Connections that one client, an IPv4 address or an IPv6 /64, may have open at once, for each transport. Default 128,
+    /// range 1 to 1,000,000.
+    pub tcp_connections_per_client: u32,
     /// Time after which a TCP connection without a complete query is closed. Default 10 s, range 1 s to 10 min.
     pub tcp_idle: Duration,
+    /// TLS handshakes that are under way at once. Default 256, range 16 to 1,000,000.
+    pub tls_handshakes: u32,
+    /// TLS and QUIC handshakes that one client may begin in a second. Default 50, range 1 to 1,000,000.
+    pub tls_handshakes_per_client: u32,
+    /// Connections of DNS over HTTPS open at once, all addresses together. Default 1024, range 1 to 1,000,000.
+    pub https_connections: u32,
+    /// Connections of DNS over QUIC and HTTP/3 open at once, all addresses together. Default 1024, range 1 to 1,000,000.
+    pub quic_connections: u32,
+    /// Clients without limits of their own: addresses and prefixes, at most 256. Default this machine.
+    pub unlimited: Vec<IpNet>,
     /// Time from the signal to stop until what is still open is cut. Default 5 s, range 0 to 5 min.
     pub drain: Duration,
     /// Resolvers whose word on the network of their clients is taken (EDNS client subnet, RFC 7871); at most 256 prefixes.
@@ -76,8 +129,6 @@ pub struct Limits {
     /// Queries that one client, an IPv4 address or an IPv6 /64, may send in a second, all transports together, and as many
     /// at once. Default 0, which is off; range 0 to 100,000.
     pub queries_per_second_per_client: u32,
-    /// Clients without limits of their own: addresses and prefixes, at most 256. Default this machine.
-    pub unlimited: Vec<IpNet>,
     /// A response over UDP is at most so many times as long as its query, unless a valid cookie came with it. Default 3, range
     /// 0 to 100; 0 is off.
     pub amplification: u16,
@@ -182,6 +233,28 @@ pub struct Audit {
 pub struct Statistics {
     /// One of so many resolvers is watched for when it comes back after a switch; 0 for none. Default 8, range 0 to 1,024.
     pub resolvers: u32,
+}
+
+/// Messages for a dnstap receiver.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dnstap {
+    /// The Unix socket of a receiver, who may come and go. Default none.
+    pub socket: Option<PathBuf>,
+    /// A file, made anew when somebody moves it away. Default none.
+    pub file: Option<PathBuf>,
+    /// One message in so many. Default 1, range 1 to 1,000,000,000.
+    pub sample: u32,
+    /// What the receiver is told that this server is, at most 255 octets. Default nothing.
+    pub identity: String,
+}
+
+/// Messages as lines of JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryLog {
+    /// The file, appended to and made anew when somebody moves it away. Default none, which is off.
+    pub file: Option<PathBuf>,
+    /// One message in so many. Default 100, range 1 to 1,000,000,000.
+    pub sample: u32,
 }
 
 /// What the process may do on its machine.

@@ -15,8 +15,11 @@ use tracing_subscriber::EnvFilter;
 
 use super::abuse::{read_access, read_rate_limit};
 use super::edns::{read_edns, read_identity};
+use super::taps::{read_dnstap, read_query_log};
 use super::units::{micros, octets};
-use super::{Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Process, Public, Statistics};
+use super::{
+    Admin, Audit, Config, HealthConfig, Limits, Listen, Log, LogFormat, Process, Proxy, Public, Statistics, Tls,
+};
 use crate::diagnostic::{Diagnostic, Place, Source, closest, has_errors};
 use crate::document::{Document, Setting, Table, Value};
 
@@ -24,6 +27,7 @@ const ZONES: &str = "../zones";
 const STATE: &str = "../state";
 const SOCKET: &str = "admin.sock";
 const LISTEN: [&str; 2] = ["127.0.0.1:5300", "[::1]:5300"];
+/// This machine: whoever measures it, or asks it for others.
 const UNLIMITED: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 const FILTER: &str = "info";
 const DNS_PORT: u16 = 53;
@@ -71,6 +75,9 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let limits = section(&mut root, "limits", problems, read_limits);
     let rate_limit = section(&mut root, "rate_limit", problems, read_rate_limit);
     let access = section(&mut root, "access", problems, read_access);
+    let is_encrypted = listen.as_ref().is_some_and(Listen::is_encrypted);
+    let tls = section(&mut root, "tls", problems, |table, problems| read_tls(table, is_encrypted, problems));
+    let proxy = section(&mut root, "proxy", problems, read_proxy);
     let edns = section(&mut root, "edns", problems, read_edns);
     let identity = section(&mut root, "identity", problems, read_identity);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
@@ -78,6 +85,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
     let statistics = section(&mut root, "statistics", problems, read_statistics);
+    let dnstap = section(&mut root, "dnstap", problems, read_dnstap);
+    let query_log = section(&mut root, "query_log", problems, read_query_log);
     let process = section(&mut root, "process", problems, read_process);
     let log = section(&mut root, "log", problems, read_log);
     root.close(problems);
@@ -88,6 +97,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         limits: limits?,
         rate_limit: rate_limit?,
         access: access?,
+        tls: tls?,
+        proxy: proxy?,
         edns: edns?,
         identity: identity?,
         admin: admin?,
@@ -95,6 +106,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         health: health?,
         audit: audit?,
         statistics: statistics?,
+        dnstap: dnstap?,
+        query_log: query_log?,
         process: process?,
         log: log?,
     })
@@ -127,6 +140,8 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         Some(addresses)
     });
     let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
+    let mut encrypted = |key| table.setting(key, problems, |value, problems| socket_addresses(value, None, problems));
+    let (tls, https, quic, https3) = (encrypted("tls"), encrypted("https"), encrypted("quic"), encrypted("https3"));
     let tcp_workers = table.setting("tcp_workers", problems, |value, problems| value.integer(0..=256, problems));
     let receive_buffer =
         table.setting("udp_receive_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
@@ -139,6 +154,10 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         udp_receive_buffer: receive_buffer.or(4 << 20)?,
         udp_send_buffer: send_buffer.or(1 << 20)?,
         busy_poll: busy_poll.or(Duration::ZERO)?,
+        tls: tls.or(Vec::new())?,
+        https: https.or(Vec::new())?,
+        quic: quic.or(Vec::new())?,
+        https3: https3.or(Vec::new())?,
     })
 }
 
@@ -146,23 +165,66 @@ fn read_limits(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let max_udp_bytes = table.setting("max_udp_bytes", problems, |value, problems| value.integer(512..=4096, problems));
     let tcp_connections =
         table.setting("tcp_connections", problems, |value, problems| value.integer(1..=1_000_000, problems));
+    let mut most = |key, range: RangeInclusive<i64>| {
+        table.setting(key, problems, |value, problems| value.integer(range, problems))
+    };
+    let per_client = most("tcp_connections_per_client", 1..=1_000_000);
+    let handshakes = most("tls_handshakes", 16..=1_000_000);
+    let handshakes_per_client = most("tls_handshakes_per_client", 1..=1_000_000);
+    let https_connections = most("https_connections", 1..=1_000_000);
+    let quic_connections = most("quic_connections", 1..=1_000_000);
+    let unlimited = table.setting("unlimited", problems, prefixes);
     let tcp_idle = table.setting("tcp_idle", problems, |value, problems| value.duration(TCP_IDLE, problems));
     let drain = table.setting("drain", problems, |value, problems| value.duration(DRAIN, problems));
     let trust = table.setting("trust_ecs_from", problems, prefixes);
     let queries = table
         .setting("queries_per_second_per_client", problems, |value, problems| value.integer(0..=100_000, problems));
-    let unlimited = table.setting("unlimited", problems, prefixes);
     let amplification = table.setting("amplification", problems, |value, problems| value.integer(0..=100, problems));
     Some(Limits {
         max_udp_bytes: narrow(max_udp_bytes.or(1232))?,
         tcp_connections: narrow(tcp_connections.or(1024))?,
+        tcp_connections_per_client: narrow(per_client.or(128))?,
         tcp_idle: tcp_idle.or(Duration::from_secs(10))?,
+        tls_handshakes: narrow(handshakes.or(256))?,
+        tls_handshakes_per_client: narrow(handshakes_per_client.or(50))?,
+        https_connections: narrow(https_connections.or(1024))?,
+        quic_connections: narrow(quic_connections.or(1024))?,
+        unlimited: unlimited.or(UNLIMITED.iter().filter_map(|prefix| prefix.parse().ok()).collect())?,
         drain: drain.or(Duration::from_secs(5))?,
         trust_ecs_from: trust.or(Vec::new())?,
         queries_per_second_per_client: narrow(queries.or(0))?,
-        unlimited: unlimited.or(UNLIMITED.iter().filter_map(|prefix| prefix.parse().ok()).collect())?,
         amplification: narrow(amplification.or(3))?,
     })
+}
+
+/// Both files, or neither where no listener needs them.
+fn read_tls(table: &mut Table<'_>, is_encrypted: bool, problems: &mut Vec<Diagnostic>) -> Option<Option<Tls>> {
+    let certificate = table.setting("certificate", problems, Value::path);
+    let key = table.setting("key", problems, Value::path);
+    if is_encrypted || certificate.is_written() || key.is_written() {
+        let named = [("certificate", "pem", certificate.is_written()), ("key", "key", key.is_written())];
+        for (name, ending, _) in named.into_iter().filter(|(.., is_written)| !is_written) {
+            if table.lacks(&[name]) {
+                let message = match is_encrypted {
+                    true => format!("[tls] has no `{name}`, which the encrypted addresses of [listen] need"),
+                    false => format!("[tls] has no `{name}` beside the other"),
+                };
+                let problem = Diagnostic::error(table.place(), message);
+                problems.push(problem.hint(format!("write `{name} = \"/etc/concierge/tls.{ending}\"` below [tls]")));
+            }
+        }
+    }
+    let (certificate, key) = (certificate.optional()?, key.optional()?);
+    match (certificate, key) {
+        (Some(certificate), Some(key)) => Some(Some(Tls { certificate, key })),
+        (None, None) if !is_encrypted => Some(None),
+        _ => None,
+    }
+}
+
+fn read_proxy(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Proxy> {
+    let from = table.setting("from", problems, prefixes);
+    Some(Proxy { from: from.or(Vec::new())? })
 }
 
 fn read_admin(table: &mut Table<'_>, state: Option<&Path>, problems: &mut Vec<Diagnostic>) -> Option<Admin> {

@@ -27,12 +27,14 @@ fn check(text: &str, expected: &[&str]) {
 /// Every key of the reader, found by asking each table for a key that there is not.
 fn known_keys() -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
-    for table in [
+    let tables = [
         "",
         "listen",
         "limits",
         "rate_limit",
         "access",
+        "tls",
+        "proxy",
         "edns",
         "identity",
         "admin",
@@ -40,9 +42,12 @@ fn known_keys() -> BTreeSet<String> {
         "health",
         "audit",
         "statistics",
+        "dnstap",
+        "query_log",
         "process",
         "log",
-    ] {
+    ];
+    for table in tables {
         let text = if table.is_empty() { "zz = 1".into() } else { format!("[{table}]\nzz = 1") };
         let (_, problems) = read_text(&text);
         let [problem] = problems.as_slice() else { panic!("{problems:?}") };
@@ -71,7 +76,7 @@ fn written_keys() -> BTreeSet<String> {
 /// The key, if the line sets one.
 fn key_of(line: &str) -> Option<&str> {
     let (key, _) = line.split_once(" = ")?;
-    key.bytes().all(|octet| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_')).then_some(key)
+    key.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'_').then_some(key)
 }
 
 #[test]
@@ -89,13 +94,17 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 10);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 20);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
     assert_eq!((config.health.resolvers.len(), config.public.listen.len()), (2, 1));
     assert_eq!(config.limits.trust_ecs_from.len(), 2);
+    let Listen { tls, https, quic, https3, .. } = &config.listen;
+    assert_eq!([tls, https, quic, https3].map(Vec::len), [2; 4]);
+    assert!(config.tls.is_some());
+    assert_eq!(config.proxy.from.len(), 2);
     assert_eq!(config.audit.keep, Some(Duration::from_hours(400 * 24)));
     assert_eq!(config.process.readable, [Path::new("/srv/zones")]);
 }
@@ -108,11 +117,14 @@ fn a_value_set_is_the_value_read() {
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          trust_ecs_from = [\"192.0.2.53\", \"2001:db8:53::/48\"]\n\
-         queries_per_second_per_client = 9\nunlimited = []\namplification = 0\n\
+         queries_per_second_per_client = 9\namplification = 0\n\
+         tcp_connections_per_client = 7\ntls_handshakes = 16\ntls_handshakes_per_client = 3\n\
+         https_connections = 5\nquic_connections = 6\nunlimited = []\n\
          [rate_limit]\nresponses_per_second = 20\nslip = 0\nipv4_prefix = 32\nipv6_prefix = 48\nexempt = [\"::1\"]\ntable = \"64KiB\"\n\
          [access]\nallow = [\"10.0.0.0/8\"]\ndeny = [\"10.1.0.0/16\"]\naction = \"drop\"\n\
+         [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
-         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[dnstap]\nfile = \"d.tap\"\nidentity = \"ns1\"\nsample = 7\n[query_log]\nfile = \"q.json\"\nsample = 9\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
@@ -124,10 +136,16 @@ fn a_value_set_is_the_value_read() {
     assert_eq!((config.listen.udp_receive_buffer, config.listen.udp_send_buffer), (512 << 10, 1 << 30));
     assert_eq!(config.listen.busy_poll.as_micros(), 50);
     assert_eq!(config.limits.tcp_idle.as_secs(), 90);
+    let Limits { tcp_connections_per_client, tls_handshakes, tls_handshakes_per_client, .. } = config.limits;
+    assert_eq!((tcp_connections_per_client, tls_handshakes, tls_handshakes_per_client), (7, 16, 3));
+    assert_eq!((config.limits.https_connections, config.limits.quic_connections), (5, 6));
+    assert_eq!(config.limits.unlimited, []);
+    assert_eq!(config.tls, Some(Tls { certificate: "config/c.pem".into(), key: "/k.pem".into() }));
+    assert_eq!(config.proxy.from, ["192.0.2.10/32".parse().unwrap()]);
     let trusted = ["192.0.2.53/32", "2001:db8:53::/48"].map(|prefix| prefix.parse().unwrap());
     assert_eq!(config.limits.trust_ecs_from, trusted);
     let Limits { queries_per_second_per_client, amplification, .. } = config.limits;
-    assert_eq!((queries_per_second_per_client, amplification, config.limits.unlimited), (9, 0, vec![]));
+    assert_eq!((queries_per_second_per_client, amplification), (9, 0));
     let rate_limit = RateLimit {
         responses_per_second: 20,
         burst: 20,
@@ -151,6 +169,9 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.identity, Identity { version: "1".into(), hostname: "h".into(), id: "i".into() });
     assert_eq!(config.health.resolvers, ["[::1]:53".parse().unwrap()]);
     assert_eq!(config.statistics.resolvers, 0);
+    let file = Some("config/d.tap".into());
+    assert_eq!(config.dnstap, Dnstap { socket: None, file, sample: 7, identity: "ns1".into() });
+    assert_eq!(config.query_log, QueryLog { file: Some("config/q.json".into()), sample: 9 });
     let readable = vec!["config/more".into()];
     assert_eq!(config.process, Process { landlock: false, readable, drop_privileges: false, core_dumps: true });
     assert_eq!((config.log.format, config.log.filter.as_str()), (LogFormat::Json, "warn,concierge::health=debug"));
@@ -176,7 +197,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `rate_limit`, `access`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `process`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `rate_limit`, `access`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `dnstap`, `query_log`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

@@ -48,6 +48,9 @@ pub struct Status {
     /// The databases that say where a client is, where the policy has any.
     #[serde(default)]
     pub databases: Option<DatabasesStatus>,
+    /// The certificate of the encrypted listeners, where there are any.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
     /// The probers.
     pub probers: ProberStatus,
     /// What probers saw beside their verdicts: of those alone that saw something.
@@ -61,6 +64,18 @@ pub struct Status {
     pub turn: TurnStatus,
     /// What has happened since the start.
     pub totals: Totals,
+}
+
+/// The certificate of the encrypted listeners.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Its file.
+    pub path: String,
+    /// When the one in use expires.
+    pub expires: Timestamp,
+    /// What is wrong with the files as they are, for which the one before is in use.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 /// How long the one writer takes to work out what follows from an event, without the effects: loads of files left out.

@@ -140,6 +140,8 @@ impl State {
             reload: ReloadStatus::clone(&self.reload),
             probers: ProberStatus { running, stalled, unable, restarts: self.prober_restarts },
             remarks: remarks.collect(),
+            // It is not of the one writer: who shows the status knows it.
+            certificate: None,
             lacks: lacks.take(LACKS_LISTED).collect(),
             databases: (!self.stamps.0.is_empty()).then(|| DatabasesStatus::clone(&self.databases)),
             turn: TurnStatus::default(),

@@ -13,7 +13,7 @@ use crate::process::passed::{Given, Passed};
 use crate::process::upgrade::predecessor::Heir;
 use crate::process::upgrade::{Message, Order, Upgraded};
 use crate::process::{notify, stand};
-use crate::serve::{self, Answering, Drained};
+use crate::serve::{self, Answering, Drained, Settings};
 
 /// Time for another process to read its files; meanwhile everything goes on here.
 const READING: Duration = Duration::from_mins(15);
@@ -175,11 +175,11 @@ impl Daemon {
     /// Answers again at the sockets that there were.
     fn serve_again(&mut self) -> std::io::Result<()> {
         let passed = Arc::new(Passed::by_predecessor(std::mem::take(&mut self.spare)));
-        let (listen, limits) = (&self.config.listen, &self.config.limits);
         let (readers, counters) = (self.readers.clone(), self.counters.clone());
         let runtime = tokio::runtime::Handle::current();
         let answering = Answering::of(&self.config, self.cookies.clone());
-        let serving = serve::start_on(passed.clone(), listen, limits, answering, readers, counters, runtime)?;
+        let settings = Settings::of(&self.config, passed.clone(), self.identity.as_ref());
+        let serving = serve::start(settings, answering, readers, counters, runtime)?;
         self.watch.expect(Some(serving.turns()));
         self.serving = Some(serving);
         if self.listener.is_none() {

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::counters::Counters;
-use crate::process::passed::Passed;
+use crate::process::passed::{Kind, Passed};
 
 /// Connections that wait in the kernel for being accepted.
 const BACKLOG: i32 = 1024;
@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Binds one address, or takes the socket that was passed for it. Must be called within a tokio runtime.
 pub(super) fn bind(address: SocketAddr, passed: &Passed) -> io::Result<(TcpListener, SocketAddr)> {
-    let address = passed.port_for(address);
+    let address = passed.port_for(Kind::Tcp, address);
     let bind = || {
         if let Some(socket) = passed.take_tcp(address) {
             socket.set_nonblocking(true)?;

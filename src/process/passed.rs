@@ -102,14 +102,14 @@ impl Passed {
         self.giver
     }
 
-    /// An address with port 0 is the one that the process before had for it.
-    pub fn port_for(&self, address: SocketAddr) -> SocketAddr {
+    /// An address with port 0 is the first that the process before had for it and that is not taken.
+    pub fn port_for(&self, kind: Kind, address: SocketAddr) -> SocketAddr {
         if address.port() != 0 || self.giver != Giver::Predecessor {
             return address;
         }
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let same = sockets.iter().find_map(|given| match given.place {
-            Place::Address(passed) if given.kind == Kind::Tcp && passed.ip() == address.ip() => Some(passed),
+            Place::Address(passed) if given.kind == kind && passed.ip() == address.ip() => Some(passed),
             _ => None,
         });
         same.unwrap_or(address)

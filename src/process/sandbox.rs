@@ -163,12 +163,17 @@ impl Reach {
         }
         reach.read.extend(config.process.readable.iter().cloned());
         reach.read.extend(config.edns.cookie_secrets.iter().map(|file| around(file)));
+        let tls = config.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
+        reach.read.extend(tls.map(|file| around(file)));
         reach.read.extend(files(policy).iter().map(|file| around(file)));
         reach.read.extend(SYSTEM.iter().map(PathBuf::from));
         if let Ok(resolvers) = Path::new("/etc/resolv.conf").canonicalize() {
             reach.read.push(around(&resolvers));
         }
         reach.write.push(config.state.clone());
+        // A folder, for files there are renamed and made anew.
+        let taps = [&config.dnstap.socket, &config.dnstap.file, &config.query_log.file];
+        reach.write.extend(taps.into_iter().flatten().map(|file| around(file)));
         reach.write.push(folder(&config.admin.socket));
         reach.execute.extend(LIBRARIES.iter().map(PathBuf::from));
         if let Ok(program) = std::env::current_exe() {

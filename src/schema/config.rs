@@ -44,7 +44,11 @@ pub(super) fn schema() -> Value {
             "busy_poll",
             "How long a UDP worker without queries looks for more before it sleeps, at most 10ms; 0s is off.",
             Node::pattern(MICROS).default("0s"),
-        );
+        )
+        .key("tls", "Addresses of DNS over TLS (RFC 7858).", sockets(0).default(json!([])))
+        .key("https", "Addresses of DNS over HTTPS (RFC 8484), HTTP/1.1 and 2.", sockets(0).default(json!([])))
+        .key("quic", "Addresses of DNS over QUIC (RFC 9250).", sockets(0).default(json!([])))
+        .key("https3", "Addresses of DNS over HTTPS with HTTP/3.", sockets(0).default(json!([])));
     let limits = Node::table()
         .key(
             "max_udp_bytes",
@@ -55,6 +59,32 @@ pub(super) fn schema() -> Value {
             "tcp_connections",
             "TCP connections open at once, all addresses together.",
             Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "tcp_connections_per_client",
+            "Connections that one client, an IPv4 address or an IPv6 /64, may have open at once, for each transport.",
+            Node::integer(1..=1_000_000).default(128),
+        )
+        .key("tls_handshakes", "TLS handshakes that are under way at once.", Node::integer(16..=1_000_000).default(256))
+        .key(
+            "tls_handshakes_per_client",
+            "TLS and QUIC handshakes that one client may begin in a second.",
+            Node::integer(1..=1_000_000).default(50),
+        )
+        .key(
+            "https_connections",
+            "Connections of DNS over HTTPS open at once, all addresses together.",
+            Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "quic_connections",
+            "Connections of DNS over QUIC and HTTP/3 open at once, all addresses together.",
+            Node::integer(1..=1_000_000).default(1024),
+        )
+        .key(
+            "unlimited",
+            "Clients without limits of their own: addresses and prefixes.",
+            prefixes().default(json!(["127.0.0.0/8", "::1/128"])),
         )
         .key(
             "tcp_idle",
@@ -75,11 +105,6 @@ pub(super) fn schema() -> Value {
             "queries_per_second_per_client",
             "Queries that one client, an IPv4 address or an IPv6 /64, may send in a second, all transports together, and as many at once; 0 is off.",
             Node::integer(0..=100_000).default(0),
-        )
-        .key(
-            "unlimited",
-            "Clients without limits of their own: addresses and prefixes.",
-            prefixes().default(json!(["127.0.0.0/8", "::1/128"])),
         )
         .key(
             "amplification",
@@ -114,6 +139,14 @@ pub(super) fn schema() -> Value {
             "What becomes of the queries of those that are not: REFUSED, or nothing.",
             Node::words(&["refuse", "drop"]).default("refuse"),
         );
+    let tls = Node::table()
+        .key("certificate", "PEM file of the certificate and those above it, the server's own first.", Node::path())
+        .key("key", "PEM file of the private key.", Node::path());
+    let proxy = Node::table().key(
+        "from",
+        "Prefixes whose connections and datagrams begin with a PROXY protocol header of version 2.",
+        prefixes().default(json!([])),
+    );
     let edns = Node::table()
         .key("cookies", "Whether cookies (RFC 7873) are answered.", Node::flag().default(true))
         .key(
@@ -156,6 +189,15 @@ pub(super) fn schema() -> Value {
         "One of so many resolvers is watched for when it comes back after a switch; 0 for none.",
         Node::integer(0..=1024).default(8),
     );
+    let sample = |default: i64| Node::integer(1..=1_000_000_000).default(default);
+    let dnstap = Node::table()
+        .key("socket", "Unix socket of a dnstap receiver, who may come and go. Default: none.", Node::path())
+        .key("file", "File of dnstap messages. Default: none.", Node::path())
+        .key("identity", "What the receiver is told that this server is.", Node::octets(0..=255).default(""))
+        .key("sample", "One message in so many.", sample(1));
+    let query_log = Node::table()
+        .key("file", "File of JSON lines, one for a message. Default: none.", Node::path())
+        .key("sample", "One message in so many.", sample(100));
     let process = Node::table()
         .key(
             "landlock",
@@ -195,6 +237,8 @@ pub(super) fn schema() -> Value {
             "Who is answered. Of the prefixes that a client is in the longest counts; one in none is answered if none is allowed.",
             access,
         )
+        .key("tls", "The certificate of the encrypted listeners.", tls)
+        .key("proxy", "Who speaks for others.", proxy)
         .key("edns", "What is said and heard in OPT records: docs/edns.md.", edns)
         .key("identity", "What the server says of itself in class CH.", identity)
         .key("admin", "The operators' API.", admin)
@@ -202,6 +246,8 @@ pub(super) fn schema() -> Value {
         .key("health", "What the probers need to know of this machine.", health)
         .key("audit", "The audit trail.", audit)
         .key("statistics", "What is noted of those who ask.", statistics)
+        .key("dnstap", "Messages for a dnstap receiver: docs/observability.md.", dnstap)
+        .key("query_log", "Messages as lines of JSON: docs/observability.md.", query_log)
         .key("process", "What the process may do on its machine.", process)
         .key("log", "What is logged and how, to standard error.", log)
         .document(

@@ -49,6 +49,8 @@ impl Accept for TcpListener {
 pub(super) struct Listener {
     pub(super) address: SocketAddr,
     pub(super) source: Box<dyn Accept>,
+    /// Whether TLS is spoken there.
+    pub(super) secured: bool,
 }
 
 /// A listener as one worker sees it.
@@ -133,7 +135,7 @@ mod tests {
     fn the_quota_follows_how_many_there_are() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let mut door = Door::new(Arc::new(Listener { address, source: Box::new(listener) }));
+        let mut door = Door::new(Arc::new(Listener { address, source: Box::new(listener), secured: false }));
         for expected in [2, 4, 8, 16, 32, 64, 64] {
             door.reached_quota();
             assert_eq!(door.quota, expected);

@@ -27,12 +27,15 @@ use rustix::net::addr::SocketAddrArg;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg, sendto};
 use socket2::Socket;
 
-use super::counters::Tally;
-use super::engine::{Engine, Outcome, Transport};
-use super::resolvers::Resolvers;
-use crate::answer::client::Lots;
+use super::clients::Prefixes;
+use super::counters::{Counters, Tally};
+use super::engine::{Engine, Outcome, Transport, Trust};
+use super::proxy::Header;
+use super::via::Via;
+use crate::answer::client::{Client, Lots};
 use crate::answer::cut::cut;
 use crate::answer::publish::Reader;
+use crate::tap::{Seen, Tap};
 
 /// Datagrams received and sent with one system call each.
 ///
@@ -94,6 +97,7 @@ pub(super) struct Batch<F: Family> {
     queries: Box<[[u8; LARGEST_QUERY]; BATCH]>,
     replies: Replies,
     lots: Lots,
+    proxies: Prefixes,
 }
 
 /// Responses that are to be sent, in order of their queries.
@@ -105,7 +109,7 @@ struct Replies {
 
 impl<F: Family> Batch<F> {
     /// Buffers for responses of up to `max_udp_bytes`, and the draws of the worker.
-    pub(super) fn new(max_udp_bytes: u16, lots: Lots) -> Self {
+    pub(super) fn new(max_udp_bytes: u16, lots: Lots, proxies: Prefixes) -> Self {
         let nobody = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
         Self {
             headers: MultiHeaders::preallocate(BATCH, None),
@@ -116,6 +120,7 @@ impl<F: Family> Batch<F> {
                 count: 0,
             },
             lots,
+            proxies,
         }
     }
 
@@ -127,10 +132,11 @@ impl<F: Family> Batch<F> {
         wait: MsgFlags,
         engine: &Engine,
         reader: &mut Reader,
-        resolvers: &Resolvers,
+        counters: &Counters,
         tally: &mut Tally,
     ) -> nix::Result<usize> {
-        let Self { headers, queries, replies, lots } = self;
+        let (resolvers, tap) = (counters.resolvers(), counters.tap());
+        let Self { headers, queries, replies, lots, proxies } = self;
         let mut buffers = queries.each_mut().map(|query| [IoSliceMut::new(query)]);
         let arrived = recvmmsg(socket.as_raw_fd(), headers, buffers.iter_mut(), wait, None)?;
         replies.count = 0;
@@ -138,6 +144,7 @@ impl<F: Family> Batch<F> {
         // Read at most once a batch, and only for a resolver that is sampled.
         let mut now = None;
         let terms = engine.terms();
+        let plain = proxies.is_empty() && engine.trust.is_empty();
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
@@ -146,16 +153,29 @@ impl<F: Family> Batch<F> {
                 tally.unreadable += 1;
                 continue;
             };
-            let query = datagram.iovs().next().unwrap_or_default();
-            let response = &mut replies.responses[replies.count];
-            let client = engine.trust.client(sender.address()).with_lot(lots.draw());
-            let outcome = match &engine.limiter {
-                None => engine.answer(&snapshot, query, client, Transport::Udp, &terms, response),
-                Some(limiter) => match limiter.answer(engine, &snapshot, query, client, &terms, response) {
-                    Some(outcome) => outcome,
-                    None => continue,
-                },
+            let mut query = datagram.iovs().next().unwrap_or_default();
+            let client = if plain {
+                Client::at(sender.address())
+            } else {
+                let Some((behind, client)) = client_of(proxies, &engine.trust, query, sender.address()) else {
+                    tally.unreadable += 1;
+                    continue;
+                };
+                query = behind;
+                client
             };
+            let client = client.with_lot(lots.draw());
+            let response = &mut replies.responses[replies.count];
+            let answered = match &engine.limiter {
+                None => Some(engine.answer(&snapshot, query, client, Transport::Udp, &terms, response)),
+                Some(limiter) => limiter.answer(engine, &snapshot, query, client, &terms, response),
+            };
+            if let Some(tap) = tap {
+                let outcome = answered.unwrap_or(Outcome::Silence);
+                let port = plain.then(|| sender.port());
+                show(tap, &Seen { snapshot: &snapshot, client, port, via: Via::Udp, query, outcome, response });
+            }
+            let Some(outcome) = answered else { continue };
             match outcome {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);
@@ -175,9 +195,30 @@ impl<F: Family> Batch<F> {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn show(tap: &Tap, seen: &Seen<'_>) {
+    if let Some(sample) = tap.sample(seen) {
+        tap.show(sample);
+    }
+}
+
 /// Whether a datagram is whole, and its sender can be answered.
 fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
     sender.port() != 0 && !flags.contains(MsgFlags::MSG_TRUNC)
+}
+
+/// The query of a datagram and whom it is from, where some speak for others; `None` for one from a proxy that does not say for
+/// whom it is. The response goes to the sender in any case.
+#[inline(never)]
+fn client_of<'q>(proxies: &Prefixes, trust: &Trust, datagram: &'q [u8], sender: IpAddr) -> Option<(&'q [u8], Client)> {
+    if !proxies.include(sender) {
+        return Some((datagram, trust.client(sender)));
+    }
+    match Header::read(datagram) {
+        Header::Whole { client, octets } => Some((&datagram[octets..], trust.client(client.unwrap_or(sender)))),
+        Header::Partial | Header::Malformed => None,
+    }
 }
 
 impl Replies {

@@ -26,7 +26,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::interfaces::expand;
 use super::sockets::Granted;
 use crate::config::Listen;
-use crate::process::passed::Passed;
+use crate::process::passed::{Kind, Passed};
 
 /// Less than this in the receive buffer, and a pause of some milliseconds loses queries.
 const ENOUGH_BUFFER: usize = 1 << 20;
@@ -108,14 +108,14 @@ pub(super) fn bind(listen: &Listen, udp: &Udp, passed: &Passed) -> io::Result<Bi
     let mut binding = Binding::default();
     let (wildcards, fixed): (Vec<_>, Vec<_>) = listen.dns.iter().partition(|address| address.ip().is_unspecified());
     for address in fixed {
-        let address = passed.port_for(address);
+        let address = passed.port_for(Kind::Tcp, address);
         if !binding.covers(address) {
             binding.bound.extend(bind_on_one_port(&[address], None, udp, passed)?);
         }
     }
     for mut wildcard in wildcards {
         // An address may stand beside the wildcard that covers it.
-        let addresses = expand(wildcard)?.into_iter().map(|address| passed.port_for(address));
+        let addresses = expand(wildcard)?.into_iter().map(|address| passed.port_for(Kind::Tcp, address));
         let addresses: Vec<_> = addresses.filter(|address| !binding.covers(*address)).collect();
         let bound = bind_on_one_port(&addresses, Some(wildcard), udp, passed)?;
         match bound.first() {
@@ -221,6 +221,53 @@ pub(super) fn bind_address(address: SocketAddr, udp: &Udp, passed: &Passed) -> i
     };
     let udp = udp.map_err(|error| explain(&error, address, "UDP"))?;
     Ok(Bound { address, wildcard: None, tcp, udp })
+}
+
+/// Listeners with their addresses.
+pub(super) type Streams = Vec<(SocketAddr, TcpListener)>;
+
+/// Binds a listener for each address, or takes the one that was passed. A wildcard is one listener: an answer of a connection
+/// leaves from the address that was asked.
+pub(super) fn bind_streams(addresses: &[SocketAddr], passed: &Passed, transport: &str) -> io::Result<Streams> {
+    let bind = |&address: &SocketAddr| {
+        let address = passed.port_for(Kind::Tcp, address);
+        let listener =
+            listen_tcp(address, passed.take_tcp(address)).map_err(|error| explain(&error, address, transport))?;
+        Ok((listener.local_addr()?, listener))
+    };
+    addresses.iter().map(bind).collect()
+}
+
+/// Binds a UDP socket for each address of QUIC, or takes those that were passed. A wildcard is one socket: answers leave from
+/// the address that was asked, for which `quinn` asks the kernel.
+pub(super) fn bind_quic(
+    addresses: &[SocketAddr],
+    udp: &Udp,
+    passed: &Passed,
+    transport: &str,
+) -> io::Result<Vec<(SocketAddr, Socket)>> {
+    let bind = |address: SocketAddr| {
+        let given = passed.take_udp(address);
+        if !given.is_empty() {
+            for socket in &given {
+                enlarge_buffers(socket, udp)?;
+                socket.set_nonblocking(true)?;
+            }
+            return Ok(given.into_iter().map(|socket| (address, socket)).collect());
+        }
+        let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+        set_buffers(&socket, udp)?;
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+        Ok(vec![(bound, socket)])
+    };
+    let mut bound = Vec::new();
+    for &address in addresses {
+        let address = passed.port_for(Kind::Udp, address);
+        bound.extend(bind(address).map_err(|error| explain(&error, address, transport))?);
+    }
+    Ok(bound)
 }
 
 fn listen_tcp(address: SocketAddr, given: Option<Socket>) -> io::Result<TcpListener> {

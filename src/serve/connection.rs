@@ -19,6 +19,9 @@
 //! - **One time.** It begins when the connection opens and whenever a response is completely with the kernel. A client
 //!   that is silent, sends a query octet by octet, or does not read its answers runs into it alike.
 //! - **Everybody's turn is short**: one read and a few batches, however fast the client is.
+//! - **Who is behind a proxy.** A connection from one begins with a header that says for whom it is
+//!   ([`proxy`](super::proxy)); what counts for its client is looked at when that is known.
+//! - **Over TLS** the same holds, with records in between: [`turn`](super::tls).
 //! - **What is no query ends the connection**, after the answers to the queries before it: a length below that of a
 //!   header, after which the stream cannot be trusted, and a message that deserves no response, such as a response,
 //!   for whoever sent it would wait in vain.
@@ -35,9 +38,14 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 
 use super::accept::Arrival;
-use super::counters::{Counters, Tally};
-use super::engine::{Engine, Trust};
+use super::admission::Admission;
+use super::clients::Entry;
+use super::counters::{Counters, Event, Tally};
+use super::engine::{Engine, Transport};
 use super::pipeline::{Follows, Pipeline, Written, has_message};
+use super::proxy::Header;
+use super::tls::{Line, Secured, Session, say_farewell};
+use super::via::Via;
 use crate::answer::client::{Client, Lots, Source as ClientSource};
 use crate::answer::publish::Reader;
 
@@ -64,6 +72,10 @@ pub(super) struct Desk {
     reader: Reader,
     input: Box<[u8]>,
     pub(super) tally: Tally,
+    /// Of connections over TLS; `None` where there are none.
+    pub(super) secured: Option<Secured>,
+    admission: Arc<Admission>,
+    counters: Arc<Counters>,
 }
 
 /// One connection; between messages this is all that there is of it.
@@ -73,6 +85,10 @@ pub(super) struct Connection {
     source: ClientSource,
     /// Whether the client's word on whom it asks for is taken.
     trusted: bool,
+    /// Whether it counts against the limit of its client.
+    counted: bool,
+    /// Whether the header of a proxy is to come.
+    behind_proxy: bool,
     /// What its worker's epoll set tells of it.
     pub(super) interest: Interest,
     /// Whether it has another turn without having to be told of.
@@ -90,13 +106,33 @@ pub(super) struct Connection {
     held: Option<Box<Held>>,
 }
 
-/// What a connection holds in the middle of a message or while the client does not read.
+/// What a connection holds in the middle of a message or while the client does not read, and over TLS always.
 #[derive(Debug, Default)]
-struct Held {
+pub(super) struct Held {
     /// The end of a response whose start is written; sent before anything else.
-    rest: Vec<u8>,
+    pub(super) rest: Vec<u8>,
     /// What is read and not answered.
-    input: Vec<u8>,
+    pub(super) input: Vec<u8>,
+    /// Whether TLS is spoken.
+    secured: bool,
+    /// The session, once an octet of it has come.
+    pub(super) session: Option<Box<Session>>,
+}
+
+impl Held {
+    /// Whether a message or a handshake has begun, or a response is not completely with the kernel.
+    fn is_owing(&self) -> bool {
+        let owes = |session: &Session| session.is_busy();
+        !self.rest.is_empty() || !self.input.is_empty() || self.session.as_deref().is_some_and(owes)
+    }
+}
+
+/// What answers a batch of queries, and for whom.
+pub(super) struct Batch<'a> {
+    pub(super) pipeline: &'a mut Pipeline,
+    pub(super) reader: &'a mut Reader,
+    pub(super) tally: &'a mut Tally,
+    pub(super) client: Client,
 }
 
 /// What an epoll set tells of a connection, each change once.
@@ -137,7 +173,7 @@ pub(super) enum Next {
 
 /// Why answering stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stopped {
+pub(super) enum Stopped {
     /// All complete queries are answered.
     Partial,
     /// The turn has had its batches.
@@ -150,19 +186,32 @@ enum Stopped {
 }
 
 impl Desk {
-    pub(super) fn new(engine: Engine, lots: Lots, reader: Reader, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        lots: Lots,
+        reader: Reader,
+        counters: Arc<Counters>,
+        admission: Arc<Admission>,
+    ) -> Self {
         let input = vec![0; SHORT + INPUT].into_boxed_slice();
-        Self { pipeline: Pipeline::new(engine, lots, counters), reader, input, tally: Tally::default() }
+        let pipeline = Pipeline::new(engine, Transport::Tcp, lots, counters.clone());
+        Self { pipeline, reader, input, tally: Tally::default(), secured: None, admission, counters }
     }
 }
 
 impl Connection {
-    pub(super) fn new(arrival: Arrival, trust: &Trust) -> Self {
-        let client = trust.client(arrival.peer);
-        Self {
+    /// `None` when it is not let in: its client has as many as it may.
+    pub(super) fn new(arrival: Arrival, secured: bool, admission: &Admission) -> Option<Self> {
+        let behind_proxy = !admission.proxies.is_empty() && admission.proxies.include(arrival.peer);
+        // Of a proxy it is the client that counts.
+        let entry = if behind_proxy { Entry::Unlimited } else { admission.clients.enter(arrival.peer) };
+        let client = admission.trust.client(arrival.peer);
+        (entry != Entry::Refused).then(|| Self {
             socket: arrival.socket,
             source: client.source(),
             trusted: client.is_trusted(),
+            counted: entry == Entry::Counted,
+            behind_proxy,
             interest: Interest::None,
             queued: false,
             paused: false,
@@ -170,8 +219,32 @@ impl Connection {
             ended: false,
             closing: false,
             arrived: UNBOUNDED,
-            held: None,
+            held: secured.then(|| Box::new(Held { secured, ..Held::default() })),
+        })
+    }
+
+    /// Notes that it is over, to be called once.
+    pub(super) fn forget(&self, admission: &Admission) {
+        if self.counted {
+            admission.clients.leave(self.client());
         }
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_secured(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.secured)
+    }
+
+    /// Whether its handshake has been completed since this was asked last.
+    pub(super) fn has_settled(&mut self) -> bool {
+        let session = self.held.as_mut().and_then(|held| held.session.as_mut());
+        session.is_some_and(|session| std::mem::take(&mut session.settled))
+    }
+
+    /// Whether a handshake has begun and is not completed.
+    pub(super) fn is_shaking(&self) -> bool {
+        let session = self.held.as_ref().and_then(|held| held.session.as_ref());
+        session.is_some_and(|session| !session.is_established())
     }
 
     fn client(&self) -> Client {
@@ -180,7 +253,7 @@ impl Connection {
 
     /// Whether an answer may be owed: of a query begun, or not completely with the kernel, or that may be here.
     pub(super) fn is_busy(&self) -> bool {
-        !self.closing && (self.queued || self.held.is_some())
+        !self.closing && (self.queued || self.held.as_ref().is_some_and(|held| held.is_owing()))
     }
 
     /// Whether it waits for the first time; not the next time.
@@ -202,7 +275,9 @@ impl Connection {
     /// connection, and a reset can take from the client answers that it has not read. Tells whether the client is there.
     pub(super) fn close(&mut self) -> bool {
         self.closing = true;
-        self.held = None;
+        if let Some(mut session) = self.held.take().and_then(|held| held.session) {
+            say_farewell(&mut session, self.socket.as_fd());
+        }
         shutdown(&self.socket, Shutdown::Write).is_ok()
     }
 
@@ -212,8 +287,69 @@ impl Connection {
             return Turn { completed: false, next: self.discard(desk) };
         }
         let mut completed = false;
-        let next = self.proceed(desk, &mut completed).unwrap_or_else(|next| next);
-        Turn { completed, next }
+        let header = match self.behind_proxy {
+            true => self.read_header(desk),
+            false => Ok(()),
+        };
+        let next = header.and_then(|()| match self.is_secured() {
+            true => self.proceed_secured(desk, &mut completed),
+            false => self.proceed(desk, &mut completed),
+        });
+        Turn { completed, next: next.unwrap_or_else(|next| next) }
+    }
+
+    /// Takes the header of a proxy, and nothing behind it, when it is complete.
+    fn read_header(&mut self, desk: &mut Desk) -> Result<(), Next> {
+        let Desk { input, admission, counters, .. } = desk;
+        let octets = match recv(&self.socket, &mut input[..INPUT], RecvFlags::PEEK) {
+            Ok((0, _)) => return Err(Next::Over),
+            Ok((octets, _)) => octets,
+            Err(Errno::INTR) => return Err(Next::Again),
+            Err(Errno::AGAIN) if self.is_draining() => return Err(Next::Close),
+            Err(Errno::AGAIN) => return Err(Next::Input),
+            Err(_) => return Err(Next::Over),
+        };
+        let via = if self.is_secured() { Via::Tls } else { Via::Tcp };
+        let (client, octets) = match Header::read(&input[..octets]) {
+            Header::Whole { client, octets } => (client, octets),
+            Header::Partial if octets < INPUT && !self.ended => return Err(Next::Input),
+            Header::Partial | Header::Malformed => {
+                counters.note(via, Event::RefusedProxy);
+                return Err(Next::Over);
+            }
+        };
+        if let Some(address) = client {
+            let entry = admission.clients.enter(address);
+            if entry == Entry::Refused {
+                counters.note(via, Event::RefusedClient);
+                return Err(Next::Over);
+            }
+            let client = admission.trust.client(address);
+            (self.source, self.trusted, self.counted) = (client.source(), client.is_trusted(), entry == Entry::Counted);
+        }
+        self.behind_proxy = false;
+        // It has been seen there.
+        match recv(&self.socket, &mut input[..octets], RecvFlags::empty()) {
+            Ok((taken, _)) if taken == octets => Ok(()),
+            _ => Err(Next::Over),
+        }
+    }
+
+    fn proceed_secured(&mut self, desk: &mut Desk, completed: &mut bool) -> Result<Next, Next> {
+        let Desk { secured: Some(secured), reader, admission, counters, .. } = desk else { return Err(Next::Over) };
+        let Some(mut held) = self.held.take() else { return Err(Next::Over) };
+        let (client, counted) = (self.client(), self.counted);
+        let line = Line {
+            socket: self.socket.as_fd(),
+            client,
+            arrived: (self.arrived != UNBOUNDED).then_some(&mut self.arrived),
+            ended: self.ended,
+            completed,
+        };
+        let rate = admission.handshakes.as_ref().filter(|_| counted);
+        let next = secured.proceed(&mut held, line, reader, counters, rate.map(|rate| (&**rate, client)));
+        self.held = Some(held);
+        next
     }
 
     /// What waits first, then what can be read. An error is only an earlier end of the turn.
@@ -232,8 +368,7 @@ impl Connection {
                 }
                 let mut input = held.input;
                 if has_message(&input) {
-                    let (stopped, written) =
-                        answer(self.socket.as_fd(), self.client(), desk, Source::Held(&input), completed);
+                    let (stopped, written) = self.answer(desk, Source::Held(&input), completed);
                     self.keep(&mut input, &written, &desk.pipeline);
                     self.after(stopped)?;
                     input = self.held.take().map(|held| held.input).unwrap_or_default();
@@ -248,9 +383,9 @@ impl Connection {
         // A short start of a message is put in front of what is read.
         let before = if input.len() <= SHORT { input.len() } else { 0 };
         desk.input[..before].copy_from_slice(&input[..before]);
-        let octets = match recv(&self.socket, &mut desk.input[before..before + most], RecvFlags::empty()) {
-            Ok((0, _)) => return Err(Next::Over),
-            Ok((octets, _)) => octets,
+        let octets = match receive_into(self.socket.as_fd(), &mut desk.input[before..before + most]) {
+            Ok(0) => return Err(Next::Over),
+            Ok(octets) => octets,
             Err(error) => {
                 let held = !input.is_empty();
                 self.hold(input);
@@ -269,12 +404,12 @@ impl Connection {
         }
         let stopped = if input.len() > SHORT {
             input.extend_from_slice(&desk.input[..octets]);
-            let (stopped, written) = answer(self.socket.as_fd(), self.client(), desk, Source::Held(&input), completed);
+            let (stopped, written) = self.answer(desk, Source::Held(&input), completed);
             self.keep(&mut input, &written, &desk.pipeline);
             stopped
         } else {
             let end = before + octets;
-            let (stopped, written) = answer(self.socket.as_fd(), self.client(), desk, Source::Desk(end), completed);
+            let (stopped, written) = self.answer(desk, Source::Desk(end), completed);
             if written.answered < end || !written.rest.is_empty() {
                 input.clear();
                 input.extend_from_slice(&desk.input[written.answered..end]);
@@ -290,6 +425,18 @@ impl Connection {
             true if !self.is_draining() => Next::Input,
             _ => Next::Again,
         })
+    }
+
+    /// Answers the complete queries of the input.
+    fn answer(&self, desk: &mut Desk, source: Source<'_>, completed: &mut bool) -> (Stopped, Written) {
+        let Desk { pipeline, reader, input, tally, .. } = desk;
+        let input = match source {
+            Source::Desk(end) => &input[..end],
+            Source::Held(input) => input,
+        };
+        let socket = self.socket.as_fd();
+        let batch = Batch { pipeline, reader, tally, client: self.client() };
+        answer(batch, input, completed, |output| hand_over(socket, output))
     }
 
     /// Sends of the end of a response what the socket takes.
@@ -312,13 +459,13 @@ impl Connection {
             input.shrink_to_fit();
         }
         let rest = pipeline.output()[written.rest.clone()].to_vec();
-        self.held = Some(Box::new(Held { rest, input }));
+        self.held = Some(Box::new(Held { rest, input, ..Held::default() }));
     }
 
     /// Keeps the start of a message.
     fn hold(&mut self, input: Vec<u8>) {
         if !input.is_empty() {
-            self.held = Some(Box::new(Held { rest: Vec::new(), input }));
+            self.held = Some(Box::new(Held { input, ..Held::default() }));
         }
     }
 
@@ -349,7 +496,9 @@ impl Connection {
     /// Octets on the heap that this connection holds.
     #[cfg(test)]
     pub(super) fn octets(&self) -> usize {
-        self.held.as_ref().map_or(0, |held| size_of::<Held>() + held.input.capacity() + held.rest.capacity())
+        let session = |held: &Held| held.session.as_ref().map_or(0, |session| session.octets());
+        let all = |held: &Held| size_of::<Held>() + held.input.capacity() + held.rest.capacity() + session(held);
+        self.held.as_deref().map_or(0, all)
     }
 }
 
@@ -366,31 +515,29 @@ enum Source<'a> {
     Held(&'a [u8]),
 }
 
-/// Answers the complete queries of the input, each batch from one snapshot that is left when it is with the kernel.
-fn answer(
-    socket: BorrowedFd<'_>,
-    client: Client,
-    desk: &mut Desk,
-    source: Source<'_>,
+/// Answers the complete queries of the input, each batch from one snapshot that is left when it is with the kernel, or with
+/// who encrypts it. `hand_over` says how many octets were taken.
+pub(super) fn answer(
+    batch: Batch<'_>,
+    input: &[u8],
     completed: &mut bool,
+    mut hand_over: impl FnMut(&[u8]) -> Result<usize, Errno>,
 ) -> (Stopped, Written) {
-    let Desk { pipeline, reader, input, tally } = desk;
-    let input = match source {
-        Source::Desk(end) => &input[..end],
-        Source::Held(input) => input,
-    };
+    let Batch { pipeline, reader, tally, client } = batch;
     let mut answered = 0;
     for _ in 0..BATCHES {
         let snapshot = reader.enter();
         let follows = pipeline.render(&snapshot, client, &input[answered..]);
         let output = pipeline.output();
         if !output.is_empty() {
-            let Ok(octets) = hand_over(socket, output) else { return (Stopped::Broken, Written::default()) };
+            let Ok(octets) = hand_over(output) else { return (Stopped::Broken, Written::default()) };
             drop(snapshot);
             let written = pipeline.written(octets, tally);
             answered += written.answered;
             *completed |= written.completed;
-            if octets < output.len() {
+            let blocked = octets < output.len();
+            pipeline.show(octets);
+            if blocked {
                 return (Stopped::Blocked, Written { answered, ..written });
             }
         }
@@ -409,8 +556,13 @@ fn answer(
     (Stopped::Full, Written { answered, ..Written::default() })
 }
 
+/// Reads what is there, and returns how many octets that are.
+pub(super) fn receive_into(socket: BorrowedFd<'_>, input: &mut [u8]) -> Result<usize, Errno> {
+    recv(socket, input, RecvFlags::empty()).map(|(octets, _)| octets)
+}
+
 /// Hands octets to the kernel and returns how many it took.
-fn hand_over(socket: BorrowedFd<'_>, octets: &[u8]) -> Result<usize, Errno> {
+pub(super) fn hand_over(socket: BorrowedFd<'_>, octets: &[u8]) -> Result<usize, Errno> {
     match send(socket, octets, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
         Err(Errno::AGAIN | Errno::INTR) => Ok(0),
         result => result,
@@ -418,157 +570,4 @@ fn hand_over(socket: BorrowedFd<'_>, octets: &[u8]) -> Result<usize, Errno> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
-
-    use super::super::engine::{Outcome, Rules, Terms, Transport};
-    use super::*;
-    use crate::answer::cookie::Cookie;
-    use crate::answer::publish::Publisher;
-    use crate::answer::snapshot::{Content, Snapshot};
-    use crate::dns::Rcode;
-
-    /// Answers with the first two octets.
-    fn echo(_: &Snapshot, query: &[u8], _: Client, _: Transport, _: &Terms<'_>, response: &mut Vec<u8>) -> Outcome {
-        response.clear();
-        response.extend_from_slice(&query[..2]);
-        Outcome::Reply { rcode: Rcode::NOERROR, truncated: false, hub: None, cookie: Cookie::Absent }
-    }
-
-    /// A connection, its client, and the desk with what publishes to it.
-    fn connected() -> (Connection, UnixStream, Desk, Publisher) {
-        let (client, server) = UnixStream::pair().unwrap();
-        client.set_nonblocking(true).unwrap();
-        server.set_nonblocking(true).unwrap();
-        let first = Snapshot::new(1, Arc::new(Content::default()), Box::new([])).unwrap();
-        let publisher = Publisher::new(first).unwrap();
-        let engine = Engine { respond: echo, ..Engine::new(Rules::sized(512), None, Trust::default()) };
-        let desk = Desk::new(engine, Lots::from(0), publisher.readers().reader(), Arc::default());
-        let arrival = Arrival { socket: server.into(), peer: std::net::Ipv4Addr::LOCALHOST.into() };
-        (Connection::new(arrival, &Trust::default()), client, desk, publisher)
-    }
-
-    fn message(number: u8, length: u16) -> Vec<u8> {
-        let mut message = length.to_be_bytes().to_vec();
-        message.resize(2 + usize::from(length), number);
-        message
-    }
-
-    fn received(client: &mut UnixStream) -> Vec<u8> {
-        let mut octets = Vec::new();
-        // Ends where nothing more is there.
-        let _ = client.read_to_end(&mut octets);
-        octets
-    }
-
-    #[test]
-    fn queries_are_answered_wherever_the_stream_is_split() {
-        let stream = [message(1, 12), message(2, 40), message(3, 700), message(4, 13)].concat();
-        let expected = [[0, 2, 1, 1], [0, 2, 2, 2], [0, 2, 3, 3], [0, 2, 4, 4]].concat();
-        for split in 0..=stream.len() {
-            let (mut connection, mut client, mut desk, _publisher) = connected();
-            for part in [&stream[..split], &stream[split..]] {
-                client.write_all(part).unwrap();
-                assert_eq!(connection.turn(&mut desk).next, Next::Input, "split at {split}");
-            }
-            assert_eq!(received(&mut client), expected, "split at {split}");
-            assert_eq!(connection.octets(), 0, "split at {split}");
-            assert_eq!(desk.tally.queries, 4);
-        }
-    }
-
-    #[test]
-    fn octet_by_octet_no_more_is_held_than_twice_what_came() {
-        let (mut connection, mut client, mut desk, _publisher) = connected();
-        let stream = message(7, 5000);
-        let (last, before) = stream.split_last().unwrap();
-        for (octets, octet) in (1..).zip(before) {
-            client.write_all(&[*octet]).unwrap();
-            assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Input });
-            assert!(connection.is_busy());
-            assert!(connection.octets() <= 2 * octets + 64, "{} for {octets}", connection.octets());
-        }
-        client.write_all(&[*last]).unwrap();
-        assert_eq!(connection.turn(&mut desk), Turn { completed: true, next: Next::Input });
-        assert_eq!(received(&mut client), [0, 2, 7, 7]);
-        assert_eq!(connection.octets(), 0);
-        assert!(!connection.is_busy());
-    }
-
-    #[test]
-    fn between_messages_a_connection_is_its_record() {
-        // With the whole address of an IPv6 client: a cookie is made for it (RFC 9018 4.4).
-        assert!(size_of::<Connection>() <= 40, "{}", size_of::<Connection>());
-        let (mut connection, mut client, mut desk, _publisher) = connected();
-        for length in [12, 600, 65_535, 13] {
-            client.set_nonblocking(false).unwrap();
-            let mut writer = client.try_clone().unwrap();
-            std::thread::scope(|scope| {
-                scope.spawn(|| writer.write_all(&message(9, length)).unwrap());
-                let mut octets = [0; 4];
-                client.set_nonblocking(true).unwrap();
-                while client.read_exact(&mut octets).is_err() {
-                    connection.turn(&mut desk);
-                }
-                assert_eq!(octets, [0, 2, 9, 9]);
-            });
-            assert_eq!(connection.octets(), 0, "after {length}");
-        }
-    }
-
-    #[test]
-    fn a_turn_is_bounded() {
-        let (mut connection, mut client, mut desk, _publisher) = connected();
-        client.write_all(&message(1, 12).repeat(5000)).unwrap();
-        let mut before = 0;
-        loop {
-            let turn = connection.turn(&mut desk);
-            assert!(desk.tally.queries - before <= (INPUT / 14 + 1) as u64);
-            before = desk.tally.queries;
-            received(&mut client);
-            if turn.next == Next::Input {
-                break;
-            }
-            assert!(matches!(turn.next, Next::Again | Next::Space), "{turn:?}");
-        }
-        assert_eq!(before, 5000);
-    }
-
-    #[test]
-    fn nothing_is_read_while_output_waits() {
-        let (mut connection, mut client, mut desk, _publisher) = connected();
-        let batch = message(1, 12).repeat(100);
-        // Until neither side takes more.
-        let mut turn = Turn { completed: false, next: Next::Again };
-        let mut sent = 0;
-        loop {
-            match client.write(&batch) {
-                Ok(octets) => sent += octets,
-                Err(_) if turn.next == Next::Space => break,
-                Err(_) => {}
-            }
-            turn = connection.turn(&mut desk);
-        }
-        assert!(connection.octets() <= 2 * (INPUT + SHORT) + 4096, "{}", connection.octets());
-        assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Space });
-        let mut answers = 0;
-        while answers < sent / 14 {
-            answers += received(&mut client).len() / 4;
-            connection.turn(&mut desk);
-        }
-    }
-
-    #[test]
-    fn the_end_of_the_client_is_found_with_its_last_query_or_after() {
-        let (mut connection, mut client, mut desk, _publisher) = connected();
-        client.write_all(&message(1, 12)).unwrap();
-        client.shutdown(std::net::Shutdown::Write).unwrap();
-        connection.ended = true;
-        assert_eq!(connection.turn(&mut desk), Turn { completed: true, next: Next::Over });
-        assert_eq!(received(&mut client), [0, 2, 1, 1]);
-        let (mut connection, client, mut desk, _publisher) = connected();
-        drop(client);
-        assert_eq!(connection.turn(&mut desk), Turn { completed: false, next: Next::Over });
-    }
-}
+mod tests;

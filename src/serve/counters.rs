@@ -6,14 +6,17 @@
 //! How they are shown (names, labels) is the business of the metrics endpoint, not of this module.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::engine::Transport;
 use super::limiter::{Acted, Actions};
 use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
+use super::tls::Identity;
+use super::via::Via;
 use crate::answer::cookie::Cookie;
 use crate::dns::Rcode;
+use crate::tap::{Shown, Tap};
+use crate::time::Timestamp;
 
 /// The response codes counted one by one; everything else is counted as `OTHER`.
 const RCODES: [Rcode; 9] = [
@@ -38,7 +41,7 @@ const KINDS: usize = RCODES.len() + 1;
 #[derive(Debug, Default)]
 pub struct Counters {
     /// Taken when a worker starts and when somebody asks for the sums, never while answering.
-    blocks: Mutex<Vec<(Transport, Arc<Block>)>>,
+    blocks: Mutex<Vec<(Via, Arc<Block>)>>,
     open: AtomicU64,
     accepted: AtomicU64,
     evicted: AtomicU64,
@@ -51,6 +54,50 @@ pub struct Counters {
     waiting: AtomicU64,
     resolvers: Resolvers,
     acted: Arc<Acted>,
+    tap: Option<Arc<Tap>>,
+    /// By transport and by [`Event`].
+    events: [[AtomicU64; Event::COUNT]; Via::ALL.len()],
+    /// Open at this moment, by transport; those of TCP and TLS are in `open`.
+    connections: [AtomicU64; Via::ALL.len()],
+    /// The certificate, once an encrypted listener has one.
+    identity: OnceLock<Arc<Identity>>,
+}
+
+/// What happens to a connection, counted by transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It was accepted.
+    Accepted,
+    /// A handshake was completed with a signature.
+    HandshakeFull,
+    /// A handshake was completed by a ticket.
+    HandshakeResumed,
+    /// A handshake was not completed: no protocol in common, or its time was over.
+    HandshakeFailed,
+    /// Closed: its client has as many as it may.
+    RefusedClient,
+    /// Closed: its client begins too many handshakes a second, or too many are under way.
+    RefusedHandshake,
+    /// Closed: as many as may be are open.
+    RefusedLimit,
+    /// Closed: it came from a proxy without the header that is required, or a malformed one.
+    RefusedProxy,
+}
+
+impl Event {
+    const COUNT: usize = 8;
+
+    /// How handshakes go, with the label.
+    pub const HANDSHAKES: [(Self, &'static str); 3] =
+        [(Self::HandshakeFull, "full"), (Self::HandshakeResumed, "resumed"), (Self::HandshakeFailed, "failed")];
+
+    /// Why a connection is refused, with the label.
+    pub const REFUSALS: [(Self, &'static str); 4] = [
+        (Self::RefusedClient, "client"),
+        (Self::RefusedHandshake, "handshakes"),
+        (Self::RefusedLimit, "limit"),
+        (Self::RefusedProxy, "proxy"),
+    ];
 }
 
 /// The sums at one moment. Everything only grows but what is open, granted, answered on or waiting.
@@ -60,8 +107,20 @@ pub struct Totals {
     pub udp: Messages,
     /// Messages over TCP.
     pub tcp: Messages,
-    /// Messages over encrypted streams.
-    pub encrypted: Messages,
+    /// Messages over TLS.
+    pub tls: Messages,
+    /// Messages over HTTPS, HTTP/1.1 and 2.
+    pub https: Messages,
+    /// Messages over QUIC.
+    pub quic: Messages,
+    /// Messages over HTTPS with HTTP/3.
+    pub https3: Messages,
+    /// What happened to connections, by transport and event.
+    events: [[u64; Event::COUNT]; Via::ALL.len()],
+    /// Connections open at this moment, by transport, but for TCP and TLS.
+    open: [u64; Via::ALL.len()],
+    /// The certificate of the encrypted listeners.
+    pub certificate: Option<Certificate>,
     /// UDP sockets.
     pub udp_sockets: UdpSockets,
     /// Addresses that are answered on at this moment.
@@ -78,6 +137,43 @@ pub struct Totals {
     pub comebacks: Comebacks,
     /// What was done about those who ask too much, or are not to ask.
     pub actions: Actions,
+    /// What became of the messages that were to be shown.
+    pub shown: Vec<Shown>,
+}
+
+/// The certificate of the encrypted listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Its file.
+    pub path: String,
+    /// When the one in use expires.
+    pub expires: Timestamp,
+    /// What is wrong with the files as they were read last, in which case the one before is in use.
+    pub problem: Option<String>,
+}
+
+impl Totals {
+    /// What came by a transport.
+    pub fn messages(&self, via: Via) -> &Messages {
+        match via {
+            Via::Udp => &self.udp,
+            Via::Tcp => &self.tcp,
+            Via::Tls => &self.tls,
+            Via::Https => &self.https,
+            Via::Quic => &self.quic,
+            Via::Https3 => &self.https3,
+        }
+    }
+
+    /// How often something happened to a connection of a transport.
+    pub fn events(&self, via: Via, event: Event) -> u64 {
+        self.events[via as usize][event as usize]
+    }
+
+    /// Connections of a transport that are open at this moment; those of TCP and TLS are in [`Totals::connections`].
+    pub fn open(&self, via: Via) -> u64 {
+        self.open[via as usize]
+    }
 }
 
 /// Messages over one transport.
@@ -95,7 +191,7 @@ pub struct Messages {
     pub silent: u64,
     /// Responses made that the kernel did not take: its buffer was full, or it knows no way to the client.
     pub unsent: u64,
-    /// Datagrams larger than any query, or from port 0, which nobody can be answered at.
+    /// Datagrams larger than any query, from port 0, which nobody can be answered at, or from a proxy without its header.
     pub unreadable: u64,
 }
 
@@ -134,8 +230,13 @@ impl Messages {
 
 impl Counters {
     /// Counters with a table of resolvers.
-    pub fn with(resolvers: Resolvers) -> Self {
-        Self { resolvers, ..Self::default() }
+    pub fn with(resolvers: Resolvers, tap: Option<Arc<Tap>>) -> Self {
+        Self { resolvers, tap, ..Self::default() }
+    }
+
+    /// Who is shown what passes, where somebody is.
+    pub fn tap(&self) -> Option<&Tap> {
+        self.tap.as_deref()
     }
 
     /// How resolvers come back after a switch.
@@ -160,14 +261,21 @@ impl Counters {
             restarts: self.restarts.load(Ordering::Relaxed),
             comebacks: self.resolvers.comebacks(),
             actions: self.acted.sum(),
+            shown: self.tap().map(|tap| tap.shown().collect()).unwrap_or_default(),
+            events: self.events.each_ref().map(|of| of.each_ref().map(|event| event.load(Ordering::Relaxed))),
+            open: self.connections.each_ref().map(|open| open.load(Ordering::Relaxed)),
+            certificate: self.certificate(),
             ..Totals::default()
         };
-        for (transport, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            match transport {
-                Transport::Udp => block.sum_into(&mut totals.udp),
-                Transport::Tcp => block.sum_into(&mut totals.tcp),
-                Transport::Encrypted => block.sum_into(&mut totals.encrypted),
-            }
+        for (via, block) in self.blocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            block.sum_into(match via {
+                Via::Udp => &mut totals.udp,
+                Via::Tcp => &mut totals.tcp,
+                Via::Tls => &mut totals.tls,
+                Via::Https => &mut totals.https,
+                Via::Quic => &mut totals.quic,
+                Via::Https3 => &mut totals.https3,
+            });
         }
         totals
     }
@@ -178,10 +286,34 @@ impl Counters {
     }
 
     /// A block for one worker.
-    pub(super) fn block(&self, transport: Transport) -> Arc<Block> {
+    pub(super) fn block(&self, via: Via) -> Arc<Block> {
         let block = Arc::new(Block::default());
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push((transport, block.clone()));
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push((via, block.clone()));
         block
+    }
+
+    pub(super) fn note(&self, via: Via, event: Event) {
+        self.events[via as usize][event as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a connection of a transport as open, until the guard is dropped.
+    pub(super) fn open(self: &Arc<Self>, via: Via) -> Open {
+        self.note(via, Event::Accepted);
+        self.connections[via as usize].fetch_add(1, Ordering::Relaxed);
+        Open { counters: self.clone(), via }
+    }
+
+    /// Has the certificate shown; the first one stands.
+    pub(super) fn shows(&self, identity: &Arc<Identity>) {
+        // Set once, at start.
+        let _ = self.identity.set(identity.clone());
+    }
+
+    /// The certificate of the encrypted listeners.
+    pub fn certificate(&self) -> Option<Certificate> {
+        let identity = self.identity.get()?;
+        let (expires, problem) = (identity.expires(), identity.problem());
+        Some(Certificate { path: identity.path().display().to_string(), expires, problem })
     }
 
     pub(super) fn connection_opened(&self) {
@@ -225,6 +357,19 @@ impl Counters {
     }
 }
 
+/// An open connection, counted for as long as this is.
+#[derive(Debug)]
+pub(super) struct Open {
+    counters: Arc<Counters>,
+    via: Via,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.counters.connections[self.via as usize].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What one worker counts of one batch, before it goes to the worker's block.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
@@ -238,6 +383,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Of one query.
+    pub(super) fn of_one() -> Self {
+        Self { queries: 1, ..Self::default() }
+    }
+
     /// Responses that had to be cut after all: they say TC.
     pub(super) fn cut(&mut self, count: u64) {
         self.truncated += count;
@@ -317,9 +467,9 @@ mod tests {
         let mut tally = Tally { queries: 3, silent: 1, ..Tally::default() };
         tally.response(Rcode::NXDOMAIN, false, Cookie::Absent);
         tally.response(Rcode(17), true, Cookie::Malformed);
-        counters.block(Transport::Udp).add(&tally);
-        counters.block(Transport::Udp).add(&tally);
-        counters.block(Transport::Tcp).add(&tally);
+        counters.block(Via::Udp).add(&tally);
+        counters.block(Via::Udp).add(&tally);
+        counters.block(Via::Tcp).add(&tally);
         let totals = counters.totals();
         assert_eq!((totals.udp.queries, totals.tcp.queries), (6, 3));
         assert_eq!((totals.udp.silent, totals.udp.truncated, totals.udp.responses()), (2, 2, 4));

@@ -40,16 +40,16 @@ pub(super) fn connections(configured: u32) -> u32 {
     connections
 }
 
-/// How many connections of another listener may be open beside the TCP connections, of those that are configured: what
-/// these and everything else leave, and at least a few.
-pub(crate) fn beside(tcp_connections: u32, configured: u32) -> u32 {
+/// How many connections of another listener, called `what`, may be open beside the TCP connections, of those that are
+/// configured: what these and everything else leave, and at least a few.
+pub(crate) fn beside(tcp_connections: u32, what: &str, configured: u32) -> u32 {
     let descriptors = getrlimit(Resource::Nofile).current;
     let connections = rest(tcp_connections, configured, descriptors);
     if connections < configured {
         tracing::warn!(
             connections,
             configured,
-            "fewer public connections than configured: the limit of open files (LimitNOFILE, ulimit -n) leaves no more"
+            "fewer {what} connections than configured: the limit of open files (LimitNOFILE, ulimit -n) leaves no more"
         );
     }
     connections

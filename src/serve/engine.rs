@@ -58,6 +58,10 @@ impl Trust {
         Self(prefixes.into())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The client at an address.
     #[inline]
     pub(super) fn client(&self, address: IpAddr) -> Client {
@@ -84,6 +88,11 @@ impl Engine {
     #[inline]
     pub(super) fn terms(&self) -> Terms<'_> {
         Terms::new(&self.rules, self.jars.as_ref().map(|jars| &*jars.0))
+    }
+
+    /// Whether a client is not let in.
+    pub(super) fn drops(&self, client: Client) -> bool {
+        self.limiter.as_ref().is_some_and(|limiter| limiter.drops(client))
     }
 
     /// How long the next query of a client on a stream has to wait, if it has to.

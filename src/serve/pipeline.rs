@@ -11,10 +11,12 @@ use std::time::Duration;
 use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
 use super::resolvers::Sighting;
+use super::via::Via;
 use crate::answer::client::{Client, Lots};
 use crate::answer::cookie::Cookie;
 use crate::answer::snapshot::Snapshot;
 use crate::dns::{HEADER, Rcode};
+use crate::tap::{Sample, Seen};
 
 /// Octets of the length before each message.
 const LENGTH: usize = 2;
@@ -39,11 +41,14 @@ pub(super) enum Follows {
 #[derive(Debug)]
 pub(super) struct Pipeline {
     engine: Engine,
+    transport: Transport,
     lots: Lots,
     counters: Arc<Counters>,
     output: Vec<u8>,
     /// The responses in `output`.
     frames: Vec<Frame>,
+    /// Those of them that are to be shown once they are sent, with where they begin in `output`.
+    samples: Vec<(usize, Sample)>,
     /// A response without its length: names in it are compressed to offsets from its start.
     response: Vec<u8>,
 }
@@ -73,14 +78,24 @@ struct Frame {
 }
 
 impl Pipeline {
-    pub(super) fn new(engine: Engine, lots: Lots, counters: Arc<Counters>) -> Self {
-        Self { engine, lots, counters, output: Vec::new(), frames: Vec::new(), response: Vec::new() }
+    pub(super) fn new(engine: Engine, transport: Transport, lots: Lots, counters: Arc<Counters>) -> Self {
+        Self {
+            engine,
+            transport,
+            lots,
+            counters,
+            output: Vec::new(),
+            frames: Vec::new(),
+            samples: Vec::new(),
+            response: Vec::new(),
+        }
     }
 
     /// Answers the queries of `client` at the start of `input` into the output, up to a batch; what it held before is forgotten.
     pub(super) fn render(&mut self, snapshot: &Snapshot, client: Client, input: &[u8]) -> Follows {
         self.output.clear();
         self.frames.clear();
+        self.samples.clear();
         let mut at = 0;
         loop {
             let Some(length) = message_length(&input[at..]) else { return Follows::Partial };
@@ -96,13 +111,16 @@ impl Pipeline {
                 return Follows::Wait(wait);
             }
             let client = client.with_lot(self.lots.draw());
-            let Outcome::Reply { rcode, truncated, hub, cookie } =
-                self.engine.answer_one(snapshot, query, client, Transport::Tcp, &mut self.response)
-            else {
-                return Follows::NoQuery;
-            };
+            let outcome = self.engine.answer_one(snapshot, query, client, self.transport, &mut self.response);
+            let Outcome::Reply { rcode, truncated, hub, cookie } = outcome else { return Follows::NoQuery };
+            if let Some(tap) = self.counters.tap() {
+                let via = if self.transport == Transport::Encrypted { Via::Tls } else { Via::Tcp };
+                let sample =
+                    tap.sample(&Seen { snapshot, client, port: None, via, query, outcome, response: &self.response });
+                self.samples.extend(sample.map(|sample| (self.output.len(), sample)));
+            }
             let Ok(length) = u16::try_from(self.response.len()) else {
-                debug_assert!(false, "a response over TCP has at most 65,535 octets");
+                debug_assert!(false, "a response over a stream has at most 65,535 octets");
                 return Follows::NoQuery;
             };
             self.output.extend_from_slice(&length.to_be_bytes());
@@ -140,6 +158,14 @@ impl Pipeline {
             start = frame.end;
         }
         written
+    }
+
+    /// Shows those of the batch of which something is in its first `octets` octets, which are written.
+    pub(super) fn show(&mut self, octets: usize) {
+        if let Some(tap) = self.counters.tap() {
+            let sent = self.samples.drain(..).filter(|(start, _)| *start < octets);
+            sent.for_each(|(_, sample)| tap.show(sample));
+        }
     }
 }
 
@@ -189,7 +215,7 @@ mod tests {
 
     fn pipeline() -> Pipeline {
         let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(512), None, Trust::default()) };
-        Pipeline::new(engine, Lots::from(0), Arc::default())
+        Pipeline::new(engine, Transport::Tcp, Lots::from(0), Arc::default())
     }
 
     fn query(first: u8) -> Vec<u8> {

@@ -26,11 +26,11 @@ use socket2::Socket;
 use super::bind::{Binding, Bound, Udp, bind_address};
 use super::burst::Burst;
 use super::counters::{Block, Counters};
-use super::engine::Transport;
 use super::interfaces::{Changes, expand};
 use super::stop::Stop;
 use super::tcp::{Listeners, Service};
 use super::udp::{Ended, Worker};
+use super::via::Via;
 use crate::answer::publish::Readers;
 use crate::process::passed::{Given, Kind, Passed, Place as Spot};
 use crate::process::privileges;
@@ -85,11 +85,12 @@ impl Opener {
                 sockets.push((Kind::Udp, socket.try_clone()?));
             }
         }
-        let blocks: Vec<_> = udp.iter().map(|_| self.counters.block(Transport::Udp)).collect();
+        let blocks: Vec<_> = udp.iter().map(|_| self.counters.block(Via::Udp)).collect();
         let workers = udp.into_iter().zip(blocks.clone()).map(|(socket, block)| {
             let (readers, counters, stop) = (self.readers.clone(), self.counters.clone(), self.stop.clone());
             let (engine, busy_poll, let_go) = (self.service.engine.clone(), self.busy_poll, let_go.clone());
-            Worker { socket, address, engine, readers, counters, block, stop, let_go, busy_poll }.start()
+            let proxies = self.service.admission.proxies.clone();
+            Worker { socket, address, engine, readers, counters, block, stop, let_go, busy_poll, proxies }.start()
         });
         let workers = match workers.collect() {
             Ok(workers) => workers,

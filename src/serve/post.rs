@@ -4,7 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accept::{Arrival, Listener};
+use super::accept::Listener;
+use super::connection::Connection;
 use super::stop::Waker;
 
 /// Where a worker finds what others have for it.
@@ -22,7 +23,7 @@ pub(super) enum Letter {
     /// Not to accept at any more.
     LetGo(SocketAddr),
     /// To serve. It has its seat.
-    Connection(Arrival),
+    Connection(Connection),
     /// To show that it turns.
     Turn,
 }

@@ -1,7 +1,7 @@
-//! The connections of one worker: records in one allocation, in two orders of time.
+//! The connections of one worker: records in one allocation, in three orders of time.
 //!
-//! A connection waits (for input or for space) or leaves (it is closed by us, and listened to for a moment). All that
-//! wait have the same time for their next message, and all that leave have the same moment, so that the order in which
+//! A connection waits (for input or for space), leaves (it is closed by us, and listened to for a moment) or is at its
+//! handshake. All that wait have the same time for their next message, and all that leave have the same moment, so that the order in which
 //! they were put there is the order in which their time is over: no timer for each, and the first that waits is the one
 //! that has completed no message for the longest time.
 
@@ -26,6 +26,8 @@ pub(super) enum Order {
     Waiting,
     /// For its end, in the order in which we said so.
     Leaving,
+    /// For the end of its handshake, in the order in which it came.
+    Shaking,
 }
 
 /// Records by token, in their orders.
@@ -36,7 +38,7 @@ pub(super) struct Table<T> {
     free: u32,
     len: usize,
     serial: u32,
-    orders: [Ends; 2],
+    orders: [Ends; 3],
 }
 
 #[derive(Debug)]
@@ -54,6 +56,7 @@ struct Record<T> {
 struct Ends {
     first: u32,
     last: u32,
+    count: u32,
 }
 
 impl Token {
@@ -70,7 +73,13 @@ impl Token {
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { records: Vec::new(), free: NONE, len: 0, serial: 0, orders: [Ends { first: NONE, last: NONE }; 2] }
+        Self {
+            records: Vec::new(),
+            free: NONE,
+            len: 0,
+            serial: 0,
+            orders: [Ends { first: NONE, last: NONE, count: 0 }; 3],
+        }
     }
 }
 
@@ -146,6 +155,11 @@ impl<T> Table<T> {
         Some((Token { serial: record.serial, index }, record.since))
     }
 
+    /// How many are in an order.
+    pub(super) fn count(&self, order: Order) -> u32 {
+        self.orders[order as usize].count
+    }
+
     /// All connections.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Token, &mut T)> {
         (0..).zip(&mut self.records).filter_map(|(index, record)| {
@@ -162,6 +176,7 @@ impl<T> Table<T> {
 
     fn link(&mut self, index: u32) {
         let order = self.records[index as usize].order as usize;
+        self.orders[order].count += 1;
         let last = std::mem::replace(&mut self.orders[order].last, index);
         match self.records.get_mut(last as usize) {
             Some(last) => last.next = index,
@@ -174,6 +189,7 @@ impl<T> Table<T> {
 
     fn unlink(&mut self, index: u32) {
         let &Record { previous, next, order, .. } = &self.records[index as usize];
+        self.orders[order as usize].count -= 1;
         match self.records.get_mut(previous as usize) {
             Some(previous) => previous.next = next,
             None => self.orders[order as usize].first = next,
@@ -240,9 +256,9 @@ mod tests {
     proptest! {
         /// Against a list that is searched.
         #[test]
-        fn the_orders_are_those_of_a_plain_list(steps in prop::collection::vec((0..4_u8, 0..8_usize), 0..200)) {
+        fn the_orders_are_those_of_a_plain_list(steps in prop::collection::vec((0..5_u8, 0..8_usize), 0..200)) {
             let mut table = Table::default();
-            let mut plain: [Vec<(Token, u8)>; 2] = Default::default();
+            let mut plain: [Vec<(Token, u8)>; 3] = Default::default();
             for (time, (step, which)) in (0..).zip(steps) {
                 let all: Vec<(Token, u8)> = plain.concat();
                 let chosen = all.get(which).copied();
@@ -266,7 +282,15 @@ mod tests {
                         forget(token);
                         plain[1].push((token, value));
                     }
+                    (4, Some((token, value))) => {
+                        table.put(token, Order::Shaking, time);
+                        forget(token);
+                        plain[2].push((token, value));
+                    }
                     _ => {}
+                }
+                for (order, plain) in [Order::Waiting, Order::Leaving, Order::Shaking].into_iter().zip(&plain) {
+                    prop_assert_eq!(table.count(order) as usize, plain.len());
                 }
                 prop_assert_eq!(table.len(), plain.concat().len());
                 prop_assert_eq!(table.iter_mut().count(), table.len());
@@ -274,6 +298,7 @@ mod tests {
             let values = |order: &[(Token, u8)]| order.iter().map(|(_, value)| *value).collect::<Vec<_>>();
             prop_assert_eq!(order(&mut table, Order::Waiting), values(&plain[0]));
             prop_assert_eq!(order(&mut table, Order::Leaving), values(&plain[1]));
+            prop_assert_eq!(order(&mut table, Order::Shaking), values(&plain[2]));
             prop_assert!(table.is_empty());
         }
     }

@@ -35,29 +35,29 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
-use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 
 use super::accept::{Accept, Arrival, Door, FIRST_PAUSE, LAST_PAUSE, Listener, of_one_connection};
+use super::admission::Admission;
 use super::bind::BACKLOG;
 use super::burst::Burst;
 use super::connection::{Connection, Desk, Interest, Next};
-use super::counters::{Block, Counters};
+use super::counters::{Block, Counters, Event};
 use super::engine::{Engine, Transport};
 use super::lots;
+use super::pipeline::Pipeline;
 use super::post::{Letter, Post};
 use super::seats::{Room, Seats};
 use super::stop::Stop;
 use super::table::{Order, Table, Token};
+use super::tls::Secured;
+use super::via::Via;
 use crate::answer::publish::Readers;
 use crate::process::privileges;
 
 /// How long a client whose connection we close may go on sending before we stop listening.
 const LINGER: Duration = Duration::from_millis(200);
-
-/// Least time for which a connection is not read whose client has sent too many queries: it may send as many more then, and
-/// many connections of one client do not keep the worker busy with being told so.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// Events taken with one call.
 const EVENTS: usize = 64;
@@ -77,6 +77,17 @@ pub(super) struct Service {
     pub(super) counters: Arc<Counters>,
     pub(super) stop: Arc<Stop>,
     pub(super) seats: Arc<Seats>,
+    pub(super) admission: Arc<Admission>,
+    /// What is needed to speak TLS, if it is spoken anywhere.
+    pub(super) secure: Option<Secure>,
+}
+
+/// What is needed to speak TLS.
+#[derive(Debug)]
+pub(super) struct Secure {
+    pub(super) config: Arc<rustls::ServerConfig>,
+    /// Handshakes under way at once, all workers together.
+    pub(super) handshakes: u32,
 }
 
 /// The threads. They end by the drain.
@@ -100,16 +111,27 @@ impl Workers {
     /// When the process has no descriptors or threads left. What has been started then ends by `service.stop`.
     pub(super) fn start(count: usize, service: &Arc<Service>, readers: &Readers) -> io::Result<Self> {
         let posts = (0..count).map(|_| Post::new()).collect::<io::Result<Arc<[Post]>>>()?;
-        let blocks: Vec<_> = (0..count).map(|_| service.counters.block(Transport::Tcp)).collect();
+        let blocks: Vec<_> = (0..count).map(|_| service.counters.block(Via::Tcp)).collect();
         let threads = (0..count).map(|index| {
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let waker = &posts[index].waker;
             epoll::add(&epoll, &**waker, EventData::new_u64(WAKER), EventFlags::IN | EventFlags::ET)?;
             service.stop.wakes(waker.clone());
+            let (engine, counters, admission) =
+                (service.engine.clone(), service.counters.clone(), service.admission.clone());
+            let mut desk = Desk::new(engine, lots(), readers.reader(), counters, admission);
+            desk.secured = service.secure.as_ref().map(|secure| {
+                let (engine, counters) = (service.engine.clone(), service.counters.clone());
+                let pipeline = Pipeline::new(engine, Transport::Encrypted, lots(), counters);
+                Secured::new(pipeline, secure.config.clone())
+            });
+            let shares = u32::try_from(count).unwrap_or(u32::MAX);
             let worker = Worker {
                 index,
                 service: service.clone(),
                 block: blocks[index].clone(),
+                secured_block: service.secure.as_ref().map(|_| service.counters.block(Via::Tls)),
+                handshakes: service.secure.as_ref().map_or(0, |secure| secure.handshakes.div_ceil(shares.max(1))),
                 posts: posts.clone(),
                 epoll,
                 started: Instant::now(),
@@ -120,7 +142,7 @@ impl Workers {
                 queue: VecDeque::new(),
                 paused: BinaryHeap::new(),
                 newcomers: Vec::new(),
-                desk: Desk::new(service.engine.clone(), lots(), readers.reader(), service.counters.clone()),
+                desk,
                 burst: Burst::default(),
                 drain: None,
             };
@@ -156,7 +178,16 @@ impl Workers {
 impl Listeners {
     /// Has all workers accept at an address.
     pub(super) fn listen(&self, address: SocketAddr, source: impl Accept + 'static) {
-        let listener = Arc::new(Listener { address, source: Box::new(source) });
+        self.open(Listener { address, source: Box::new(source), secured: false });
+    }
+
+    /// Has all workers accept at an address where TLS is spoken.
+    pub(super) fn listen_secured(&self, address: SocketAddr, source: impl Accept + 'static) {
+        self.open(Listener { address, source: Box::new(source), secured: true });
+    }
+
+    fn open(&self, listener: Listener) {
+        let listener = Arc::new(listener);
         for post in self.posts.iter() {
             // Refused only once the drain has begun.
             let _ = post.send(Letter::Listener(listener.clone()));
@@ -186,6 +217,10 @@ struct Worker {
     index: usize,
     service: Arc<Service>,
     block: Arc<Block>,
+    /// For what comes over TLS.
+    secured_block: Option<Arc<Block>>,
+    /// Handshakes under way at once, of this worker.
+    handshakes: u32,
     posts: Arc<[Post]>,
     epoll: OwnedFd,
     started: Instant,
@@ -215,14 +250,15 @@ impl Worker {
             self.queue.clear();
             self.paused.clear();
             self.newcomers.clear();
-            for _ in 0..std::mem::take(&mut self.table).len() {
+            for (_, connection) in std::mem::take(&mut self.table).iter_mut() {
+                connection.forget(&self.service.admission);
                 self.service.seats.left(self.index);
             }
         }
     }
 
     fn serve(&mut self) {
-        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; EVENTS];
         self.read_letters();
         loop {
             let timeout = self.timeout();
@@ -233,7 +269,7 @@ impl Worker {
                 Err(error) => panic!("cannot wait for events: {error}"),
             };
             self.now = self.micros(Instant::now());
-            for Event { data, flags, .. } in told.iter().copied() {
+            for epoll::Event { data, flags, .. } in told.iter().copied() {
                 match data.u64() {
                     WAKER => self.read_letters(),
                     door @ 0..WAKER => self.accept(door),
@@ -260,6 +296,9 @@ impl Worker {
             self.resume_accepting();
             self.service.seats.show(self.index, self.table.len(), self.leaves_first().map(|(_, since)| since));
             self.block.add(&std::mem::take(&mut self.desk.tally));
+            if let (Some(secured), Some(block)) = (&mut self.desk.secured, &self.secured_block) {
+                block.add(&std::mem::take(&mut secured.tally));
+            }
             if self.is_drained() {
                 return;
             }
@@ -276,7 +315,7 @@ impl Worker {
         if !self.queue.is_empty() {
             return Some(Timespec { tv_sec: 0, tv_nsec: 0 });
         }
-        let idle = self.table.first(Order::Waiting).map(|(_, since)| since.saturating_add(micros(self.service.idle)));
+        let idle = self.waits_longest().map(|(_, since)| since.saturating_add(micros(self.service.idle)));
         let linger = self.table.first(Order::Leaving).map(|(_, since)| since.saturating_add(micros(LINGER)));
         let resumes = self.doors.values().filter_map(|door| door.resumes).min();
         let paused = self.paused.peek().map(|Reverse((until, _))| *until);
@@ -307,7 +346,7 @@ impl Worker {
             }
         };
         let new = turn.next == Next::Input && connection.is_new();
-        if turn.completed {
+        if turn.completed || connection.has_settled() {
             self.table.put(token, Order::Waiting, self.now);
         }
         match turn.next {
@@ -348,7 +387,7 @@ impl Worker {
         if let Some(connection) = self.table.get_mut(token)
             && !std::mem::replace(&mut connection.paused, true)
         {
-            self.paused.push(Reverse((self.now + micros(wait.max(PAUSE)), token.number())));
+            self.paused.push(Reverse((self.now + micros(wait), token.number())));
         }
     }
 
@@ -404,15 +443,27 @@ impl Worker {
     }
 
     fn close(&mut self, token: Token) {
-        if self.table.remove(token).is_some() {
+        if self.remove(token) {
             self.service.seats.left(self.index);
         }
+    }
+
+    /// Takes a connection out of the table, and tells whether it was there. Its seat is the caller's.
+    fn remove(&mut self, token: Token) -> bool {
+        let removed = self.table.remove(token);
+        if let Some(connection) = &removed {
+            connection.forget(&self.service.admission);
+            if connection.is_shaking() {
+                self.service.counters.note(Via::Tls, Event::HandshakeFailed);
+            }
+        }
+        removed.is_some()
     }
 
     /// Closes those whose time is over.
     fn close_overdue(&mut self) {
         let over = |since: u64, time: Duration, now: u64| since.saturating_add(micros(time)) <= now;
-        while let Some((token, since)) = self.table.first(Order::Waiting)
+        while let Some((token, since)) = self.waits_longest()
             && over(since, self.service.idle, self.now)
         {
             self.service.counters.connection_timed_out();
@@ -429,15 +480,21 @@ impl Worker {
     /// completed no message for the longest time.
     fn leaves_first(&self) -> Option<(Token, u64)> {
         let leaving = self.table.first(Order::Leaving).map(|(token, _)| (token, 0));
-        leaving.or_else(|| self.table.first(Order::Waiting))
+        leaving.or_else(|| self.waits_longest())
+    }
+
+    /// The connection that has completed no message, or if it has not come so far no handshake, for the longest time.
+    fn waits_longest(&self) -> Option<(Token, u64)> {
+        let orders = [Order::Waiting, Order::Shaking].into_iter();
+        orders.filter_map(|order| self.table.first(order)).min_by_key(|(_, since)| *since)
     }
 
     /// Sends away connections for the newcomers of other workers.
     fn pay(&mut self) {
         while self.service.seats.owes(self.index) {
-            match self.leaves_first().and_then(|(token, _)| self.table.remove(token)) {
-                Some(_) => self.service.seats.sent_away_for_another(self.index),
-                None => {
+            match self.leaves_first().is_some_and(|(token, _)| self.remove(token)) {
+                true => self.service.seats.sent_away_for_another(self.index),
+                false => {
                     // What was shown is over: another worker has to, or one more than the limit would stay.
                     let seats = self.service.seats.clone();
                     seats.show(self.index, 0, None);
@@ -456,7 +513,7 @@ impl Worker {
             Room::Made => return false,
             Room::There(other) => self.posts[other].waker.wake(),
             Room::Here => {
-                if self.leaves_first().and_then(|(token, _)| self.table.remove(token)).is_some() {
+                if self.leaves_first().is_some_and(|(token, _)| self.remove(token)) {
                     seats.sent_away();
                 }
             }
@@ -475,7 +532,8 @@ impl Worker {
                 Ok(arrival) => {
                     accepted += 1;
                     at.pause = FIRST_PAUSE;
-                    self.admit(arrival);
+                    let secured = at.listener.secured;
+                    self.admit(arrival, secured);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return at.missed_quota(accepted),
                 Err(error) if of_one_connection(&error) => accepted += 1,
@@ -484,26 +542,45 @@ impl Worker {
         }
     }
 
-    /// Seats a newcomer, here or with a worker that has far fewer.
-    fn admit(&mut self, arrival: Arrival) {
+    /// Seats a newcomer that may come in, here or with a worker that has far fewer.
+    fn admit(&mut self, arrival: Arrival, secured: bool) {
+        let Service { engine, admission, .. } = &*self.service;
+        // Behind a proxy it is found out with the first query.
+        if !admission.proxies.include(arrival.peer) && engine.drops(admission.trust.client(arrival.peer)) {
+            return;
+        }
+        let Some(connection) = Connection::new(arrival, secured, admission) else {
+            let via = if secured { Via::Tls } else { Via::Tcp };
+            return self.service.counters.note(via, Event::RefusedClient);
+        };
         let seats = self.service.seats.clone();
         if seats.take() {
             // Twice where somebody who was asked had none.
             let _ = self.make_room() && self.make_room();
         }
-        let letter = Letter::Connection(arrival);
+        let letter = Letter::Connection(connection);
         let back = match seats.emptier(self.index, self.table.len()) {
             Some(other) => self.posts[other].send(letter),
             None => Err(letter),
         };
-        if let Err(Letter::Connection(arrival)) = back {
-            self.serve_new(arrival);
+        if let Err(Letter::Connection(connection)) = back {
+            self.serve_new(connection);
         }
     }
 
     /// The query is often here already.
-    fn serve_new(&mut self, arrival: Arrival) {
-        let token = self.table.insert(Connection::new(arrival, &self.service.engine.trust), self.now);
+    fn serve_new(&mut self, connection: Connection) {
+        let secured = connection.is_secured();
+        let token = self.table.insert(connection, self.now);
+        if secured {
+            self.table.put(token, Order::Shaking, self.now);
+            if self.table.count(Order::Shaking) > self.handshakes
+                && let Some((longest, _)) = self.table.first(Order::Shaking)
+            {
+                self.service.counters.note(Via::Tls, Event::RefusedHandshake);
+                self.close(longest);
+            }
+        }
         self.turn(token);
     }
 
@@ -558,7 +635,7 @@ impl Worker {
                     let _ = epoll::delete(&self.epoll, &door.listener.source);
                 }
             }
-            Letter::Connection(arrival) => self.serve_new(arrival),
+            Letter::Connection(connection) => self.serve_new(connection),
             Letter::Turn => self.block.turned(),
         }
     }
@@ -573,7 +650,7 @@ impl Worker {
         for Door { listener, .. } in std::mem::take(&mut self.doors).into_values() {
             for _ in 0..BACKLOG {
                 match listener.source.accept() {
-                    Ok(arrival) => self.admit(arrival),
+                    Ok(arrival) => self.admit(arrival, listener.secured),
                     Err(error) if of_one_connection(&error) => {}
                     Err(_) => break,
                 }

@@ -17,6 +17,7 @@ use socket2::Socket;
 
 use super::batch::{Batch, Family};
 use super::burst::Burst;
+use super::clients::Prefixes;
 use super::counters::{Block, Counters, Tally};
 use super::engine::Engine;
 use super::lots;
@@ -47,6 +48,8 @@ pub(super) struct Worker {
     pub(super) let_go: Arc<AtomicBool>,
     /// How long to go on looking for queries before waiting for them; zero is not at all.
     pub(super) busy_poll: Duration,
+    /// Who has to say whom a datagram is from.
+    pub(super) proxies: Prefixes,
 }
 
 /// How a worker ended.
@@ -102,7 +105,7 @@ impl Worker {
     }
 
     fn serve<F: Family>(&self, block: &Block) -> Ended {
-        let mut batch = Batch::<F>::new(self.engine.rules.max_udp_bytes, lots());
+        let mut batch = Batch::<F>::new(self.engine.rules.max_udp_bytes, lots(), self.proxies.clone());
         let mut reader = self.readers.reader();
         let mut burst = Burst::default();
         let mut drain: Option<Drain> = None;
@@ -116,7 +119,7 @@ impl Worker {
                 false => MsgFlags::MSG_WAITFORONE,
             };
             let mut tally = Tally::default();
-            match batch.serve(&self.socket, wait, &self.engine, &mut reader, self.counters.resolvers(), &mut tally) {
+            match batch.serve(&self.socket, wait, &self.engine, &mut reader, &self.counters, &mut tally) {
                 Ok(received) => {
                     if let Some(drain) = &mut drain {
                         drain.queued = drain.queued.saturating_sub(received);

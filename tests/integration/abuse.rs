@@ -13,7 +13,7 @@ use concierge::control::state::State;
 use concierge::control::store::Store;
 use concierge::control::{load, run};
 use concierge::serve::cookies::Cookies;
-use concierge::serve::{self, Answering, Counters, Serving};
+use concierge::serve::{self, Answering, Serving};
 use serde_json::Value;
 
 use crate::differential::options::{CLIENT_COOKIE, COOKIE, Reaction, option, query};
@@ -152,8 +152,8 @@ impl Shipped {
         let cookies = Cookies::open(&config.edns, &folder.path().join("state")).unwrap();
         let answering = Answering::of(&config, cookies);
         let (readers, handle) = (publisher.readers(), runtime.handle().clone());
-        let counters = Arc::new(Counters::default());
-        let serving = serve::start(&config.listen, &config.limits, answering, readers, counters, handle).unwrap();
+        let settings = serve::Settings::of(&config, Arc::default(), None);
+        let serving = serve::start(settings, answering, readers, Arc::default(), handle).unwrap();
         Self { serving, _publisher: publisher, _runtime: runtime, _folder: folder }
     }
 }

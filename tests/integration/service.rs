@@ -35,7 +35,7 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(high)), LISTEN
 os.execv(program[0], program)
 ";
 
-fn activated(sockets: &[String]) -> Command {
+pub fn activated(sockets: &[String]) -> Command {
     let mut command = program("python3", "python3");
     command.args(["-c", ACTIVATE, &sockets.join(","), env!("CARGO_BIN_EXE_concierge")]).stdin(Stdio::null());
     command

@@ -48,13 +48,13 @@ fn epoch(site: &Site) -> u64 {
 }
 
 /// Goes on with something, over and over, until it is stopped; returns what came of each time.
-struct Busy<T> {
+pub struct Busy<T> {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Vec<T>>,
 }
 
 impl<T: Send + 'static> Busy<T> {
-    fn start(mut work: impl FnMut(usize) -> T + Send + 'static) -> Self {
+    pub fn start(mut work: impl FnMut(usize) -> T + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Busy<T> {
         Self { stop, thread }
     }
 
-    fn stop(self) -> Vec<T> {
+    pub fn stop(self) -> Vec<T> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
     }

@@ -81,6 +81,8 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
         "limits",
         "rate_limit",
         "access",
+        "tls",
+        "proxy",
         "edns",
         "identity",
         "admin",
@@ -88,6 +90,8 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
         "health",
         "audit",
         "statistics",
+        "dnstap",
+        "query_log",
         "process",
         "log",
     ];

@@ -37,7 +37,7 @@ fn what_the_shipped_configuration_leaves_out_meets_the_schema() {
     let text = include_str!("../../../config/concierge.toml");
     let key = |line: &str| {
         line.split_once(" = ")
-            .is_some_and(|(key, _)| key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')))
+            .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))
     };
     let plain = |line: &str| match line.strip_prefix("# ") {
         Some(inner) if key(inner) => inner.to_owned(),

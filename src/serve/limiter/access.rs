@@ -2,8 +2,6 @@
 //!
 //! Pure.
 
-use std::net::IpAddr;
-
 use ipnet::IpNet;
 
 use crate::answer::client::Client;
@@ -38,11 +36,6 @@ impl Access {
         let found = self.prefixes.iter().find(|(prefix, _)| prefix.contains(&address));
         found.map_or(self.otherwise, |(_, allowed)| *allowed)
     }
-}
-
-/// Whether an address is in one of the prefixes.
-pub(super) fn includes(prefixes: &[IpNet], address: IpAddr) -> bool {
-    prefixes.iter().any(|prefix| prefix.contains(&address))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!  UDP:     access ─► answer ─► queries of the client ─► responses of the class to the network ─► send
 //!             └► REFUSED, or nothing     └► nothing         └► nothing, or TC (slip)
 //!  streams: queries of the client ─► access ─► answer ─► send
-//!             └► not read on, for a while
+//!             └► wait, not read on      └► REFUSED, or closed
 //! ```
 //!
 //! Over UDP anybody can ask in the name of another. A client with a valid cookie has a budget of its own that nobody else can
@@ -26,10 +26,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use ipnet::IpNet;
-
-use self::access::{Access, includes};
+use self::access::Access;
 use self::buckets::{Buckets, Rate, Taken};
+use super::clients::Prefixes;
 use super::engine::{Engine, Outcome, Terms, Transport};
 use crate::answer::class::Class;
 use crate::answer::client::Client;
@@ -41,6 +40,10 @@ use crate::dns::Rcode;
 
 /// Octets of the table of clients' queries: for 131,072 that are busy.
 const QUERIES: u32 = 1 << 20;
+
+/// Least time for which a client on a stream waits that has sent too many queries: it may send as many more then, and many
+/// connections of one client do not keep a worker busy with being told so.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is counted by several threads at once is counted apart.
 const BLOCKS: usize = 16;
@@ -61,7 +64,7 @@ pub(super) struct Limiter {
 struct Queries {
     buckets: Buckets,
     /// Clients without such a limit.
-    unlimited: Box<[IpNet]>,
+    unlimited: Prefixes,
 }
 
 /// Responses of a class that a network may be sent over UDP.
@@ -71,7 +74,7 @@ struct Responses {
     slip: u8,
     ipv4_prefix: u8,
     ipv6_prefix: u8,
-    exempt: Box<[IpNet]>,
+    exempt: Prefixes,
 }
 
 /// What limiters have done, counted.
@@ -134,6 +137,12 @@ impl Limiter {
         some.then(|| Self { access, queries, responses, time: Box::new(time), acted: Arc::default() })
     }
 
+    /// The same, at a time that a test says.
+    #[cfg(test)]
+    pub(super) fn at(self, time: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        Self { time: Box::new(time), ..self }
+    }
+
     /// The same, which counts there.
     pub(super) fn counting(self, acted: Arc<Acted>) -> Self {
         Self { acted, ..self }
@@ -180,13 +189,19 @@ impl Limiter {
         Some(access.denial)
     }
 
-    /// How long the next query of a client on a stream has to wait; one that need not is counted.
+    /// Whether a client on a stream is not even told that it may not ask.
+    pub(super) fn drops(&self, client: Client) -> bool {
+        let access = self.access.as_ref().filter(|access| access.denial == Denial::Drop && !access.allows(client));
+        access.inspect(|_| self.count(client, Action::Denied)).is_some()
+    }
+
+    /// How long the next query of a client on a stream has to wait; one that need not is counted as its.
     pub(super) fn wait(&self, client: Client) -> Option<Duration> {
         match self.queries.as_ref()?.take(client, true, (self.time)()) {
             Taken::Granted => None,
             Taken::Refused { wait, .. } => {
                 self.count(client, Action::QueryPaused);
-                Some(wait)
+                Some(wait.max(PAUSE))
             }
         }
     }
@@ -221,12 +236,12 @@ impl Queries {
         let per_second = limits.queries_per_second_per_client;
         let rate = Rate { per_second, burst: per_second };
         let buckets = || Buckets::new(QUERIES, rate, RandomState::new());
-        (per_second > 0).then(|| Self { buckets: buckets(), unlimited: limits.unlimited.as_slice().into() })
+        (per_second > 0).then(|| Self { buckets: buckets(), unlimited: Prefixes::of(&limits.unlimited) })
     }
 
     /// `known`: that the query is not in the name of somebody else.
     fn take(&self, client: Client, known: bool, time: Duration) -> Taken {
-        match includes(&self.unlimited, client.ip()) {
+        match self.unlimited.include(client.ip()) {
             true => Taken::Granted,
             false => self.buckets.take((client.within(32, 64), known), time, 0),
         }
@@ -237,12 +252,12 @@ impl Responses {
     fn of(limit: &RateLimit) -> Option<Self> {
         let RateLimit { responses_per_second: per_second, burst, slip, ipv4_prefix, ipv6_prefix, table, .. } = *limit;
         let buckets = || Buckets::new(table, Rate { per_second, burst }, RandomState::new());
-        let exempt = limit.exempt.as_slice().into();
+        let exempt = Prefixes::of(&limit.exempt);
         (per_second > 0).then(|| Self { buckets: buckets(), slip, ipv4_prefix, ipv6_prefix, exempt })
     }
 
     fn take(&self, client: Client, class: Class<'_>, time: Duration) -> Taken {
-        match includes(&self.exempt, client.ip()) {
+        match self.exempt.include(client.ip()) {
             true => Taken::Granted,
             false => self.buckets.take((client.within(self.ipv4_prefix, self.ipv6_prefix), class), time, self.slip),
         }

@@ -4,11 +4,15 @@
 //! request; those of `answers` use the real one.
 
 mod answers;
+mod budget;
+pub(super) mod credentials;
 mod drain;
 mod origins;
 mod switch;
 mod tcp;
+mod tls;
 mod udp;
+mod web;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
@@ -18,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
+use self::credentials::Credentials;
 use super::engine::{Engine, Outcome, Rules, Terms, Transport, Trust};
 use super::*;
 use crate::answer::client::Client;
@@ -36,6 +41,8 @@ struct Server {
     publisher: Publisher,
     serving: Option<Serving>,
     address: SocketAddr,
+    encrypted: Vec<(Via, SocketAddr)>,
+    credentials: Option<Credentials>,
     counters: Arc<Counters>,
     /// Kept for as long as the server runs: a drain waits on it.
     _runtime: Runtime,
@@ -50,6 +57,15 @@ struct Setting {
     tcp_workers: u16,
     busy_poll: Duration,
     trust_ecs_from: Vec<ipnet::IpNet>,
+    per_client: u32,
+    handshakes: u32,
+    handshakes_per_client: u32,
+    unlimited: Vec<ipnet::IpNet>,
+    proxies: Vec<ipnet::IpNet>,
+    /// Whether the encrypted listeners are there.
+    encrypted: bool,
+    limiter: Option<Limiter>,
+    amplification: u16,
 }
 
 impl Default for Setting {
@@ -62,35 +78,48 @@ impl Default for Setting {
             tcp_workers: 2,
             busy_poll: Duration::ZERO,
             trust_ecs_from: Vec::new(),
+            per_client: 100,
+            handshakes: 100,
+            handshakes_per_client: 100,
+            unlimited: vec!["127.0.0.0/8".parse().unwrap()],
+            proxies: Vec::new(),
+            encrypted: false,
+            limiter: None,
+            amplification: 0,
         }
     }
 }
 
 impl Setting {
     /// With [`stamp`] for an engine.
-    fn start(self) -> Server {
-        let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
-        self.start_from(snapshot(1), |listen, limits, readers, counters, runtime| {
-            start_with(engine, Arc::default(), listen, limits, readers, counters, runtime)
+    fn start(mut self) -> Server {
+        let limiter = self.limiter.take();
+        let mut engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
+        self.start_from(snapshot(1), |settings, readers, counters, runtime| {
+            engine.limiter = limiter.map(|limiter| Arc::new(limiter.counting(counters.actions())));
+            start_with(engine, settings, readers, counters, runtime)
         })
     }
 
     /// As the daemon starts it.
-    fn start_real(self, first: Snapshot) -> Server {
-        let answering = Answering::by(Rules::sized(1232));
-        self.start_from(first, |listen, limits, readers, counters, runtime| {
-            super::start(listen, limits, answering, readers, counters, runtime)
+    fn start_real(mut self, first: Snapshot) -> Server {
+        let amplification = Amplification::times(self.amplification);
+        let rules = Rules { nsid: Box::from(*b"ns1"), idle: 100, amplification, ..Rules::sized(1232) };
+        let answering = Answering { limiter: self.limiter.take(), ..Answering::by(rules) };
+        self.start_from(first, |settings, readers, counters, runtime| {
+            super::start(settings, answering, readers, counters, runtime)
         })
     }
 
     fn start_from(
         self,
         first: Snapshot,
-        start: impl FnOnce(&Listen, &Limits, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
+        start: impl FnOnce(Settings<'_>, Readers, Arc<Counters>, Handle) -> io::Result<Serving>,
     ) -> Server {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let publisher = Publisher::new(first).unwrap();
         let counters = Arc::new(Counters::default());
+        let encrypted = || if self.encrypted { vec![SocketAddr::new(self.ip, 0)] } else { Vec::new() };
         let listen = Listen {
             dns: vec![SocketAddr::new(self.ip, 0)],
             workers: self.workers,
@@ -98,21 +127,41 @@ impl Setting {
             udp_receive_buffer: 1 << 20,
             udp_send_buffer: 1 << 20,
             busy_poll: self.busy_poll,
+            tls: encrypted(),
+            https: encrypted(),
+            quic: encrypted(),
+            https3: encrypted(),
         };
         let limits = Limits {
             max_udp_bytes: 1232,
             tcp_connections: self.tcp_connections,
+            tcp_connections_per_client: self.per_client,
             tcp_idle: self.tcp_idle,
+            tls_handshakes: self.handshakes,
+            tls_handshakes_per_client: self.handshakes_per_client,
+            https_connections: self.tcp_connections,
+            quic_connections: self.tcp_connections,
+            unlimited: self.unlimited,
             drain: PATIENCE,
             trust_ecs_from: self.trust_ecs_from,
             queries_per_second_per_client: 0,
-            unlimited: Vec::new(),
             amplification: 3,
         };
+        let proxy = Proxy { from: self.proxies };
+        let credentials = self.encrypted.then(Credentials::make);
+        let identity = credentials.as_ref().map(|credentials| Identity::load(&credentials.files()).unwrap());
+        let settings = Settings {
+            passed: Arc::default(),
+            listen: &listen,
+            limits: &limits,
+            proxy: &proxy,
+            identity: identity.as_ref(),
+        };
         let handle = runtime.handle().clone();
-        let serving = start(&listen, &limits, publisher.readers(), counters.clone(), handle).unwrap();
+        let serving = start(settings, publisher.readers(), counters.clone(), handle).unwrap();
         let address = serving.addresses()[0];
-        Server { publisher, serving: Some(serving), address, counters, _runtime: runtime }
+        let encrypted = serving.encrypted().to_vec();
+        Server { publisher, serving: Some(serving), address, encrypted, credentials, counters, _runtime: runtime }
     }
 }
 
@@ -131,12 +180,17 @@ impl Server {
         stream
     }
 
+    /// The address of an encrypted listener.
+    fn at(&self, via: Via) -> SocketAddr {
+        self.encrypted.iter().find(|(is, _)| *is == via).unwrap().1
+    }
+
     /// Begins a drain on a thread of its own.
     fn drain(&mut self, deadline: Duration) -> std::thread::JoinHandle<Drained> {
         let serving = self.serving.take().unwrap();
         let stop = serving.stop.clone();
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(serving.drain(deadline))
         });
         until(|| stop.deadline().is_some());
@@ -245,12 +299,12 @@ fn framed(message: &[u8]) -> Vec<u8> {
     framed
 }
 
-fn ask(stream: &mut TcpStream, number: u32) -> Stamped {
+fn ask(stream: &mut (impl Read + Write), number: u32) -> Stamped {
     stream.write_all(&framed(&query(kind::PLAIN, number))).unwrap();
     receive(stream)
 }
 
-fn receive(stream: &mut TcpStream) -> Stamped {
+fn receive(stream: &mut impl Read) -> Stamped {
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();
     let mut response = vec![0; usize::from(u16::from_be_bytes(length))];
@@ -259,10 +313,11 @@ fn receive(stream: &mut TcpStream) -> Stamped {
 }
 
 /// Whether the server has closed the connection, in whatever way, without another octet.
-fn is_closed(stream: &mut TcpStream) -> bool {
+fn is_closed(stream: &mut impl Read) -> bool {
     match stream.read(&mut [0]) {
         Ok(octets) => octets == 0,
-        Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        // Over TLS, an end that nobody announced.
+        Err(error) => matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof),
     }
 }
 

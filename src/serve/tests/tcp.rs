@@ -9,6 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::super::accept::{Accept, Arrival};
+use super::super::admission::Admission;
 use super::super::tcp::{Service, Workers};
 use super::*;
 
@@ -199,6 +200,22 @@ fn at_the_limit_the_connection_that_waits_longest_makes_room() {
 }
 
 #[test]
+fn a_client_has_as_many_connections_as_it_may() {
+    let server = Setting { per_client: 2, unlimited: Vec::new(), ..Setting::default() }.start();
+    let (mut first, mut second) = (server.tcp(), server.tcp());
+    ask(&mut first, 1);
+    ask(&mut second, 2);
+    assert!(is_closed(&mut server.tcp()));
+    until(|| server.counters.totals().events(Via::Tcp, Event::RefusedClient) == 1);
+    // Those that are open are not disturbed, and one that leaves makes room.
+    assert_eq!(ask(&mut first, 3).number, 3);
+    drop(second);
+    until(|| server.counters.totals().connections.open == 1);
+    assert_eq!(ask(&mut server.tcp(), 4).number, 4);
+    assert_eq!(server.counters.totals().connections.evicted, 0);
+}
+
+#[test]
 fn a_panic_costs_its_connection_alone() {
     let server = Setting::default().start();
     let (mut other, mut stream) = (server.tcp(), server.tcp());
@@ -258,7 +275,8 @@ impl Bare {
         let counters = Arc::new(Counters::default());
         let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
         let seats = Seats::new(10, 1, counters.clone());
-        let service = Arc::new(Service { engine, idle: PATIENCE, counters, stop: Stop::new(), seats });
+        let (stop, admission) = (Stop::new(), Arc::new(Admission::default()));
+        let service = Arc::new(Service { engine, idle: PATIENCE, counters, stop, seats, admission, secure: None });
         let publisher = Publisher::new(snapshot(1)).unwrap();
         let workers = Workers::start(1, &service, &publisher.readers()).unwrap();
         let missteps = Arc::new(Mutex::new(missteps.into_iter().collect()));
