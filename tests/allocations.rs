@@ -191,6 +191,11 @@ impl Server {
         config.listen.workers = 1;
         config.limits.trust_ecs_from = ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()).into();
         config.listen.tcp_workers = 1;
+        // All limits are looked at, and none is reached.
+        config.limits.queries_per_second_per_client = 100_000;
+        config.limits.unlimited.clear();
+        (config.rate_limit.responses_per_second, config.rate_limit.burst) = (100_000, 1_000_000);
+        config.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         // Everybody is watched.
         let clock = Clock::start();

@@ -19,7 +19,7 @@ use crate::health::Health;
 use crate::policy::Waiting;
 use crate::process;
 use crate::serve::resolvers::{BOUNDS, Comebacks};
-use crate::serve::{Event, Messages, Totals, Via};
+use crate::serve::{Action, Event, Messages, Totals, Via};
 use crate::time::Timestamp;
 
 /// The whole page.
@@ -131,6 +131,24 @@ impl Page {
             "unsent",
             "Responses that the kernel did not take",
             &per_transport(|messages| messages.unsent),
+        )?;
+        let actions = |done: [(&'static str, Action); 2]| -> Vec<Sample<'_>> {
+            done.map(|(word, action)| (vec![("action", word)], self.totals.actions.of(action) as f64)).into()
+        };
+        writer.counters(
+            "rate_limited",
+            "Responses over UDP beyond the rate of their network and class",
+            &actions([("drop", Action::ResponseDropped), ("truncate", Action::ResponseTruncated)]),
+        )?;
+        writer.counters(
+            "client_limited",
+            "Queries beyond the rate of their client: dropped over UDP, times that a connection was not read on",
+            &actions([("drop", Action::QueryDropped), ("pause", Action::QueryPaused)]),
+        )?;
+        writer.counters(
+            "denied",
+            "Queries of clients that are not answered",
+            &actions([("refuse", Action::Refused), ("drop", Action::Denied)]),
         )?;
         let shown: Vec<Sample<'_>> = self
             .totals

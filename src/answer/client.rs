@@ -118,6 +118,16 @@ impl Client {
         Origin { network: self.network, lot: self.lot }
     }
 
+    /// The network of so many bits that it is in: of IPv4 at most 32, of IPv6 at most 64.
+    pub fn within(self, ipv4: u8, ipv6: u8) -> u64 {
+        let upper = |bits: u8| u64::MAX.checked_shl(64 - u32::from(bits.min(64))).unwrap_or(0);
+        match self.address() {
+            // Below the prefix of IPv4-mapped addresses.
+            Address::V4(_) => self.network & upper(32 + ipv4.min(32)),
+            Address::V6([network, _]) => network & upper(ipv6),
+        }
+    }
+
     /// A number for this client that depends on `key`, from all of its bits evenly. The same in every process.
     #[inline]
     pub fn hash(self, key: u64) -> u64 {
@@ -271,6 +281,22 @@ mod tests {
         assert!(!same("2001:db8:1:2::1", "2001:db8:1:3::1"));
         assert!(!same("192.0.2.1", "::192.0.2.1"));
         assert_eq!(format!("{:?}", client("192.0.2.1")), "Client");
+    }
+
+    #[test]
+    fn a_client_has_its_address_and_its_networks() {
+        for address in ["192.0.2.1", "2001:db8:1:2::3", "::192.0.2.1"] {
+            assert_eq!(client(address).ip(), address.parse::<IpAddr>().unwrap());
+        }
+        assert_eq!(client("::ffff:192.0.2.1").ip(), IpAddr::from([192, 0, 2, 1]));
+        let same = |one: &str, other: &str| client(one).within(24, 56) == client(other).within(24, 56);
+        assert!(same("192.0.2.1", "192.0.2.255"));
+        assert!(!same("192.0.2.1", "192.0.3.1"));
+        assert!(same("2001:db8:0:ff::1", "2001:db8::"));
+        assert!(!same("2001:db8:0:100::1", "2001:db8::"));
+        assert!(!same("192.0.2.1", "::192.0.2.1"));
+        assert!(client("192.0.2.1").within(32, 64) != client("192.0.2.2").within(32, 64));
+        assert!(client("192.0.2.1").within(0, 0) == client("198.51.100.1").within(0, 0));
     }
 
     /// Two servers, and one before and after a restart, give the same TTL: the numbers are part of the behaviour.

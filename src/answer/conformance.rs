@@ -1,5 +1,6 @@
 //! What the RFCs ask of an answer, by RFC and section; read back by another codec.
 
+mod amplification;
 mod cookies;
 mod delegations;
 mod hubs;

@@ -174,6 +174,8 @@ pub(super) struct Reply<'a> {
     pub(super) scope: Scope,
     /// Words of the cookie.
     pub(super) cookie: Option<[u64; 3]>,
+    /// Whether NSID is said only where there is room for it when all else is.
+    pub(super) gives_way: bool,
     pub(super) rules: &'a Rules,
 }
 
@@ -185,7 +187,7 @@ impl Reply<'_> {
         OCTETS
             + subnet.map_or(0, |subnet| subnet.octets())
             + self.cookie.map_or(0, |_| cookie::OCTETS)
-            + option(*nsid, self.rules.nsid.len())
+            + option(*nsid && !self.gives_way, self.rules.nsid.len())
             + option(*keepalive, 2)
     }
 
@@ -201,7 +203,7 @@ impl Reply<'_> {
         if let Some(words) = self.cookie {
             message.extend_from_slice(&cookie::option(words));
         }
-        if *nsid {
+        if *nsid && message.len() + OPTION + self.rules.nsid.len() <= limit {
             put(NSID, &[&self.rules.nsid], message);
         }
         if *keepalive {

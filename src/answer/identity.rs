@@ -30,6 +30,11 @@ impl Identity {
     }
 }
 
+/// Octets of the record: owner, type, class, TTL, RDLENGTH, and the length of the text, before it.
+pub(super) fn octets(text: &[u8]) -> usize {
+    2 + 2 + 2 + 4 + 2 + 1 + text.len()
+}
+
 /// Appends the record behind the question: TTL 0, for nobody is to keep it, and one character-string.
 pub(super) fn append(text: &[u8], message: &mut Vec<u8>) {
     let length = text.len() as u8;

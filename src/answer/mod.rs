@@ -4,7 +4,7 @@
 //! load by [`compile`], and beside it the small table of choices that a switch replaces. [`publish`] holds the one swap
 //! of the program. [`respond`] turns a query's octets into a response's; [`lookup`] takes the same walk for one name and
 //! says what happened at every step. [`client`] is who asks, as far as that is any matter of the answer: a hub may give
-//! each resolver a TTL of its own. [`select`] is how a hub comes to an endpoint where that depends on who asks. `text` is what a hub says of itself at
+//! each resolver a TTL of its own. [`class`] is which responses are counted together where they are limited. [`select`] is how a hub comes to an endpoint where that depends on who asks. `text` is what a hub says of itself at
 //! `_concierge.HUB`, and `identity` what the server says of itself. `edns` reads and writes the OPT record, with [`cookie`],
 //! `subnet` and `extended` for what stands in it.
 //!
@@ -12,6 +12,7 @@
 //! when the zone was read, and a hub is a name like any other until its RRsets are taken. `quick` answers what nearly
 //! every query asks, in some four hundred instructions, and leaves all else to the general way.
 
+pub mod class;
 pub mod client;
 pub mod compile;
 #[cfg(test)]

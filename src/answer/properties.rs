@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::client::{Client, Lots};
 use super::lookup::{End, StepResult};
-use super::respond::{HubAnswer, Outcome, Rules, Transport, respond};
+use super::respond::{Amplification, HubAnswer, Outcome, Rules, Transport, respond};
 use super::snapshot::{Content, Snapshot, What};
 use super::sound::{From, MADE, Manner, WORLDS, hold, hold_alike, with_cookie};
 use super::testing::{Ask, CLIENT, hub, name, snapshot, terms, zone};
@@ -129,11 +129,13 @@ fn from() -> impl Strategy<Value = From> {
 
 fn manner() -> impl Strategy<Value = Manner> {
     let now = prop_oneof![Just(MADE), Just(MADE + 1799), Just(MADE + 1800), Just(MADE + 3601), Just(MADE - 301)];
-    (prop::option::weighted(0.8, now), prop::bool::weighted(0.2), any::<bool>(), 0..3_u16).prop_map(
-        |(cookies, required, nsid, idle)| {
+    let times = prop::sample::select(vec![0, 1, 2, 3, 5]);
+    (prop::option::weighted(0.8, now), prop::bool::weighted(0.2), any::<bool>(), 0..3_u16, times).prop_map(
+        |(cookies, required, nsid, idle, times)| {
+            let amplification = Amplification::times(times);
             let nsid = if nsid { b"ns1".as_slice().into() } else { Box::default() };
             let cookies_required = required && cookies.is_some();
-            Manner { rules: Rules { cookies_required, nsid, idle, ..Rules::sized(1232) }, cookies }
+            Manner { rules: Rules { cookies_required, amplification, nsid, idle, ..Rules::sized(1232) }, cookies }
         },
     )
 }

@@ -102,7 +102,8 @@ pub(super) fn respond(
     };
     let limit = match transport {
         Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
-        Transport::Udp => usize::from(theirs),
+        // With a valid cookie it may be more: that is left to the general way.
+        Transport::Udp => usize::from(theirs).min(terms.rules.amplification.most(query.len())),
     };
 
     let (zone, skipped) = zone_of(&snapshot.served, &name)?;

@@ -48,6 +48,8 @@ pub struct Rules {
     /// Whether over UDP only clients with a valid server cookie are answered. Others are told to learn one (BADCOOKIE, RFC
     /// 7873 5.2.3) or, where they have no cookie at all, to ask over TCP.
     pub cookies_required: bool,
+    /// How much longer than their queries responses over UDP may be.
+    pub amplification: Amplification,
     /// What NSID says (RFC 5001); empty for nothing.
     pub nsid: Box<[u8]>,
     /// Time after which an idle connection is closed, in tenths of a second, as TCP keepalive says it (RFC 7828); 0 for
@@ -60,7 +62,36 @@ pub struct Rules {
 impl Rules {
     /// Nothing but the size.
     pub fn sized(max_udp_bytes: u16) -> Self {
-        Self { max_udp_bytes, cookies_required: false, nsid: Box::default(), idle: 0, identity: Identity::default() }
+        Self {
+            max_udp_bytes,
+            cookies_required: false,
+            amplification: Amplification::NONE,
+            nsid: Box::default(),
+            idle: 0,
+            identity: Identity::default(),
+        }
+    }
+}
+
+/// How many times as long as its query a response over UDP may be, octet for octet of the DNS messages, unless the query had
+/// a valid cookie: who asks in the name of another gains no more by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Amplification(u16);
+
+impl Amplification {
+    /// More than any response has.
+    pub const NONE: Self = Self(u16::MAX);
+
+    /// So many times, or as long as it may be anyway for 0. Header, question and OPT record with a cookie always fit from 2
+    /// on; at 1 the octets of a new cookie come on top.
+    pub fn times(times: u16) -> Self {
+        if times == 0 { Self::NONE } else { Self(times) }
+    }
+
+    /// Octets that the response to a query of so many may have.
+    #[inline(always)]
+    pub(super) fn most(self, query: usize) -> usize {
+        query * usize::from(self.0)
     }
 }
 
@@ -157,6 +188,19 @@ pub fn respond(
     }
 }
 
+/// Tells a client that may not ask so (RFC 8914 4.19), into `response`, over what it held.
+#[cold]
+pub fn refuse(
+    snapshot: &Snapshot,
+    query: &[u8],
+    client: Client,
+    transport: Transport,
+    terms: &Terms<'_>,
+    response: &mut Vec<u8>,
+) -> Outcome {
+    reply(snapshot, query, client, transport, terms, Standing::Denied, response)
+}
+
 /// The general way, which answers every message into `response`, cleared first.
 #[inline(never)]
 pub(super) fn respond_in_full(
@@ -167,16 +211,32 @@ pub(super) fn respond_in_full(
     terms: &Terms<'_>,
     response: &mut Vec<u8>,
 ) -> Outcome {
+    reply(snapshot, query, client, transport, terms, Standing::Admitted, response)
+}
+
+/// Whether a client may ask.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Admitted,
+    Denied,
+}
+
+#[inline(always)]
+fn reply(
+    snapshot: &Snapshot,
+    query: &[u8],
+    client: Client,
+    transport: Transport,
+    terms: &Terms<'_>,
+    standing: Standing,
+    response: &mut Vec<u8>,
+) -> Outcome {
     response.clear();
     let mut name = Cursor::EMPTY;
-    let Some(query) = Query::read(query, &mut name, terms.heed(client, transport)) else { return Outcome::Silence };
     let rules = terms.rules;
+    let amplified = rules.amplification.most(query.len());
+    let Some(query) = Query::read(query, &mut name, terms.heed(client, transport)) else { return Outcome::Silence };
     let ours = rules.max_udp_bytes.max(512);
-    // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
-    let limit = match transport {
-        Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
-        Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
-    };
     let offer = query.opt.and_then(|opt| opt.options.cookie);
     let judged = offer.and_then(|offer| Some(terms.jar()?.judge(offer, client)));
     let cookie = match judged {
@@ -185,15 +245,34 @@ pub(super) fn respond_in_full(
         None => Cookie::Absent,
     };
     let cookie_words = judged.map(|(_, words)| words);
-    let mut reply =
-        query.opt.map(|opt| Reply { opt, max_udp_bytes: ours, scope: Scope::default(), cookie: cookie_words, rules });
+    // RFC 1035 4.2.1 without OPT, RFC 6891 6.2.3 and 6.2.5 with it.
+    let taken = match transport {
+        Transport::Tcp | Transport::Encrypted => MAX_MESSAGE,
+        Transport::Udp => query.opt.map_or(512, |opt| usize::from(opt.max_udp_bytes.min(ours))),
+    };
+    let is_free = transport != Transport::Udp || cookie == Cookie::Valid || amplified >= taken;
+    let limit = if is_free { taken } else { amplified };
+    let mut reply = query.opt.map(|opt| Reply {
+        opt,
+        max_udp_bytes: ours,
+        scope: Scope::default(),
+        cookie: cookie_words,
+        gives_way: !is_free,
+        rules,
+    });
     response.extend_from_slice(query.head());
     let required = rules.cookies_required && transport == Transport::Udp;
     let mut extended = None;
-    let header = match verdict(&query, &name, cookie, required, rules) {
+    let verdict = match verdict(&query, &name, cookie, required, rules) {
+        Verdict::Search(_) | Verdict::Say(_) | Verdict::Truncate if standing == Standing::Denied => {
+            Verdict::End(Rcode::REFUSED, Some(Reason::Prohibited))
+        }
+        verdict => verdict,
+    };
+    let header = match verdict {
         Verdict::Search(question) => {
             let dnssec_ok = query.opt.is_some_and(|opt| opt.dnssec_ok);
-            let limit = limit - reply.as_ref().map_or(0, Reply::octets);
+            let limit = limit.saturating_sub(reply.as_ref().map_or(0, Reply::octets));
             let subnet = query.opt.and_then(|opt| opt.options.subnet);
             let origin = subnet.map_or(client.origin(), |subnet| subnet.origin(client));
             let mut render = Render::new(response, limit, dnssec_ok, snapshot, client, &name);
@@ -215,6 +294,11 @@ pub(super) fn respond_in_full(
                 counts: render.counts,
                 hub: render.hub,
             }
+        }
+        Verdict::Say(text)
+            if response.len() + identity::octets(text) + reply.as_ref().map_or(0, Reply::octets) > limit =>
+        {
+            Header { truncated: true, ..Header::of(Rcode::NOERROR) }
         }
         Verdict::Say(text) => {
             identity::append(text, response);

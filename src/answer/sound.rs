@@ -11,7 +11,7 @@ use hickory_proto::op::Message;
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 
 use super::client::Client;
-use super::cookie::{Jar, Secret, Secrets};
+use super::cookie::{Cookie, Jar, Secret, Secrets};
 use super::respond::{Outcome, Rules, Terms, Transport, respond, respond_in_full};
 use super::snapshot::Snapshot;
 use super::testing::{Ask, hub, map, selecting, snapshot, zone};
@@ -130,6 +130,14 @@ pub(crate) fn answer(query: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn hold_alike(snapshot: &Snapshot, query: &[u8], transport: Transport, from: From, manner: &Manner) {
     let mut in_full = Vec::new();
     let expected = manner.by(|terms| respond_in_full(snapshot, query, client(from), transport, terms, &mut in_full));
+    if let Outcome::Reply { cookie, .. } = expected
+        && transport == Transport::Udp
+        && cookie != Cookie::Valid
+    {
+        let most = manner.rules.amplification.most(query.len());
+        // At 1 a new cookie, of 16 octets, comes on top.
+        assert!(in_full.len() <= most.max(query.len() + 16), "{} to {}", in_full.len(), query.len());
+    }
     manner.by(|terms| {
         // Over what was less, and over what was more.
         for held in [7, 70_000] {

@@ -2,6 +2,7 @@
 //!
 //! Pure. Every problem of the file is reported at once, with its place.
 
+mod abuse;
 mod edns;
 mod model;
 mod read;
@@ -11,7 +12,7 @@ mod tests;
 mod units;
 
 pub use model::{
-    Admin, Audit, Config, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat, Process, Proxy, Public,
-    QueryLog, Statistics, Tls,
+    Access, Admin, Audit, Config, Denial, Dnstap, Edns, HealthConfig, Identity, Limits, Listen, Log, LogFormat,
+    Process, Proxy, Public, QueryLog, RateLimit, Statistics, Tls,
 };
 pub use read::{read, zones};

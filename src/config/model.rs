@@ -17,6 +17,10 @@ pub struct Config {
     pub listen: Listen,
     /// What one client, and all together, may use.
     pub limits: Limits,
+    /// Responses over UDP that one network may be sent.
+    pub rate_limit: RateLimit,
+    /// Who is answered.
+    pub access: Access,
     /// The certificate of the encrypted listeners; `None` when there are none and none is named.
     pub tls: Option<Tls>,
     /// Who speaks for others.
@@ -122,6 +126,51 @@ pub struct Limits {
     /// Resolvers whose word on the network of their clients is taken (EDNS client subnet, RFC 7871); at most 256 prefixes.
     /// Default none.
     pub trust_ecs_from: Vec<IpNet>,
+    /// Queries that one client, an IPv4 address or an IPv6 /64, may send in a second, all transports together, and as many
+    /// at once. Default 0, which is off; range 0 to 100,000.
+    pub queries_per_second_per_client: u32,
+    /// A response over UDP is at most so many times as long as its query, unless a valid cookie came with it. Default 3, range
+    /// 0 to 100; 0 is off.
+    pub amplification: u16,
+}
+
+/// Responses over UDP that one network may be sent, for each class of responses; those to queries with a valid cookie apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Default 0, which is off; range 0 to 100,000.
+    pub responses_per_second: u32,
+    /// How many at once. Default as many as in a second, range 1 to 1,000,000.
+    pub burst: u32,
+    /// Of those that are too many every n-th is sent truncated; 0 for none. Default 2, range 0 to 10.
+    pub slip: u8,
+    /// Bits of IPv4 addresses that tell networks apart. Default 24, range 1 to 32.
+    pub ipv4_prefix: u8,
+    /// Bits of IPv6 addresses that tell networks apart. Default 56, range 1 to 64.
+    pub ipv6_prefix: u8,
+    /// Networks without such a limit: addresses and prefixes, at most 256. Default none.
+    pub exempt: Vec<IpNet>,
+    /// Octets of the table, 8 for each network and class that is busy. Default 1 MiB, range 64 KiB to 1 GiB.
+    pub table: u32,
+}
+
+/// Who is answered. Of the prefixes that a client is in, the longest counts; one in none is answered if none is allowed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access {
+    /// Addresses and prefixes that are answered, at most 256. Default none.
+    pub allow: Vec<IpNet>,
+    /// Addresses and prefixes that are not, at most 256. Default none.
+    pub deny: Vec<IpNet>,
+    /// What becomes of the queries of those that are not. Default `refuse`.
+    pub denial: Denial,
+}
+
+/// What becomes of a query of a client that is not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// REFUSED.
+    Refuse,
+    /// Nothing; a connection is closed.
+    Drop,
 }
 
 /// What is said and heard in OPT records.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 
+use super::abuse::{read_access, read_rate_limit};
 use super::edns::{read_edns, read_identity};
 use super::taps::{read_dnstap, read_query_log};
 use super::units::{micros, octets};
@@ -72,6 +73,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let state = root.setting("state", problems, Value::path).or(document.beside(STATE));
     let listen = section(&mut root, "listen", problems, read_listen);
     let limits = section(&mut root, "limits", problems, read_limits);
+    let rate_limit = section(&mut root, "rate_limit", problems, read_rate_limit);
+    let access = section(&mut root, "access", problems, read_access);
     let is_encrypted = listen.as_ref().is_some_and(Listen::is_encrypted);
     let tls = section(&mut root, "tls", problems, |table, problems| read_tls(table, is_encrypted, problems));
     let proxy = section(&mut root, "proxy", problems, read_proxy);
@@ -92,6 +95,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         state: state?,
         listen: listen?,
         limits: limits?,
+        rate_limit: rate_limit?,
+        access: access?,
         tls: tls?,
         proxy: proxy?,
         edns: edns?,
@@ -172,6 +177,9 @@ fn read_limits(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let tcp_idle = table.setting("tcp_idle", problems, |value, problems| value.duration(TCP_IDLE, problems));
     let drain = table.setting("drain", problems, |value, problems| value.duration(DRAIN, problems));
     let trust = table.setting("trust_ecs_from", problems, prefixes);
+    let queries = table
+        .setting("queries_per_second_per_client", problems, |value, problems| value.integer(0..=100_000, problems));
+    let amplification = table.setting("amplification", problems, |value, problems| value.integer(0..=100, problems));
     Some(Limits {
         max_udp_bytes: narrow(max_udp_bytes.or(1232))?,
         tcp_connections: narrow(tcp_connections.or(1024))?,
@@ -184,6 +192,8 @@ fn read_limits(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         unlimited: unlimited.or(UNLIMITED.iter().filter_map(|prefix| prefix.parse().ok()).collect())?,
         drain: drain.or(Duration::from_secs(5))?,
         trust_ecs_from: trust.or(Vec::new())?,
+        queries_per_second_per_client: narrow(queries.or(0))?,
+        amplification: narrow(amplification.or(3))?,
     })
 }
 
@@ -329,7 +339,7 @@ fn socket_addresses(value: &Value<'_>, port: Option<u16>, problems: &mut Vec<Dia
 }
 
 /// A list of prefixes of addresses; an address alone is a prefix of all its bits.
-fn prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<IpNet>> {
+pub(super) fn prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<IpNet>> {
     const EXAMPLE: &str = "a list such as [\"192.0.2.53\", \"2001:db8:53::/48\"]";
     let entries = value.list("a list of addresses and prefixes", EXAMPLE, MOST_ADDRESSES, problems)?;
     let prefix = |entry: Value<'_>| {
@@ -351,6 +361,6 @@ fn prefixes(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Vec<IpN
 }
 
 /// A number into the smaller type whose range has been checked.
-fn narrow<T: TryFrom<i64>>(number: Option<i64>) -> Option<T> {
+pub(super) fn narrow<T: TryFrom<i64>>(number: Option<i64>) -> Option<T> {
     number.and_then(|number| T::try_from(number).ok())
 }

@@ -31,6 +31,8 @@ fn known_keys() -> BTreeSet<String> {
         "",
         "listen",
         "limits",
+        "rate_limit",
+        "access",
         "tls",
         "proxy",
         "edns",
@@ -92,7 +94,7 @@ fn the_reference_names_every_key_and_no_other() {
 #[test]
 fn every_line_of_the_reference_that_is_commented_out_loads() {
     let uncommented = |line: &&str| line.strip_prefix("# ").is_some_and(|line| key_of(line).is_some());
-    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 16);
+    assert_eq!(REFERENCE.lines().filter(uncommented).count(), 20);
     let text: Vec<&str> = REFERENCE.lines().map(|line| if uncommented(&line) { &line[2..] } else { line }).collect();
     let (config, problems) = read_text(&text.join("\n"));
     assert_eq!(problems, [""; 0]);
@@ -115,8 +117,11 @@ fn a_value_set_is_the_value_read() {
          udp_receive_buffer = \"512KiB\"\nudp_send_buffer = \"1GiB\"\nbusy_poll = \"50us\"\n\
          [limits]\nmax_udp_bytes = 4096\ntcp_connections = 1_000_000\ntcp_idle = \"1m30s\"\ndrain = \"0s\"\n\
          trust_ecs_from = [\"192.0.2.53\", \"2001:db8:53::/48\"]\n\
+         queries_per_second_per_client = 9\namplification = 0\n\
          tcp_connections_per_client = 7\ntls_handshakes = 16\ntls_handshakes_per_client = 3\n\
          https_connections = 5\nquic_connections = 6\nunlimited = []\n\
+         [rate_limit]\nresponses_per_second = 20\nslip = 0\nipv4_prefix = 32\nipv6_prefix = 48\nexempt = [\"::1\"]\ntable = \"64KiB\"\n\
+         [access]\nallow = [\"10.0.0.0/8\"]\ndeny = [\"10.1.0.0/16\"]\naction = \"drop\"\n\
          [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
          [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[dnstap]\nfile = \"d.tap\"\nidentity = \"ns1\"\nsample = 7\n[query_log]\nfile = \"q.json\"\nsample = 9\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
@@ -139,6 +144,20 @@ fn a_value_set_is_the_value_read() {
     assert_eq!(config.proxy.from, ["192.0.2.10/32".parse().unwrap()]);
     let trusted = ["192.0.2.53/32", "2001:db8:53::/48"].map(|prefix| prefix.parse().unwrap());
     assert_eq!(config.limits.trust_ecs_from, trusted);
+    let Limits { queries_per_second_per_client, amplification, .. } = config.limits;
+    assert_eq!((queries_per_second_per_client, amplification), (9, 0));
+    let rate_limit = RateLimit {
+        responses_per_second: 20,
+        burst: 20,
+        slip: 0,
+        ipv4_prefix: 32,
+        ipv6_prefix: 48,
+        exempt: vec!["::1/128".parse().unwrap()],
+        table: 64 << 10,
+    };
+    assert_eq!(config.rate_limit, rate_limit);
+    let (allow, deny) = (vec!["10.0.0.0/8".parse().unwrap()], vec!["10.1.0.0/16".parse().unwrap()]);
+    assert_eq!(config.access, Access { allow, deny, denial: Denial::Drop });
     assert_eq!(config.public, Public { listen: vec!["[::1]:8053".parse().unwrap()], connections: 16 });
     let edns = Edns {
         cookies: true,
@@ -178,7 +197,7 @@ fn mistakes_are_named() {
     check(
         "zone = \"z\"",
         &[
-            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `dnstap`, `query_log`, `process`, `log` (hint: did you mean `zones`?)",
+            "1:1: error: unknown key `zone`, expected one of `zones`, `state`, `listen`, `limits`, `rate_limit`, `access`, `tls`, `proxy`, `edns`, `identity`, `admin`, `public`, `health`, `audit`, `statistics`, `dnstap`, `query_log`, `process`, `log` (hint: did you mean `zones`?)",
         ],
     );
     check(

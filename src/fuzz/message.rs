@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::answer::Identity;
-use crate::answer::respond::{Rules, Transport};
+use crate::answer::respond::{Amplification, Rules, Transport};
 use crate::answer::sound::{From, MADE, Manner, WORLDS, hold, hold_alike};
 
 /// Octets in front of the query.
@@ -20,20 +20,22 @@ const CLIENTS: [IpAddr; 4] = [
 /// Times of day around that at which the cookies of the corpus were made.
 const TIMES: [u32; 4] = [MADE, MADE + 1800, MADE + 3601, MADE - 301];
 
-/// Octet 0: the world. 1: transport in two bits, size in two, cookies, cookies required, NSID, keepalive. 2: time in two bits,
+/// Octet 0: the world, and in its upper three bits how many times as long as the query a response may be. 1: transport in two bits, size in two, cookies, cookies required, NSID, keepalive. 2: time in two bits,
 /// client in two, whether it is trusted, identity. 3: the client's lot. Then the query.
 ///
 /// # Panics
 /// Where the one pass and the general way do not answer alike, or the response is not well-formed.
 pub fn message(octets: &[u8]) {
     let Some((&[world, manner, client, lot], query)) = octets.split_first_chunk::<HEAD>() else { return };
-    let world = &WORLDS[usize::from(world) % WORLDS.len()];
+    let amplification = Amplification::times(u16::from(world >> 5));
+    let world = &WORLDS[usize::from(world & 0x1f) % WORLDS.len()];
     let transport = [Transport::Udp, Transport::Udp, Transport::Tcp, Transport::Encrypted][usize::from(manner & 3)];
     let said = |text: &str, bit: u8| if client & bit != 0 { text.as_bytes().into() } else { Box::default() };
     let has = |bit: u8| manner & bit != 0;
     let cookies = has(0x10).then_some(TIMES[usize::from(client & 3)]);
     let rules = Rules {
         max_udp_bytes: [512, 1232, 4096, 0][usize::from(manner >> 2 & 3)],
+        amplification,
         cookies_required: has(0x20) && cookies.is_some(),
         nsid: if has(0x40) { b"ns1".as_slice().into() } else { Box::default() },
         idle: if has(0x80) { 100 } else { 0 },

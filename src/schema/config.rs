@@ -17,6 +17,7 @@ const RESOLVER: &str = r"^([0-9.]+(:[0-9]{1,5})?|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+
 
 pub(super) fn schema() -> Value {
     let sockets = |least| Node::list(Node::pattern(SOCKET), least..=256);
+    let prefixes = || Node::list(Node::pattern(PREFIX), 0..=256);
     let listen = Node::table()
         .key(
             "dns",
@@ -83,7 +84,7 @@ pub(super) fn schema() -> Value {
         .key(
             "unlimited",
             "Clients without limits of their own: addresses and prefixes.",
-            Node::list(Node::pattern(PREFIX), 0..=256).default(json!(["127.0.0.0/8", "::1/128"])),
+            prefixes().default(json!(["127.0.0.0/8", "::1/128"])),
         )
         .key(
             "tcp_idle",
@@ -98,7 +99,45 @@ pub(super) fn schema() -> Value {
         .key(
             "trust_ecs_from",
             "Resolvers whose client subnet (RFC 7871) is believed: addresses and prefixes.",
-            Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
+            prefixes().default(json!([])),
+        )
+        .key(
+            "queries_per_second_per_client",
+            "Queries that one client, an IPv4 address or an IPv6 /64, may send in a second, all transports together, and as many at once; 0 is off.",
+            Node::integer(0..=100_000).default(0),
+        )
+        .key(
+            "amplification",
+            "A response over UDP is at most so many times as long as its query, unless a valid cookie came with it; 0 is off.",
+            Node::integer(0..=100).default(3),
+        );
+    let rate_limit = Node::table()
+        .key(
+            "responses_per_second",
+            "Responses of a class that one network may be sent over UDP in a second; 0 is off.",
+            Node::integer(0..=100_000).default(0),
+        )
+        .key("burst", "How many at once. Default: as many as in a second.", Node::integer(1..=1_000_000))
+        .key(
+            "slip",
+            "Of those that are too many every n-th is sent truncated; 0 for none.",
+            Node::integer(0..=10).default(2),
+        )
+        .key("ipv4_prefix", "Bits of IPv4 addresses that tell networks apart.", Node::integer(1..=32).default(24))
+        .key("ipv6_prefix", "Bits of IPv6 addresses that tell networks apart.", Node::integer(1..=64).default(56))
+        .key("exempt", "Networks without such a limit: addresses and prefixes.", prefixes().default(json!([])))
+        .key(
+            "table",
+            "Memory: 8 octets for each network and class that is busy, 64KiB to 1GiB.",
+            Node::pattern(SIZE).default("1MiB"),
+        );
+    let access = Node::table()
+        .key("allow", "Addresses and prefixes that are answered.", prefixes().default(json!([])))
+        .key("deny", "Addresses and prefixes that are not.", prefixes().default(json!([])))
+        .key(
+            "action",
+            "What becomes of the queries of those that are not: REFUSED, or nothing.",
+            Node::words(&["refuse", "drop"]).default("refuse"),
         );
     let tls = Node::table()
         .key("certificate", "PEM file of the certificate and those above it, the server's own first.", Node::path())
@@ -106,7 +145,7 @@ pub(super) fn schema() -> Value {
     let proxy = Node::table().key(
         "from",
         "Prefixes whose connections and datagrams begin with a PROXY protocol header of version 2.",
-        Node::list(Node::pattern(PREFIX), 0..=256).default(json!([])),
+        prefixes().default(json!([])),
     );
     let edns = Node::table()
         .key("cookies", "Whether cookies (RFC 7873) are answered.", Node::flag().default(true))
@@ -192,6 +231,12 @@ pub(super) fn schema() -> Value {
         .key("state", "Folder of the store; made when it does not exist.", Node::path().default("../state"))
         .key("listen", "Where queries come in.", listen)
         .key("limits", "What one client, and all together, may use.", limits)
+        .key("rate_limit", "Responses over UDP that one network may be sent, for each class: docs/abuse.md.", rate_limit)
+        .key(
+            "access",
+            "Who is answered. Of the prefixes that a client is in the longest counts; one in none is answered if none is allowed.",
+            access,
+        )
         .key("tls", "The certificate of the encrypted listeners.", tls)
         .key("proxy", "Who speaks for others.", proxy)
         .key("edns", "What is said and heard in OPT records: docs/edns.md.", edns)

@@ -166,11 +166,16 @@ impl<F: Family> Batch<F> {
             };
             let client = client.with_lot(lots.draw());
             let response = &mut replies.responses[replies.count];
-            let outcome = engine.answer(&snapshot, query, client, Transport::Udp, &terms, response);
+            let answered = match &engine.limiter {
+                None => Some(engine.answer(&snapshot, query, client, Transport::Udp, &terms, response)),
+                Some(limiter) => limiter.answer(engine, &snapshot, query, client, &terms, response),
+            };
             if let Some(tap) = tap {
+                let outcome = answered.unwrap_or(Outcome::Silence);
                 let port = plain.then(|| sender.port());
                 show(tap, &Seen { snapshot: &snapshot, client, port, via: Via::Udp, query, outcome, response });
             }
+            let Some(outcome) = answered else { continue };
             match outcome {
                 Outcome::Reply { rcode, truncated, hub, cookie } => {
                     tally.response(rcode, truncated, cookie);

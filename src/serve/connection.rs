@@ -32,6 +32,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
@@ -92,6 +93,8 @@ pub(super) struct Connection {
     pub(super) interest: Interest,
     /// Whether it has another turn without having to be told of.
     pub(super) queued: bool,
+    /// Whether its next turn is only when its client may send more queries.
+    pub(super) paused: bool,
     /// Whether it has had no turn that ended with waiting.
     new: bool,
     /// Whether the client has closed its side, or the network failed: what can be read is all that comes.
@@ -160,6 +163,8 @@ pub(super) enum Next {
     Space,
     /// There may be more: it is the turn of others.
     Again,
+    /// Its client has sent too many queries: nothing is read for so long.
+    Pause(Duration),
     /// What is no query was sent, or all that had arrived when the drain began is answered: we close.
     Close,
     /// It is over: the client has closed, or the network failed.
@@ -173,6 +178,8 @@ pub(super) enum Stopped {
     Partial,
     /// The turn has had its batches.
     Full,
+    /// The next query has to wait.
+    Paused(Duration),
     NoQuery,
     Blocked,
     Broken,
@@ -207,6 +214,7 @@ impl Connection {
             behind_proxy,
             interest: Interest::None,
             queued: false,
+            paused: false,
             new: true,
             ended: false,
             closing: false,
@@ -466,6 +474,7 @@ impl Connection {
         match stopped {
             Stopped::Partial => Ok(()),
             Stopped::Full => Err(Next::Again),
+            Stopped::Paused(wait) => Err(Next::Pause(wait)),
             Stopped::NoQuery => Err(Next::Close),
             Stopped::Blocked => Err(Next::Space),
             Stopped::Broken => Err(Next::Over),
@@ -535,6 +544,7 @@ pub(super) fn answer(
         let stopped = match follows {
             Follows::Query => continue,
             Follows::Partial => Stopped::Partial,
+            Follows::Wait(wait) => Stopped::Paused(wait),
             Follows::NoQuery => {
                 tally.queries += 1;
                 tally.silent += 1;

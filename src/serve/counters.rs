@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::limiter::{Acted, Actions};
 use super::resolvers::{Comebacks, Resolvers};
 use super::sockets::{Sockets, UdpSockets};
 use super::tls::Identity;
@@ -52,6 +53,7 @@ pub struct Counters {
     addresses: AtomicU64,
     waiting: AtomicU64,
     resolvers: Resolvers,
+    acted: Arc<Acted>,
     tap: Option<Arc<Tap>>,
     /// By transport and by [`Event`].
     events: [[AtomicU64; Event::COUNT]; Via::ALL.len()],
@@ -133,6 +135,8 @@ pub struct Totals {
     pub restarts: u64,
     /// How resolvers came back after a switch.
     pub comebacks: Comebacks,
+    /// What was done about those who ask too much, or are not to ask.
+    pub actions: Actions,
     /// What became of the messages that were to be shown.
     pub shown: Vec<Shown>,
 }
@@ -256,6 +260,7 @@ impl Counters {
             receive_failures: self.receive_failures.load(Ordering::Relaxed),
             restarts: self.restarts.load(Ordering::Relaxed),
             comebacks: self.resolvers.comebacks(),
+            actions: self.acted.sum(),
             shown: self.tap().map(|tap| tap.shown().collect()).unwrap_or_default(),
             events: self.events.each_ref().map(|of| of.each_ref().map(|event| event.load(Ordering::Relaxed))),
             open: self.connections.each_ref().map(|open| open.load(Ordering::Relaxed)),
@@ -273,6 +278,11 @@ impl Counters {
             });
         }
         totals
+    }
+
+    /// Where a limiter counts what it does.
+    pub(super) fn actions(&self) -> Arc<Acted> {
+        self.acted.clone()
     }
 
     /// A block for one worker.

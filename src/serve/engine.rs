@@ -5,14 +5,17 @@ pub(super) use crate::answer::respond::{Outcome, Rules, Terms, Transport};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::cookies::Cookies;
+use super::limiter::Limiter;
 use crate::answer::client::Client;
 use crate::answer::cookie::Jar;
-use crate::answer::respond::respond;
+use crate::answer::respond::{refuse, respond};
 use crate::answer::snapshot::Snapshot;
+use crate::config::Denial;
 
 /// The form of [`respond`]: tests of what must hold when an engine misbehaves put another in its place.
 pub(super) type Respond = fn(&Snapshot, &[u8], Client, Transport, &Terms<'_>, &mut Vec<u8>) -> Outcome;
@@ -26,6 +29,8 @@ pub(super) struct Engine {
     pub(super) jars: Option<Jars>,
     /// Who may say whom it asks for.
     pub(super) trust: Trust,
+    /// Where there is none, everybody is answered.
+    pub(super) limiter: Option<Arc<Limiter>>,
 }
 
 /// Gives what cookies are judged by.
@@ -75,7 +80,7 @@ impl Trust {
 
 impl Engine {
     pub(super) fn new(rules: Rules, cookies: Option<Arc<Cookies>>, trust: Trust) -> Self {
-        Self { respond, rules: Arc::new(rules), jars: cookies.map(Jars::of), trust }
+        Self { respond, rules: Arc::new(rules), jars: cookies.map(Jars::of), trust, limiter: None }
     }
 
     /// What holds for the queries of a batch. Costs nothing unless a query needs it; to be let go with the batch, for the secrets
@@ -85,7 +90,19 @@ impl Engine {
         Terms::new(&self.rules, self.jars.as_ref().map(|jars| &*jars.0))
     }
 
-    /// Answers one query of `client` by itself; what `response` held before is overwritten.
+    /// Whether a client is not let in.
+    pub(super) fn drops(&self, client: Client) -> bool {
+        self.limiter.as_ref().is_some_and(|limiter| limiter.drops(client))
+    }
+
+    /// How long the next query of a client on a stream has to wait, if it has to.
+    #[inline]
+    pub(super) fn wait(&self, client: Client) -> Option<Duration> {
+        self.limiter.as_ref()?.wait(client)
+    }
+
+    /// Answers one query of `client`, on a stream, by itself; what `response` held before is overwritten. Over UDP a
+    /// [`Limiter`] answers, where there is one.
     pub(super) fn answer_one(
         &self,
         snapshot: &Snapshot,
@@ -94,7 +111,24 @@ impl Engine {
         transport: Transport,
         response: &mut Vec<u8>,
     ) -> Outcome {
-        self.answer(snapshot, query, client, transport, &self.terms(), response)
+        match self.limiter.as_ref().and_then(|limiter| limiter.denial(client)) {
+            None => self.answer(snapshot, query, client, transport, &self.terms(), response),
+            Some(Denial::Refuse) => self.refuse(snapshot, query, client, transport, &self.terms(), response),
+            Some(Denial::Drop) => Outcome::Silence,
+        }
+    }
+
+    /// Answers a query of a client that may not ask.
+    pub(super) fn refuse(
+        &self,
+        snapshot: &Snapshot,
+        query: &[u8],
+        client: Client,
+        transport: Transport,
+        terms: &Terms<'_>,
+        response: &mut Vec<u8>,
+    ) -> Outcome {
+        refuse(snapshot, query, client, transport, terms, response)
     }
 
     /// [`Engine::answer_one`] as one of a batch.

@@ -12,6 +12,7 @@
 //!  pipeline: framing, no socket  batch: receive, answer, send
 //!    └──────────► engine ◄───────┘   counters: one block a worker; sockets: what the kernel says of them
 //!                                    cookies: their secrets and the time
+//!                                    limiter: who is answered, and how much of it
 //!                                    resolvers: who still asks late after a switch, from a sample
 //! ```
 //!
@@ -23,8 +24,6 @@
 //!   waited in between; so publishing waits for microseconds, and answers are not older than the switch acknowledged.
 //! - No input and no error of a socket ends it. A panic, which is a defect, costs the batch or the connection.
 //! - It logs nothing about queries above `TRACE`.
-//!
-//! Absent: response rate limiting.
 #![expect(clippy::disallowed_methods, reason = "I/O shell: clock")]
 
 mod accept;
@@ -39,6 +38,7 @@ mod counters;
 pub(crate) mod descriptors;
 mod engine;
 mod interfaces;
+mod limiter;
 mod pipeline;
 mod places;
 mod post;
@@ -75,6 +75,8 @@ use self::cookies::Cookies;
 use self::counters::Block;
 pub use self::counters::{Certificate, Connections, Counters, Event, Messages, Totals};
 use self::engine::{Engine, Trust};
+use self::limiter::Limiter;
+pub use self::limiter::{Action, Actions};
 use self::places::{Opener, Places};
 use self::seats::Seats;
 pub use self::sockets::UdpSockets;
@@ -88,7 +90,7 @@ use self::web::Web;
 use crate::answer;
 use crate::answer::client::Lots;
 use crate::answer::publish::Readers;
-use crate::answer::respond::Rules;
+use crate::answer::respond::{Amplification, Rules};
 use crate::config::{Config, Limits, Listen, Proxy};
 use crate::process::passed::{Given, Kind, Passed, Place};
 
@@ -176,9 +178,16 @@ pub struct Answering {
     pub rules: Rules,
     /// Without them cookies are not looked at.
     pub cookies: Option<Arc<Cookies>>,
+    /// Without it everybody is answered.
+    limiter: Option<Limiter>,
 }
 
 impl Answering {
+    /// By these rules, without cookies, to everybody.
+    pub fn by(rules: Rules) -> Self {
+        Self { rules, cookies: None, limiter: None }
+    }
+
     /// As configured.
     pub fn of(config: &Config, cookies: Option<Arc<Cookies>>) -> Self {
         let octets = |text: &String| text.as_bytes().into();
@@ -186,6 +195,7 @@ impl Answering {
         let rules = Rules {
             max_udp_bytes: limits.max_udp_bytes,
             cookies_required: edns.cookies_required,
+            amplification: Amplification::times(limits.amplification),
             nsid: octets(&edns.nsid),
             // At most ten minutes.
             idle: u16::try_from(limits.tcp_idle.as_millis() / 100).unwrap_or(u16::MAX),
@@ -195,7 +205,7 @@ impl Answering {
                 id: octets(&identity.id),
             },
         };
-        Self { rules, cookies }
+        Self { rules, cookies, limiter: Limiter::of(config) }
     }
 }
 
@@ -213,8 +223,9 @@ pub fn start(
     counters: Arc<Counters>,
     runtime: Handle,
 ) -> io::Result<Serving> {
-    let Answering { rules, cookies } = answering;
-    let engine = Engine::new(rules, cookies, Trust::of(&settings.limits.trust_ecs_from));
+    let Answering { rules, cookies, limiter } = answering;
+    let mut engine = Engine::new(rules, cookies, Trust::of(&settings.limits.trust_ecs_from));
+    engine.limiter = limiter.map(|limiter| Arc::new(limiter.counting(counters.actions())));
     start_with(engine, settings, readers, counters, runtime)
 }
 

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::counters::{Counters, Tally};
 use super::engine::{Engine, Outcome, Transport};
@@ -30,6 +31,8 @@ pub(super) enum Follows {
     Query,
     /// The start of a message, or nothing.
     Partial,
+    /// A complete query for which there is a time to wait: its client has sent too many.
+    Wait(Duration),
     /// Something that is no query: a length below that of a header, or a message that deserves no response.
     NoQuery,
 }
@@ -103,6 +106,9 @@ impl Pipeline {
             let Some(query) = input.get(at + LENGTH..query_end) else { return Follows::Partial };
             if self.output.len() >= OUTPUT {
                 return Follows::Query;
+            }
+            if let Some(wait) = self.engine.wait(client) {
+                return Follows::Wait(wait);
             }
             let client = client.with_lot(self.lots.draw());
             let outcome = self.engine.answer_one(snapshot, query, client, self.transport, &mut self.response);

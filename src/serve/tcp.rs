@@ -23,7 +23,8 @@
 #![expect(clippy::disallowed_methods, reason = "I/O shell: sockets, clock, threads")]
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -139,6 +140,7 @@ impl Workers {
                 next_door: 0,
                 table: Table::default(),
                 queue: VecDeque::new(),
+                paused: BinaryHeap::new(),
                 newcomers: Vec::new(),
                 desk,
                 burst: Burst::default(),
@@ -230,6 +232,8 @@ struct Worker {
     table: Table<Connection>,
     /// Connections that have their turn without being told of.
     queue: VecDeque<Token>,
+    /// Connections that are not read, by the time when they will be, with the numbers of their tokens.
+    paused: BinaryHeap<Reverse<(u64, u64)>>,
     /// Connections that were accepted in this round and are not in the epoll set.
     newcomers: Vec<Token>,
     desk: Desk,
@@ -244,6 +248,7 @@ impl Worker {
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.serve())) {
             self.panicked(panic.as_ref(), "TCP worker failed and starts again without its connections");
             self.queue.clear();
+            self.paused.clear();
             self.newcomers.clear();
             for (_, connection) in std::mem::take(&mut self.table).iter_mut() {
                 connection.forget(&self.service.admission);
@@ -276,6 +281,7 @@ impl Worker {
             {
                 self.begin_drain(deadline);
             }
+            self.resume_reading();
             for _ in 0..self.queue.len() {
                 let Some(token) = self.queue.pop_front() else { break };
                 if let Some(connection) = self.table.get_mut(token) {
@@ -312,7 +318,8 @@ impl Worker {
         let idle = self.waits_longest().map(|(_, since)| since.saturating_add(micros(self.service.idle)));
         let linger = self.table.first(Order::Leaving).map(|(_, since)| since.saturating_add(micros(LINGER)));
         let resumes = self.doors.values().filter_map(|door| door.resumes).min();
-        let next = [idle, linger, resumes, self.drain].into_iter().flatten().min()?;
+        let paused = self.paused.peek().map(|Reverse((until, _))| *until);
+        let next = [idle, linger, resumes, paused, self.drain].into_iter().flatten().min()?;
         let millis = next.saturating_sub(self.now).div_ceil(1000);
         let (seconds, millis) = (millis / 1000, millis % 1000);
         Some(Timespec { tv_sec: i64::try_from(seconds).unwrap_or(i64::MAX), tv_nsec: millis as i64 * 1_000_000 })
@@ -322,7 +329,9 @@ impl Worker {
         // A token of a connection that has ended in this round is unknown.
         if let Some(connection) = self.table.get_mut(token) {
             connection.ended |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-            self.turn(token);
+            if !connection.paused {
+                self.turn(token);
+            }
         }
     }
 
@@ -345,6 +354,7 @@ impl Worker {
             Next::Input => self.watch(token, Interest::Input),
             Next::Space => self.watch(token, Interest::Space),
             Next::Again => self.enqueue(token),
+            Next::Pause(wait) => self.pause(token, wait),
             Next::Over => self.close(token),
             Next::Close => self.leave(token),
         }
@@ -369,6 +379,29 @@ impl Worker {
             && !std::mem::replace(&mut connection.queued, true)
         {
             self.queue.push_back(token);
+        }
+    }
+
+    /// Leaves a connection alone for a while.
+    fn pause(&mut self, token: Token, wait: Duration) {
+        if let Some(connection) = self.table.get_mut(token)
+            && !std::mem::replace(&mut connection.paused, true)
+        {
+            self.paused.push(Reverse((self.now + micros(wait), token.number())));
+        }
+    }
+
+    /// Gives those their turn that have been left alone for long enough.
+    fn resume_reading(&mut self) {
+        while let Some(Reverse((until, token))) = self.paused.peek().copied()
+            && until <= self.now
+        {
+            self.paused.pop();
+            let token = Token::of(token);
+            if let Some(connection) = self.table.get_mut(token) {
+                connection.paused = false;
+                self.enqueue(token);
+            }
         }
     }
 
@@ -511,7 +544,12 @@ impl Worker {
 
     /// Seats a newcomer that may come in, here or with a worker that has far fewer.
     fn admit(&mut self, arrival: Arrival, secured: bool) {
-        let Some(connection) = Connection::new(arrival, secured, &self.service.admission) else {
+        let Service { engine, admission, .. } = &*self.service;
+        // Behind a proxy it is found out with the first query.
+        if !admission.proxies.include(arrival.peer) && engine.drops(admission.trust.client(arrival.peer)) {
+            return;
+        }
+        let Some(connection) = Connection::new(arrival, secured, admission) else {
             let via = if secured { Via::Tls } else { Via::Tcp };
             return self.service.counters.note(via, Event::RefusedClient);
         };

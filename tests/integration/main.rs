@@ -5,6 +5,7 @@
 //! test of interfaces that come and go, which says so where it may not make a network namespace.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
+mod abuse;
 mod answers;
 mod audit;
 mod brokers;
@@ -19,6 +20,7 @@ mod drill;
 mod edns;
 mod failover;
 mod fleet;
+mod floods;
 mod full_disk;
 mod grace;
 mod import;

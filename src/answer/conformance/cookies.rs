@@ -7,7 +7,7 @@ use arc_swap::Guard;
 use super::*;
 use crate::answer::client::Client;
 use crate::answer::cookie::{Cookie, Jar, MOST_SECRETS, Secret, Secrets};
-use crate::answer::respond::{Outcome, Rules, Terms, respond};
+use crate::answer::respond::{Amplification, Outcome, Rules, Terms, respond};
 use crate::answer::testing::{client, hex, option, options_of};
 
 const COOKIE: u16 = 10;
@@ -67,6 +67,26 @@ impl At {
         assert_eq!(told.cookie.as_deref(), Some(expected), "{cookie}");
         assert_eq!(told.shown, "NOERROR aa | www.example. 300 TXT hello", "{cookie}");
     }
+}
+
+/// Whoever shows one is at its address: nobody else is sent what is long.
+#[test]
+fn a_valid_cookie_lifts_the_bound_on_amplification() {
+    let free = at(SECRET, 1_559_731_985);
+    let bounded = At {
+        rules: Rules { amplification: Amplification::times(2), ..Rules::sized(1232) },
+        ..at(SECRET, 1_559_731_985)
+    };
+    let tell = |at: &At, cookie: &str| {
+        let query = Ask::new("host.sub.example. A").opt(1232, 0, false, &option(COOKIE, &hex(cookie))).octets();
+        at.send(client("198.51.100.100"), &query, Transport::Udp)
+    };
+    let (new, valid) = ("2464c4abcf10c957", "2464c4abcf10c957010000005cf79f111f8130c3eee29480");
+    assert_eq!(tell(&free, new).shown, tell(&free, valid).shown);
+    let told = tell(&bounded, valid);
+    assert_eq!((told.worth, told.shown), (Cookie::Valid, tell(&free, valid).shown));
+    let told = tell(&bounded, new);
+    assert!(told.shown.contains(" tc") && told.cookie.is_some(), "{}", told.shown);
 }
 
 mod rfc9018 {

@@ -79,6 +79,8 @@ fn the_defaults_of_the_configuration_are_those_of_the_schema() {
     let tables = [
         "listen",
         "limits",
+        "rate_limit",
+        "access",
         "tls",
         "proxy",
         "edns",

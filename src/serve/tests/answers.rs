@@ -75,7 +75,7 @@ pub(super) fn over_udp(socket: &UdpSocket, query: &[u8]) -> Vec<u8> {
     response
 }
 
-pub(super) fn over_tcp(stream: &mut TcpStream, query: &[u8]) -> Vec<u8> {
+pub(super) fn over_tcp(stream: &mut (impl Read + Write), query: &[u8]) -> Vec<u8> {
     stream.write_all(&framed(query)).unwrap();
     let mut length = [0; 2];
     stream.read_exact(&mut length).unwrap();

@@ -4,6 +4,7 @@
 //! request; those of `answers` use the real one.
 
 mod answers;
+mod budget;
 pub(super) mod credentials;
 mod drain;
 mod origins;
@@ -63,6 +64,8 @@ struct Setting {
     proxies: Vec<ipnet::IpNet>,
     /// Whether the encrypted listeners are there.
     encrypted: bool,
+    limiter: Option<Limiter>,
+    amplification: u16,
 }
 
 impl Default for Setting {
@@ -81,23 +84,28 @@ impl Default for Setting {
             unlimited: vec!["127.0.0.0/8".parse().unwrap()],
             proxies: Vec::new(),
             encrypted: false,
+            limiter: None,
+            amplification: 0,
         }
     }
 }
 
 impl Setting {
     /// With [`stamp`] for an engine.
-    fn start(self) -> Server {
-        let engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
+    fn start(mut self) -> Server {
+        let limiter = self.limiter.take();
+        let mut engine = Engine { respond: stamp, ..Engine::new(Rules::sized(1232), None, Trust::default()) };
         self.start_from(snapshot(1), |settings, readers, counters, runtime| {
+            engine.limiter = limiter.map(|limiter| Arc::new(limiter.counting(counters.actions())));
             start_with(engine, settings, readers, counters, runtime)
         })
     }
 
     /// As the daemon starts it.
-    fn start_real(self, first: Snapshot) -> Server {
-        let rules = Rules { nsid: Box::from(*b"ns1"), idle: 100, ..Rules::sized(1232) };
-        let answering = Answering { rules, cookies: None };
+    fn start_real(mut self, first: Snapshot) -> Server {
+        let amplification = Amplification::times(self.amplification);
+        let rules = Rules { nsid: Box::from(*b"ns1"), idle: 100, amplification, ..Rules::sized(1232) };
+        let answering = Answering { limiter: self.limiter.take(), ..Answering::by(rules) };
         self.start_from(first, |settings, readers, counters, runtime| {
             super::start(settings, answering, readers, counters, runtime)
         })
@@ -136,6 +144,8 @@ impl Setting {
             unlimited: self.unlimited,
             drain: PATIENCE,
             trust_ecs_from: self.trust_ecs_from,
+            queries_per_second_per_client: 0,
+            amplification: 3,
         };
         let proxy = Proxy { from: self.proxies };
         let credentials = self.encrypted.then(Credentials::make);

@@ -22,7 +22,7 @@ use super::*;
 const MESSAGE: &str = "application/dns-message";
 
 /// What runs the clients.
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
@@ -31,13 +31,13 @@ fn server() -> Server {
 }
 
 /// A client of HTTP.
-enum Http {
+pub(super) enum Http {
     One(http1::SendRequest<Full<Bytes>>),
     Two(http2::SendRequest<Full<Bytes>>),
 }
 
 impl Http {
-    async fn try_connect(server: &Server, protocol: &'static [u8]) -> io::Result<Self> {
+    pub(super) async fn try_connect(server: &Server, protocol: &'static [u8]) -> io::Result<Self> {
         let config = server.credentials.as_ref().unwrap().client(&[protocol]);
         let stream = tokio::net::TcpStream::connect(server.at(Via::Https)).await?;
         let stream = TlsConnector::from(config).connect(NAME.try_into().unwrap(), stream).await?;
@@ -62,7 +62,7 @@ impl Http {
         Self::try_connect(server, protocol).await.unwrap()
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Response<Bytes> {
+    pub(super) async fn send(&mut self, request: Request<Bytes>) -> Response<Bytes> {
         let request = request.map(Full::new);
         let response = match self {
             Self::One(client) => client.send_request(request).await.unwrap(),
@@ -81,24 +81,28 @@ impl Http {
     }
 }
 
-fn get(query: &[u8]) -> Request<Bytes> {
+pub(super) fn get(query: &[u8]) -> Request<Bytes> {
     let target = format!("https://{NAME}/dns-query?dns={}", BASE64_URL_SAFE_NO_PAD.encode(query));
     Request::builder().uri(target).header("host", NAME).body(Bytes::new()).unwrap()
 }
 
-fn post(query: &[u8]) -> Request<Bytes> {
+pub(super) fn post(query: &[u8]) -> Request<Bytes> {
     let request = Request::builder().method("POST").uri(format!("https://{NAME}/dns-query")).header("host", NAME);
     request.header("content-type", MESSAGE).body(Bytes::copy_from_slice(query)).unwrap()
 }
 
 /// A client of QUIC.
-struct Quic {
+pub(super) struct Quic {
     _endpoint: quinn::Endpoint,
     connection: quinn::Connection,
 }
 
 impl Quic {
-    async fn try_connect(server: &Server, via: Via, protocol: &[u8]) -> Result<Self, quinn::ConnectionError> {
+    pub(super) async fn try_connect(
+        server: &Server,
+        via: Via,
+        protocol: &[u8],
+    ) -> Result<Self, quinn::ConnectionError> {
         let config = server.credentials.as_ref().unwrap().client(&[protocol]);
         let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
         let mut endpoint = quinn::Endpoint::client(SocketAddr::new(LOCALHOST, 0)).unwrap();
@@ -112,14 +116,14 @@ impl Quic {
     }
 
     /// What comes back for octets on a stream.
-    async fn exchange(&self, octets: &[u8]) -> Result<Vec<u8>, quinn::ReadToEndError> {
+    pub(super) async fn exchange(&self, octets: &[u8]) -> Result<Vec<u8>, quinn::ReadToEndError> {
         let (mut send, mut receive) = self.connection.open_bi().await.unwrap();
         send.write_all(octets).await.unwrap();
         send.finish().unwrap();
         receive.read_to_end(1 << 20).await
     }
 
-    async fn ask(&self, query: &[u8]) -> Vec<u8> {
+    pub(super) async fn ask(&self, query: &[u8]) -> Vec<u8> {
         let answer = self.exchange(&framed(query)).await.unwrap();
         let (length, answer) = answer.split_first_chunk::<2>().unwrap();
         assert_eq!(usize::from(u16::from_be_bytes(*length)), answer.len());
@@ -136,7 +140,7 @@ impl Quic {
 }
 
 /// A client of HTTP/3.
-struct Http3 {
+pub(super) struct Http3 {
     _quic: Quic,
     client: h3::client::SendRequest<h3_quinn::OpenStreams, Bytes>,
 }
@@ -149,7 +153,7 @@ impl Http3 {
         Self { _quic: quic, client }
     }
 
-    async fn send(&mut self, request: Request<Bytes>) -> Response<Bytes> {
+    pub(super) async fn send(&mut self, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         let mut stream = self.client.send_request(Request::from_parts(head, ())).await.unwrap();
         // Who is told what is wrong with the head need not be sent the rest.
@@ -167,7 +171,7 @@ impl Http3 {
 }
 
 /// A query of [`stamp`] with message id 0, and whether the response is to it.
-fn plain() -> Vec<u8> {
+pub(super) fn plain() -> Vec<u8> {
     query(kind::PLAIN, 1 << 16)
 }
 
@@ -369,17 +373,17 @@ fn the_drain_closes_them_all_in_order() {
 }
 
 /// A client of each transport.
-struct Everywhere {
-    udp: UdpSocket,
-    tcp: TcpStream,
-    tls: StreamOwned<ClientConnection, TcpStream>,
-    http: [Http; 2],
-    quic: Quic,
-    http3: Http3,
+pub(super) struct Everywhere {
+    pub(super) udp: UdpSocket,
+    pub(super) tcp: TcpStream,
+    pub(super) tls: StreamOwned<ClientConnection, TcpStream>,
+    pub(super) http: [Http; 2],
+    pub(super) quic: Quic,
+    pub(super) http3: Http3,
 }
 
 impl Everywhere {
-    fn connect(server: &Server, runtime: &Runtime) -> Self {
+    pub(super) fn connect(server: &Server, runtime: &Runtime) -> Self {
         let config = server.credentials.as_ref().unwrap().client(&[b"dot"]);
         let stream = TcpStream::connect(server.at(Via::Tls)).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -392,14 +396,10 @@ impl Everywhere {
     }
 
     /// The response over TCP, and the same from each other with its name.
-    fn ask(&mut self, query: &[u8], runtime: &Runtime) -> (Vec<u8>, Vec<(&'static str, Vec<u8>)>) {
+    pub(super) fn ask(&mut self, query: &[u8], runtime: &Runtime) -> (Vec<u8>, Vec<(&'static str, Vec<u8>)>) {
         let expected = over_tcp(&mut self.tcp, query);
         let udp = over_udp(&self.udp, query);
-        self.tls.write_all(&framed(query)).unwrap();
-        let mut length = [0; 2];
-        self.tls.read_exact(&mut length).unwrap();
-        let mut tls = vec![0; usize::from(u16::from_be_bytes(length))];
-        self.tls.read_exact(&mut tls).unwrap();
+        let tls = over_tcp(&mut self.tls, query);
         let [two, one] = &mut self.http;
         let (quic, http) = runtime.block_on(async {
             // Message id 0 (RFC 9250 4.2.1).

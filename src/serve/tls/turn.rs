@@ -191,7 +191,8 @@ impl Secured {
         }
         match stopped {
             Stopped::Partial if session.unsent.is_empty() => Ok(()),
-            Stopped::Partial | Stopped::Blocked => Err(Next::Space),
+            Stopped::Paused(wait) if session.unsent.is_empty() => Err(Next::Pause(wait)),
+            Stopped::Partial | Stopped::Paused(_) | Stopped::Blocked => Err(Next::Space),
             // One that says that nothing more comes has been answered.
             Stopped::Full => Err(Next::Again),
             Stopped::NoQuery => Err(Next::Close),

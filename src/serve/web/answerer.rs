@@ -6,6 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
 
 use super::super::counters::{Block, Counters, Tally};
 use super::super::engine::{Engine, Outcome, Rules};
@@ -39,6 +40,16 @@ impl Answerer {
         let rules = Rules { idle: 0, ..Rules::clone(&engine.rules) };
         let engine = Engine { rules: Arc::new(rules), ..engine.clone() };
         Self { engine, via, counters, block, desks: (0..threads.max(1)).map(desk).collect() }
+    }
+
+    /// Whether a client is not let in.
+    pub(super) fn drops(&self, client: Client) -> bool {
+        self.engine.drops(client)
+    }
+
+    /// How long a query of a client has to wait, which is here; one that need not is counted as its.
+    pub(super) fn wait(&self, client: Client) -> Option<Duration> {
+        self.engine.wait(client)
     }
 
     /// Answers a query, or not one that deserves no response.

@@ -136,14 +136,17 @@ impl Entered {
     }
 }
 
-/// `None`, and counted, when the client has as many connections as it may.
+/// `None`, and counted, when the client is not let in, or has as many connections as it may.
 pub(super) fn enter(shared: &Shared, address: IpAddr) -> Option<Entered> {
+    let client = shared.admission.trust.client(address);
+    if shared.answerer.drops(client) {
+        return None;
+    }
     let entry = shared.admission.clients.enter(address);
     if entry == Entry::Refused {
         shared.counters.note(shared.via, Event::RefusedClient);
         return None;
     }
-    let client = shared.admission.trust.client(address);
     Some(Entered { shared: shared.clone(), client, counted: entry == Entry::Counted })
 }
 
@@ -222,18 +225,28 @@ async fn read_header(stream: &mut TcpStream) -> io::Result<Option<IpAddr>> {
     }
 }
 
+/// Notes that a request is answered, or is no more.
+struct Over(Arc<AtomicU64>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Serves the requests of a connection, until it has made none for the idle time or the drain begins. In the drain a
 /// connection that has made none is waited for: its request is on the way.
 async fn serve(stream: TlsStream<TcpStream>, client: Client, shared: &Shared) {
-    let answered = Arc::new(AtomicU64::new(0));
+    let (count, over) = (AtomicU64::new(0), Arc::new(AtomicU64::new(0)));
     let begun = Arc::new(Notify::new());
     let allowance = Allowance::new();
     let service = service_fn(|request: Request<Incoming>| {
-        let (shared, answered, allowance) = (shared.clone(), answered.clone(), allowance.clone());
+        count.fetch_add(1, Ordering::Relaxed);
         begun.notify_one();
+        let (shared, over, allowance) = (shared.clone(), Over(over.clone()), allowance.clone());
         async move {
             let response = respond(request, client, &allowance, &shared).await;
-            answered.fetch_add(1, Ordering::Relaxed);
+            drop(over);
             Ok::<_, Infallible>(response.map(Full::new))
         }
     });
@@ -258,8 +271,9 @@ async fn serve(stream: TlsStream<TcpStream>, client: Client, shared: &Shared) {
                         break;
                     }
                     () = sleep(shared.idle) => {
-                        let now = answered.load(Ordering::Relaxed);
-                        if now == before {
+                        let now = over.load(Ordering::Relaxed);
+                        // One that is in work has its own times.
+                        if now == before && now == count.load(Ordering::Relaxed) {
                             break;
                         }
                         before = now;
@@ -314,7 +328,7 @@ async fn respond(
         Err(status) => Err(status),
     };
     let response = match query.and_then(|query: Bytes| request::check_length(query.len()).map(|()| query)) {
-        Ok(query) => request::held(request::answered(shared.answerer.answer(&query, client)), allowance),
+        Ok(query) => request::held(request::answered(shared.answer(&query, client).await), allowance),
         Err(status) => request::refused(status),
     };
     request::sent(response, is_head)

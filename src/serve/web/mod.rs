@@ -14,6 +14,8 @@
 //! - **Bounded** are connections, all together and of one client; handshakes under way and those that a client begins in
 //!   a second; streams of a connection; heads and bodies of requests, and what a connection has us hold of them and of
 //!   responses (see [`allowance`]); and the time for each of them, which is `tcp_idle`.
+//! - **A client that has sent too many queries waits**, each stream for itself, as long as for anything else; then it is told so
+//!   (429, `DOQ_EXCESSIVE_LOAD`). Streams of a connection are few, and what they hold is bounded.
 //! - **In the drain** nothing new is accepted but what the kernel has completed, what has arrived is answered, and
 //!   connections are closed in their own words (GOAWAY, `DOQ_NO_ERROR`).
 //!
@@ -41,6 +43,7 @@ use socket2::Socket;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::answerer::Answerer;
 use self::handshakes::Handshakes;
@@ -50,6 +53,7 @@ use super::descriptors::beside;
 use super::engine::Engine;
 use super::tls::{self, Tls};
 use super::via::Via;
+use crate::answer::client::Client;
 use crate::answer::publish::Readers;
 use crate::config::Limits;
 use crate::process::passed::Kind;
@@ -120,6 +124,10 @@ impl Places {
     }
 }
 
+/// Its client has sent more queries than it may.
+#[derive(Clone, Copy, Debug)]
+struct TooMany;
+
 /// What a listener and its connections share.
 #[derive(Clone, Debug)]
 struct Shared {
@@ -139,6 +147,20 @@ impl Shared {
     async fn drain(&self) {
         // An error is that nobody can say so any more.
         let _ = self.stopped.clone().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Answers a query when it is its client's turn, which has sent too many where that is not now.
+    ///
+    /// # Errors
+    /// When its time is over before.
+    async fn answer(&self, query: &[u8], client: Client) -> Result<Option<Vec<u8>>, TooMany> {
+        let turn = async {
+            while let Some(wait) = self.answerer.wait(client) {
+                tokio::time::sleep(wait).await;
+            }
+        };
+        timeout(self.idle, turn).await.map_err(|_| TooMany)?;
+        Ok(self.answerer.answer(query, client))
     }
 }
 

@@ -23,12 +23,12 @@ use tokio::time::{sleep, timeout};
 
 use super::super::counters::Event;
 use super::super::via::Via;
-use super::Shared;
 use super::allowance::{Allowance, Share};
 use super::bounded::{Bounded, Counted};
 use super::https::{Entered, enter};
 use super::records::has_option;
 use super::request::{self, Ask, LARGEST, check_length};
+use super::{Shared, TooMany};
 use crate::answer::client::Client;
 
 /// Error codes of DoQ (RFC 9250 4.3), in the same order as there.
@@ -100,6 +100,9 @@ pub(super) async fn accept(endpoint: Endpoint, shared: Shared) {
 
 /// Serves a connection if it may come in.
 fn admit(incoming: Incoming, shared: &Shared) {
+    if shared.answerer.drops(shared.admission.trust.client(incoming.remote_address().ip())) {
+        return incoming.ignore();
+    }
     if incoming.may_retry() {
         // It may be retried: that was asked.
         let _ = incoming.retry();
@@ -200,7 +203,13 @@ async fn answer_stream(
         }
     };
     let query = query_of(&octets)?;
-    let Some(answer) = shared.answerer.answer(query, client) else { return Err("what is no query") };
+    let answer = match shared.answer(query, client).await {
+        Ok(answer) => answer.ok_or("what is no query")?,
+        Err(TooMany) => {
+            let _ = send.reset(EXCESSIVE_LOAD);
+            return Ok(());
+        }
+    };
     if allowance.take(answer.len(), &mut share).is_err() {
         let _ = send.reset(EXCESSIVE_LOAD);
         return Ok(());
@@ -275,12 +284,22 @@ async fn serve_http3(connection: Connection, entered: &Entered, shared: &Shared)
                 let Ok(Some(resolver)) = accepted else { break };
                 let (shared, allowance) = (shared.clone(), allowance.clone());
                 streams.spawn(async move {
-                    let answered = async {
-                        let (request, stream) = resolver.resolve_request().await?;
-                        respond(request.into_parts().0, stream, client, &allowance, &shared).await
+                    let request = async {
+                        let (request, mut stream) = resolver.resolve_request().await?;
+                        let head = request.into_parts().0;
+                        let (ask, is_head) = (request::read(&head), head.method == Method::HEAD);
+                        // It is not held for as long as the body takes.
+                        drop(head);
+                        let query = query_in(ask, &mut stream).await?;
+                        Ok::<_, h3::error::StreamError>((is_head, stream, query))
+                    };
+                    let Ok(Ok((is_head, stream, query))) = timeout(shared.idle, request).await else { return };
+                    let response = match query {
+                        Ok(query) => request::held(request::answered(shared.answer(&query, client).await), &allowance),
+                        Err(status) => request::refused(status),
                     };
                     // A client that does not take its response has had its time.
-                    let _ = timeout(shared.idle, answered).await;
+                    let _ = timeout(shared.idle, respond(stream, request::sent(response, is_head))).await;
                 });
             }
             Some(_) = streams.join_next() => {}
@@ -299,27 +318,21 @@ async fn serve_http3(connection: Connection, entered: &Entered, shared: &Shared)
 /// Time in which the last responses are acknowledged, or lost and sent again.
 const FAREWELL: Duration = Duration::from_millis(100);
 
-async fn respond(
-    head: http::request::Parts,
-    mut stream: RequestStream,
-    client: Client,
-    allowance: &Allowance,
-    shared: &Shared,
-) -> Result<(), h3::error::StreamError> {
-    let (ask, is_head) = (request::read(&head), head.method == Method::HEAD);
-    // It is not held for as long as the body takes.
-    drop(head);
+/// The query of a request, or the status that says what is wrong with it.
+async fn query_in(
+    ask: Result<Ask, StatusCode>,
+    stream: &mut RequestStream,
+) -> Result<Result<Bytes, StatusCode>, h3::error::StreamError> {
     let query = match ask {
         Ok(Ask::Query(query)) => Ok(Bytes::from(query)),
-        Ok(Ask::Body) => body(&mut stream).await?,
+        Ok(Ask::Body) => body(stream).await?,
         Err(status) => Err(status),
     };
-    let query = query.and_then(|query| check_length(query.len()).map(|()| query));
-    let response = match query {
-        Ok(query) => request::held(request::answered(shared.answerer.answer(&query, client)), allowance),
-        Err(status) => request::refused(status),
-    };
-    let (head, octets) = request::sent(response, is_head).into_parts();
+    Ok(query.and_then(|query| check_length(query.len()).map(|()| query)))
+}
+
+async fn respond(mut stream: RequestStream, response: Response<Bytes>) -> Result<(), h3::error::StreamError> {
+    let (head, octets) = response.into_parts();
     stream.send_response(Response::from_parts(head, ())).await?;
     if !octets.is_empty() {
         stream.send_data(octets).await?;

@@ -7,6 +7,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 
+use super::TooMany;
 use super::allowance::Allowance;
 use super::freshness::freshness;
 use crate::dns::HEADER;
@@ -74,9 +75,14 @@ pub(super) fn check_length(octets: usize) -> Result<(), StatusCode> {
     }
 }
 
-/// The response to a query that was answered, whatever its response code (RFC 8484 4.2.1), or that deserves no answer.
-pub(super) fn answered(answer: Option<Vec<u8>>) -> Response<Bytes> {
-    let Some(answer) = answer else { return refused(StatusCode::BAD_REQUEST) };
+/// The response to a query that was answered, whatever its response code (RFC 8484 4.2.1), that deserves no answer, or whose
+/// client has sent too many.
+pub(super) fn answered(answer: Result<Option<Vec<u8>>, TooMany>) -> Response<Bytes> {
+    let answer = match answer {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return refused(StatusCode::BAD_REQUEST),
+        Err(TooMany) => return refused(StatusCode::TOO_MANY_REQUESTS),
+    };
     let fresh = format!("max-age={}", freshness(&answer));
     let mut response = Response::new(Bytes::from(answer));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MESSAGE));
@@ -166,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_response_says_what_it_is() {
-        let answer = answered(Some(vec![0; 12]));
+        let answer = answered(Ok(Some(vec![0; 12])));
         assert_eq!(answer.status(), StatusCode::OK);
         assert_eq!(answer.headers()[CONTENT_TYPE], MESSAGE);
         assert_eq!(answer.headers()[CACHE_CONTROL], "max-age=0");
@@ -176,7 +182,8 @@ mod tests {
             (&whole.headers()[CONTENT_LENGTH], &head.headers()[CONTENT_LENGTH]),
             (&"12".parse().unwrap(), &"12".parse().unwrap())
         );
-        assert_eq!(answered(None).status(), StatusCode::BAD_REQUEST);
+        assert_eq!(answered(Ok(None)).status(), StatusCode::BAD_REQUEST);
+        assert_eq!(answered(Err(TooMany)).status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(refused(StatusCode::METHOD_NOT_ALLOWED).headers()[ALLOW], "GET, HEAD, POST");
     }
 

@@ -19,7 +19,7 @@ pub(crate) fn hold(octets: &[u8], answer: impl FnOnce(&[u8]) -> Option<Vec<u8>>)
     let response = match query {
         Ok(query) => {
             assert!((HEADER..=LARGEST).contains(&query.len()));
-            answered(answer(&query))
+            answered(Ok(answer(&query)))
         }
         Err(status) => {
             assert!(status.is_client_error(), "{status}");

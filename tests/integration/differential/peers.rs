@@ -50,6 +50,11 @@ impl Peer {
         Self::start_saying(kind, zones, &Extra::of(kind, secret))
     }
 
+    /// The same with so many responses a second for each network, of which every second one beyond is truncated.
+    pub(super) fn start_limiting(kind: Kind, zones: &[(Name, String)], per_second: u32) -> Self {
+        Self::start_saying(kind, zones, &Extra::limiting(kind, per_second))
+    }
+
     fn start_saying(kind: Kind, zones: &[(Name, String)], extra: &Extra) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (position, (_, text)) in zones.iter().enumerate() {
@@ -164,6 +169,30 @@ impl Extra {
                 server: format!(
                     "  answer-cookie yes;\n  cookie-algorithm siphash24;\n  cookie-secret \"{secret}\";\n  server-id \
                      \"ns1\";\n  hostname \"host1\";\n  version \"concierge\";\n"
+                ),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl Extra {
+    fn limiting(kind: Kind, per_second: u32) -> Self {
+        match kind {
+            Kind::Knot => Self {
+                sections: format!("mod-rrl:\n  - id: default\n    rate-limit: {per_second}\n    slip: 2\n"),
+                template: "    global-module: mod-rrl/default\n",
+                ..Self::default()
+            },
+            Kind::Nsd => Self {
+                server: format!(
+                    "  rrl-ratelimit: {per_second}\n  rrl-slip: 2\n  rrl-ipv4-prefix-length: 24\n  rrl-size: 1000\n"
+                ),
+                ..Self::default()
+            },
+            Kind::Bind => Self {
+                server: format!(
+                    "  rate-limit {{ responses-per-second {per_second}; slip 2; ipv4-prefix-length 24; window 1; }};\n"
                 ),
                 ..Self::default()
             },
