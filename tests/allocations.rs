@@ -9,7 +9,7 @@
 
 use std::alloc::System;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use concierge::control::store::Store;
 use concierge::control::{load, run};
 use concierge::serve::cookies::Cookies;
 use concierge::serve::resolvers::Resolvers;
-use concierge::serve::{self, Answering, Counters, Serving};
+use concierge::serve::{self, Action, Answering, Counters, Serving};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
 
 #[global_allocator]
@@ -178,7 +178,7 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    fn start(edit: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let zones = folder.path().join("zones");
         std::fs::create_dir(&zones).unwrap();
@@ -191,11 +191,7 @@ impl Server {
         config.listen.workers = 1;
         config.limits.trust_ecs_from = ["127.0.0.0/8", "::1/128"].map(|prefix| prefix.parse().unwrap()).into();
         config.listen.tcp_workers = 1;
-        // All limits are looked at, and none is reached.
-        config.limits.queries_per_second_per_client = 100_000;
-        config.limits.unlimited.clear();
-        (config.rate_limit.responses_per_second, config.rate_limit.burst) = (100_000, 1_000_000);
-        config.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
+        edit(&mut config);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         // Everybody is watched.
         let clock = Clock::start();
@@ -207,6 +203,16 @@ impl Server {
         let answering = Answering::of(&config, cookies);
         let serving = serve::start(settings, answering, readers, counters.clone(), handle).unwrap();
         Self { serving, counters, _publisher: publisher, runtime, _folder: folder }
+    }
+
+    /// Every worker has started and served before anything is counted: on a busy machine a thread may come to run late.
+    fn warm_up(&self) {
+        for address in self.serving.addresses() {
+            let kind = &kinds()[0];
+            ask_udp(&connected(*address), kind, AT_ONCE);
+            ask_tcp(&mut TcpStream::connect(address).unwrap(), kind, AT_ONCE, &kind.framed());
+        }
+        self.settle();
     }
 
     /// Waits until nothing is under way: the runtime's thread runs, and no connection is open.
@@ -273,9 +279,67 @@ fn ask_tcp(stream: &mut TcpStream, kind: &Kind, count: u32, framed: &[u8]) {
     }
 }
 
+/// All limits are looked at, and none is reached.
+fn with_room(config: &mut Config) {
+    config.limits.queries_per_second_per_client = 100_000;
+    config.limits.unlimited.clear();
+    (config.rate_limit.responses_per_second, config.rate_limit.burst) = (100_000, 1_000_000);
+    config.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
+}
+
+/// Clients beyond one limit each, and one that is beyond none.
+const WITNESS: [u8; 4] = [127, 0, 0, 1];
+const RESPONSES: [u8; 4] = [127, 0, 0, 2];
+const QUERIES: [u8; 4] = [127, 0, 0, 3];
+const DENIED: [u8; 4] = [127, 0, 0, 4];
+
+fn without_room(config: &mut Config) {
+    let only = |addresses: &[[u8; 4]]| addresses.iter().map(|address| IpAddr::from(*address).into()).collect();
+    (config.rate_limit.responses_per_second, config.rate_limit.burst, config.rate_limit.ipv4_prefix) = (1, 1, 32);
+    config.rate_limit.exempt = only(&[WITNESS, QUERIES, DENIED]);
+    config.limits.queries_per_second_per_client = 1;
+    config.limits.unlimited = only(&[WITNESS, RESPONSES, DENIED]);
+    // What is warmed up over IPv6 has no limit.
+    config.rate_limit.exempt.push(IpAddr::from(Ipv6Addr::LOCALHOST).into());
+    config.limits.unlimited.push(IpAddr::from(Ipv6Addr::LOCALHOST).into());
+    config.access.deny = only(&[DENIED]);
+}
+
+/// Asks `count` times without reading what comes back. The witness asks after them, and so is answered after them.
+fn flood(socket: &UdpSocket, witness: &UdpSocket, kind: &Kind, count: u32) {
+    for _ in 0..count / AT_ONCE {
+        for _ in 0..AT_ONCE {
+            socket.send(&kind.query).unwrap();
+        }
+        ask_udp(witness, kind, AT_ONCE);
+    }
+}
+
+fn check_limited() {
+    let server = Server::start(without_room);
+    let address = server.serving.addresses()[0];
+    let (kinds, witness) = (kinds(), connected(address));
+    let kind = &kinds[0];
+    server.warm_up();
+    for (what, from) in
+        [("responses beyond the rate", RESPONSES), ("queries beyond the rate", QUERIES), ("denied", DENIED)]
+    {
+        let socket = connected_from(from.into(), address);
+        check(what, 0, |count| flood(&socket, &witness, kind, count));
+    }
+    let actions = server.counters.totals().actions;
+    for action in [Action::ResponseDropped, Action::ResponseTruncated, Action::QueryDropped, Action::Refused] {
+        assert!(actions.of(action) > u64::from(COUNTED / 4), "{action:?}: {}", actions.of(action));
+    }
+}
+
 /// A client's socket.
 fn connected(address: SocketAddr) -> UdpSocket {
-    let socket = UdpSocket::bind(SocketAddr::new(address.ip(), 0)).unwrap();
+    connected_from(address.ip(), address)
+}
+
+fn connected_from(from: IpAddr, address: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind(SocketAddr::new(from, 0)).unwrap();
     socket.connect(address).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket
@@ -297,14 +361,8 @@ impl Kind {
 }
 
 fn main() {
-    let server = Server::start();
-    // Every worker has started and served before anything is counted: on a busy machine a thread may come to run late.
-    for address in server.serving.addresses() {
-        let kind = &kinds()[0];
-        ask_udp(&connected(*address), kind, AT_ONCE);
-        ask_tcp(&mut TcpStream::connect(address).unwrap(), kind, AT_ONCE, &kind.framed());
-    }
-    server.settle();
+    let server = Server::start(with_room);
+    server.warm_up();
     let before = allocations();
     drop(std::hint::black_box(Box::new(1)));
     assert_eq!(allocations() - before, 1, "the allocator does not count");
@@ -323,4 +381,6 @@ fn main() {
             });
         }
     }
+    // The first server stays: threads that end would be counted.
+    check_limited();
 }

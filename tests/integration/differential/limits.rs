@@ -75,6 +75,7 @@ fn a_flood_gets_its_rate_and_every_second_one_beyond_is_truncated() {
     let us = Us::start_with(&corpus(), &format!("[rate_limit]\nresponses_per_second = {RATE}\n"));
     let server = us.site.net.dns();
     let check = |got: &Got| {
+        println!("here: {got:?}");
         let burst = RATE as usize;
         let most = burst + (got.took.as_secs_f64() * f64::from(RATE)) as usize + 1;
         assert!((burst..=most).contains(&got.whole), "{got:?}");
