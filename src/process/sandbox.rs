@@ -162,10 +162,11 @@ impl Reach {
             reach.read.push(folder(&target));
         }
         reach.read.extend(config.process.readable.iter().cloned());
-        reach.read.extend(config.edns.cookie_secrets.iter().map(|file| around(file)));
-        let tls = config.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
-        reach.read.extend(tls.map(|file| around(file)));
-        reach.read.extend(files(policy).iter().map(|file| around(file)));
+        let named = config.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]).chain(&config.edns.cookie_secrets);
+        let named: Vec<PathBuf> = named.cloned().chain(files(policy)).collect();
+        reach.read.extend(named.iter().map(|file| around(file)));
+        // Links to where others keep them, in which a renewal is another file: as certbot does.
+        reach.read.extend(named.iter().filter_map(|file| Some(around(&file.canonicalize().ok()?))));
         reach.read.extend(SYSTEM.iter().map(PathBuf::from));
         if let Ok(resolvers) = Path::new("/etc/resolv.conf").canonicalize() {
             reach.read.push(around(&resolvers));

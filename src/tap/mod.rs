@@ -253,12 +253,12 @@ fn run(name: &str, entries: &Receiver<Arc<Entry>>, sink: &mut impl Sink, counts:
                 let lost = 1 + entries.try_iter().take(QUEUE).count() as u64;
                 counts.dropped.fetch_add(lost, Ordering::Relaxed);
                 thread::sleep(TEND);
-                open = wellness.told(sink.open());
+                open = wellness.reopened(sink.open());
             }
             Err(_) if ending.load(Ordering::Acquire) => break,
             Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) if open => open = wellness.told(sink.tend()),
-            Err(RecvTimeoutError::Timeout) => open = wellness.told(sink.open()),
+            Err(RecvTimeoutError::Timeout) if open => open = wellness.reopened(sink.tend()),
+            Err(RecvTimeoutError::Timeout) => open = wellness.reopened(sink.open()),
         }
     }
     if open && let Err(error) = sink.close() {
@@ -273,6 +273,11 @@ struct Wellness<'a> {
 }
 
 impl Wellness<'_> {
+    /// Opened once more, which says nothing of whether it takes what is written.
+    fn reopened(&mut self, outcome: io::Result<()>) -> bool {
+        if outcome.is_err() { self.told(outcome) } else { true }
+    }
+
     fn told(&mut self, outcome: io::Result<()>) -> bool {
         let name = self.name;
         match (&outcome, self.failed) {

@@ -1,7 +1,7 @@
 //! Where messages go: a dnstap receiver at a Unix socket, a dnstap file, a file of JSON lines.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,10 @@ impl Sink for Lines {
     }
 
     fn open(&mut self) -> io::Result<()> {
-        self.file.open().map(drop)
+        let ended = named(&self.file.path, has_ended(&self.file.path))?;
+        let writer = self.file.open()?;
+        // A line that a full disk cut short stays as it is, and is no part of the next.
+        if ended { Ok(()) } else { writer.write_all(b"\n") }
     }
 
     fn write(&mut self, entry: &Entry) -> io::Result<()> {
@@ -231,6 +234,24 @@ fn connect(path: &Path) -> io::Result<BufWriter<UnixStream>> {
 /// Readable by the daemon's account and its group: who asks for what is nobody else's business.
 fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+/// Whether a file of lines ends with a whole one; so does one that is not there.
+#[expect(clippy::disallowed_methods, reason = "I/O shell: reads a file")]
+fn has_ended(path: &Path) -> io::Result<bool> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    // A pipe or a device has no end.
+    if !file.metadata()?.is_file() || file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(io::SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
 }
 
 /// Renames what is there to a name with the time.

@@ -64,6 +64,7 @@ struct Last {
 /// A certificate and key that fit.
 struct Read {
     certified: CertifiedKey,
+    begins: Timestamp,
     expires: Timestamp,
     soon: Timestamp,
 }
@@ -109,7 +110,7 @@ impl Identity {
     /// # Errors
     /// Names the file, what is wrong and what to do.
     pub fn load(files: &Files) -> Result<Arc<Self>, Unusable> {
-        let Read { certified, expires, soon } = read(files)?;
+        let Read { certified, expires, soon, .. } = read(files)?;
         let identity = Self {
             files: files.clone(),
             current: RwLock::new(Arc::new(certified)),
@@ -127,7 +128,7 @@ impl Identity {
     /// When they cannot be used, and those read before stay.
     pub fn look(&self) -> Result<Reading, Unusable> {
         let number = self.looks.fetch_add(1, Ordering::Relaxed);
-        let unusable = match read(&self.files) {
+        let unusable = match read(&self.files).and_then(|read| self.is_better(read)) {
             Ok(read) => return Ok(Reading { number, read }),
             Err(unusable) => unusable,
         };
@@ -140,10 +141,24 @@ impl Identity {
         Err(unusable)
     }
 
+    /// A certificate that no client takes today does not replace one that they take.
+    fn is_better(&self, read: Read) -> Result<Read, Unusable> {
+        let (now, path) = (now(), self.files.certificate.display());
+        let Read { begins, expires, .. } = &read;
+        if self.expires() <= now || (*begins <= now && now < *expires) {
+            return Ok(read);
+        }
+        let sentence = match now < *begins {
+            true => format!("the certificate {path} is valid only from {begins} on"),
+            false => format!("the certificate {path} has expired at {expires}"),
+        };
+        Err(Unusable::new(sentence, "put one there that is valid now"))
+    }
+
     /// Uses what was read, unless something was read later. Connections that are open go on; those that open from here on see
     /// the new certificate.
     pub fn replace(&self, reading: Reading) {
-        let Reading { number, read: Read { certified, expires, soon } } = reading;
+        let Reading { number, read: Read { certified, expires, soon, .. } } = reading;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if last.number > number {
             return;
@@ -192,6 +207,7 @@ impl Identity {
                     // What is wrong is said where it is found.
                     if let Ok(reading) = identity.look() {
                         identity.replace(reading);
+                        reminded = None;
                     }
                 }
                 seen = stamps;
@@ -207,8 +223,7 @@ impl Identity {
             let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
             (last.expires, last.soon)
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now = Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX));
+        let now = now();
         if now < soon {
             *reminded = None;
             return;
@@ -257,6 +272,11 @@ impl Stamps {
 }
 
 /// Reads both files and sees whether they fit.
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}
+
 fn read(files: &Files) -> Result<Read, Unusable> {
     let Files { certificate, key } = files;
     let text = octets(certificate, "certificate")?;
@@ -298,7 +318,7 @@ fn read(files: &Files) -> Result<Read, Unusable> {
             Unusable::new(format!("the certificate {path} cannot be used: {error}"), hint)
         }
     })?;
-    Ok(Read { certified, expires, soon })
+    Ok(Read { certified, begins, expires, soon })
 }
 
 fn octets(path: &Path, what: &str) -> Result<Vec<u8>, Unusable> {

@@ -126,6 +126,7 @@ fn admit(incoming: Incoming, shared: &Shared) {
         let _open = shared.counters.open(shared.via);
         let shaken = tokio::select! {
             shaken = timeout(shared.idle, connecting) => shaken,
+            () = last(&shared) => return shared.counters.note(shared.via, Event::HandshakeFailed),
             () = shaking.given_up() => return shared.counters.note(shared.via, Event::RefusedHandshake),
         };
         match shaken {
@@ -172,7 +173,7 @@ async fn serve_doq(connection: Connection, entered: &Entered, shared: &Shared) {
         }
     }
     // Queries that have begun are answered.
-    while streams.join_next().await.is_some() {}
+    complete(&mut streams, shared).await;
     connection.close(NO_ERROR, b"");
 }
 
@@ -309,10 +310,28 @@ async fn serve_http3(connection: Connection, entered: &Entered, shared: &Shared)
     }
     // GOAWAY: what has begun is answered.
     let _ = timeout(shared.idle, http3.shutdown(0)).await;
-    while streams.join_next().await.is_some() {}
+    complete(&mut streams, shared).await;
     // What was sent is on its way before the connection is closed.
     tokio::time::sleep(FAREWELL).await;
     connection.close(H3_NO_ERROR, b"");
+}
+
+/// Time for what has begun once the drain has: another process may read from the same socket, to which packets go that are
+/// waited for here, and while two answer nobody decides.
+const LAST: Duration = Duration::from_millis(500);
+
+/// Waits for the end of the time for what has begun.
+async fn last(shared: &Shared) {
+    shared.drain().await;
+    sleep(LAST).await;
+}
+
+/// Waits for the streams of a connection, in the drain no longer than for [`LAST`].
+async fn complete(streams: &mut JoinSet<()>, shared: &Shared) {
+    tokio::select! {
+        () = async { while streams.join_next().await.is_some() {} } => {}
+        () = last(shared) => {}
+    }
 }
 
 /// Time in which the last responses are acknowledged, or lost and sent again.
