@@ -91,10 +91,8 @@ pub(super) struct Connection {
     behind_proxy: bool,
     /// What its worker's epoll set tells of it.
     pub(super) interest: Interest,
-    /// Whether it has another turn without having to be told of.
-    pub(super) queued: bool,
-    /// Whether its next turn is only when its client may send more queries.
-    pub(super) paused: bool,
+    /// What its next turn waits for.
+    pub(super) turn: Due,
     /// Whether it has had no turn that ended with waiting.
     new: bool,
     /// Whether the client has closed its side, or the network failed: what can be read is all that comes.
@@ -144,6 +142,17 @@ pub(super) enum Interest {
     Input,
     /// That there is space.
     Space,
+}
+
+/// When a connection has its next turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// When it is told of.
+    Told,
+    /// When the queue comes to it, or before, when it is told of.
+    Queued,
+    /// When its client may send more queries.
+    Paused,
 }
 
 /// What came of a turn.
@@ -213,8 +222,7 @@ impl Connection {
             counted: entry == Entry::Counted,
             behind_proxy,
             interest: Interest::None,
-            queued: false,
-            paused: false,
+            turn: Due::Told,
             new: true,
             ended: false,
             closing: false,
@@ -253,7 +261,7 @@ impl Connection {
 
     /// Whether an answer may be owed: of a query begun, or not completely with the kernel, or that may be here.
     pub(super) fn is_busy(&self) -> bool {
-        !self.closing && (self.queued || self.held.as_ref().is_some_and(|held| held.is_owing()))
+        !self.closing && (self.turn == Due::Queued || self.held.as_ref().is_some_and(|held| held.is_owing()))
     }
 
     /// Whether it waits for the first time; not the next time.

@@ -42,7 +42,7 @@ use super::accept::{Accept, Arrival, Door, FIRST_PAUSE, LAST_PAUSE, Listener, of
 use super::admission::Admission;
 use super::bind::BACKLOG;
 use super::burst::Burst;
-use super::connection::{Connection, Desk, Interest, Next};
+use super::connection::{Connection, Desk, Due, Interest, Next};
 use super::counters::{Block, Counters, Event};
 use super::engine::{Engine, Transport};
 use super::lots;
@@ -284,8 +284,10 @@ impl Worker {
             self.resume_reading();
             for _ in 0..self.queue.len() {
                 let Some(token) = self.queue.pop_front() else { break };
-                if let Some(connection) = self.table.get_mut(token) {
-                    connection.queued = false;
+                if let Some(connection) = self.table.get_mut(token)
+                    && connection.turn == Due::Queued
+                {
+                    connection.turn = Due::Told;
                     self.turn(token);
                 }
             }
@@ -329,7 +331,7 @@ impl Worker {
         // A token of a connection that has ended in this round is unknown.
         if let Some(connection) = self.table.get_mut(token) {
             connection.ended |= flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
-            if !connection.paused {
+            if connection.turn != Due::Paused {
                 self.turn(token);
             }
         }
@@ -376,8 +378,9 @@ impl Worker {
 
     fn enqueue(&mut self, token: Token) {
         if let Some(connection) = self.table.get_mut(token)
-            && !std::mem::replace(&mut connection.queued, true)
+            && connection.turn == Due::Told
         {
+            connection.turn = Due::Queued;
             self.queue.push_back(token);
         }
     }
@@ -385,8 +388,9 @@ impl Worker {
     /// Leaves a connection alone for a while.
     fn pause(&mut self, token: Token, wait: Duration) {
         if let Some(connection) = self.table.get_mut(token)
-            && !std::mem::replace(&mut connection.paused, true)
+            && connection.turn != Due::Paused
         {
+            connection.turn = Due::Paused;
             self.paused.push(Reverse((self.now + micros(wait), token.number())));
         }
     }
@@ -399,7 +403,7 @@ impl Worker {
             self.paused.pop();
             let token = Token::of(token);
             if let Some(connection) = self.table.get_mut(token) {
-                connection.paused = false;
+                connection.turn = Due::Told;
                 self.enqueue(token);
             }
         }

@@ -63,13 +63,23 @@ impl Http {
     }
 
     pub(super) async fn send(&mut self, request: Request<Bytes>) -> Response<Bytes> {
+        self.try_send(request).await.unwrap()
+    }
+
+    pub(super) async fn try_send(&mut self, request: Request<Bytes>) -> hyper::Result<Response<Bytes>> {
         let request = request.map(Full::new);
         let response = match self {
-            Self::One(client) => client.send_request(request).await.unwrap(),
-            Self::Two(client) => client.send_request(request).await.unwrap(),
+            Self::One(client) => {
+                client.ready().await?;
+                client.send_request(request).await?
+            }
+            Self::Two(client) => {
+                client.ready().await?;
+                client.send_request(request).await?
+            }
         };
         let (head, body) = response.into_parts();
-        Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+        Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
     }
 
     /// Whether the server has closed the connection, or says that it will.
