@@ -300,6 +300,29 @@ mod tests {
     }
 
     #[test]
+    fn where_links_lead_is_within_reach_too() {
+        let folder = tempfile::tempdir().unwrap();
+        // As certbot keeps certificates.
+        let (live, archive) = (folder.path().join("live/d"), folder.path().join("archive/d"));
+        for folder in [&live, &archive] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        for file in ["fullchain", "privkey"] {
+            std::fs::File::create(archive.join(format!("{file}1.pem"))).unwrap();
+            let target = format!("../../archive/d/{file}1.pem");
+            std::os::unix::fs::symlink(target, live.join(format!("{file}.pem"))).unwrap();
+        }
+        let mut config = Config::default_at(Path::new("/opt/c/config"));
+        config.tls =
+            Some(crate::config::Tls { certificate: live.join("fullchain.pem"), key: live.join("privkey.pem") });
+        let policy = policy("[probes.p]\ntcp = { port = 1 }\n");
+        let reach = Reach::of(&config, Path::new("/opt/c/config/concierge.toml"), &policy);
+        for folder in [live, archive.canonicalize().unwrap()] {
+            assert!(reach.read.contains(&folder), "{}: {:?}", folder.display(), reach.read);
+        }
+    }
+
+    #[test]
     fn programs_are_found_wherever_a_policy_runs_them() {
         let check = |text: &str, expected: &[&str]| assert_eq!(programs(&policy(text)), expected);
         check("[probes.p]\ntcp = { port = 1 }\n", &[]);

@@ -90,6 +90,22 @@ fn a_message_is_in_protobuf_as_dnstap_has_it() {
     assert_eq!(message.len() - 2, 0x22 + 0x80, "the length that stands before it");
 }
 
+#[test]
+fn a_line_that_was_cut_short_is_no_part_of_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("queries.json");
+    for (before, after) in [("{\"time\":\"19", "{\"time\":\"19\n"), ("{}\n", "{}\n"), ("", "")] {
+        std::fs::write(&path, before).unwrap();
+        let mut lines = sinks::Lines::new(path.clone());
+        lines.open().unwrap();
+        lines.write(&entry(reply(), &[])).unwrap();
+        lines.close().unwrap();
+        let log = std::fs::read_to_string(&path).unwrap();
+        let added = log.strip_prefix(after).unwrap();
+        assert_eq!((added.lines().count(), added.starts_with("{\"time\":\"1970")), (1, true), "{log}");
+    }
+}
+
 /// Takes nothing until it is told to.
 struct Stuck(Arc<AtomicBool>);
 

@@ -132,6 +132,8 @@ impl Us {
     }
 
     /// The same for a command that becomes the program when arguments are added to it.
+    ///
+    /// `configuration` goes on where `[limits]` is, and may have other tables after that.
     pub(crate) fn start_as(command: Command, zones: &[(Name, String)], configuration: &str) -> Self {
         let site = Site::new(QUICK);
         site.write("cookie.keys", options::SECRET);

@@ -33,8 +33,8 @@ impl Servers {
                 let mut concierge = Command::new("setpriv");
                 concierge.args(["--pdeathsig", "TERM", env!("CARGO_BIN_EXE_concierge")]);
                 let configuration = format!(
-                    "[edns]\ncookie_secrets = \"../cookie.keys\"\nnsid = \"ns1\"\n[limits]\ntcp_idle = \"60s\"\n\
-                     trust_ecs_from = [\"{trusted}\"]\n"
+                    "tcp_idle = \"60s\"\ntrust_ecs_from = [\"{trusted}\"]\n[edns]\ncookie_secrets = \
+                     \"../cookie.keys\"\nnsid = \"ns1\"\n"
                 );
                 let us = Us::start_as(concierge, &zones, &configuration);
                 let peers = [Kind::Knot, Kind::Nsd, Kind::Bind].map(|kind| Peer::start_telling(kind, &zones, SECRET));

@@ -79,3 +79,24 @@ fn an_older_reading_does_not_replace_a_younger() {
     identity.replace(older);
     assert_eq!(identity.current().cert, younger);
 }
+
+#[test]
+fn one_that_has_expired_replaces_none_that_has_not() {
+    let credentials = Credentials::make();
+    let identity = Identity::load(&credentials.files()).unwrap();
+    let first = identity.current().cert.clone();
+    let (expired, its_key) = pair(2021);
+    credentials.write(&expired, &its_key);
+    let Err(unusable) = identity.look() else { panic!("it is used") };
+    let said = unusable.problem.to_string();
+    assert!(said.contains("has expired at 2021-01-01T00:00:00Z"), "{said}");
+    assert_eq!(identity.current().cert, first);
+    assert!(identity.problem().is_some());
+
+    // Where there is none that is valid, one is as good as the other.
+    let identity = Identity::load(&credentials.files()).unwrap();
+    let (other, its_key) = pair(2022);
+    credentials.write(&other, &its_key);
+    identity.replace(identity.look().unwrap());
+    assert_eq!(identity.problem(), None);
+}
