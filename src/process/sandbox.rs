@@ -308,7 +308,8 @@ mod tests {
             std::fs::create_dir_all(folder).unwrap();
         }
         for file in ["fullchain", "privkey"] {
-            std::fs::File::create(archive.join(format!("{file}1.pem"))).unwrap();
+            let made = archive.join(format!("{file}1.pem"));
+            std::fs::OpenOptions::new().create_new(true).write(true).open(made).unwrap();
             let target = format!("../../archive/d/{file}1.pem");
             std::os::unix::fs::symlink(target, live.join(format!("{file}.pem"))).unwrap();
         }

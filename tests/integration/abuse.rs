@@ -14,30 +14,15 @@ use concierge::control::store::Store;
 use concierge::control::{load, run};
 use concierge::serve::cookies::Cookies;
 use concierge::serve::{self, Answering, Serving};
-use serde_json::Value;
 
 use crate::differential::options::{CLIENT_COOKIE, COOKIE, Reaction, option, query};
-use crate::process::{Daemon, Net, QUICK, Site, client, eventually, framed, read_message, request};
+use crate::process::{Daemon, Net, Site, client, eventually, framed, read_message};
 
 const WWW: &[u8] = b"\x03www\x07example\x03net\0";
 const PATIENCE: Duration = Duration::from_secs(20);
 const A: u16 = 1;
 const REFUSED: u16 = 5;
 const EXTENDED: u16 = 15;
-
-fn site(configuration: &str) -> Site {
-    let site = Site::new(QUICK);
-    site.edit("config/concierge.toml", "[log]", &format!("{configuration}\n[log]"));
-    site
-}
-
-/// The value of a metric with its labels.
-fn metric(site: &Site, sample: &str) -> f64 {
-    let (_, page) = request(&site.socket(), "GET", "/metrics", "").unwrap();
-    let Value::String(page) = page else { panic!("{page}") };
-    let line = page.lines().find_map(|line| line.strip_prefix(&format!("concierge_{sample} ")));
-    line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
-}
 
 /// A client's socket at an address.
 fn at(from: Ipv4Addr) -> UdpSocket {
@@ -55,7 +40,7 @@ fn told_by(dns: SocketAddr, socket: &UdpSocket, query: &[u8]) -> Reaction {
 
 #[test]
 fn a_connection_beyond_its_clients_rate_is_answered_all_the_same_only_later() {
-    let site = site("[limits]\nqueries_per_second_per_client = 20\nunlimited = []");
+    let site = Site::with("[limits]\nqueries_per_second_per_client = 20\nunlimited = []");
     let _daemon = Daemon::start(&site);
     let mut stream = TcpStream::connect(site.net.dns()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -74,7 +59,7 @@ fn a_connection_beyond_its_clients_rate_is_answered_all_the_same_only_later() {
         let most = 20.0 + begun.elapsed().as_secs_f64() * 20.0 + 1.0;
         assert!(f64::from(id) < most, "{id} of at most {most}");
     }
-    assert!(metric(&site, "client_limited_total{action=\"pause\"}") >= 1.0);
+    assert!(site.metric("client_limited_total{action=\"pause\"}") >= 1.0);
 
     // Over UDP what is beyond is dropped. Those of another client are not its business.
     let other = at(site.net.address(77));
@@ -85,7 +70,7 @@ fn a_connection_beyond_its_clients_rate_is_answered_all_the_same_only_later() {
     for _ in 0..5 {
         assert_eq!(told_by(site.net.dns(), &other, &query(WWW, A, 0, b"")).answers, 2);
     }
-    let dropped = || metric(&site, "client_limited_total{action=\"drop\"}");
+    let dropped = || site.metric("client_limited_total{action=\"drop\"}");
     assert!(eventually(PATIENCE, || dropped() > 0.0));
 }
 
@@ -99,7 +84,7 @@ fn who_is_denied_is_told_so_or_nothing() {
             net.address(0)
         )
     };
-    let refusing = site(&access("refuse"));
+    let refusing = Site::with(&access("refuse"));
     let daemon = Daemon::start(&refusing);
     let dns = refusing.net.dns();
     let told = told_by(dns, &at(denied), &query(WWW, A, 0, b""));
@@ -113,17 +98,17 @@ fn who_is_denied_is_told_so_or_nothing() {
     stream.write_all(&framed(&query(WWW, A, 0, b""))).unwrap();
     let told = Reaction::of(&read_message(&mut stream).unwrap());
     assert_eq!((told.rcode, told.option(EXTENDED)), (REFUSED, Some(&[0, 18][..])));
-    assert!(eventually(PATIENCE, || metric(&refusing, "denied_total{action=\"refuse\"}") == 2.0));
+    assert!(eventually(PATIENCE, || refusing.metric("denied_total{action=\"refuse\"}") == 2.0));
     drop(daemon);
 
-    let dropping = site(&access("drop"));
+    let dropping = Site::with(&access("drop"));
     let _daemon = Daemon::start(&dropping);
     let (silent, dns) = (at(denied), dropping.net.dns());
     silent.set_nonblocking(true).unwrap();
     silent.send_to(&query(WWW, A, 0, b""), dns).unwrap();
     // Asked afterwards and answered afterwards.
     assert_eq!(told_by(dns, &client(PATIENCE), &query(WWW, A, 0, b"")).answers, 2);
-    assert!(eventually(PATIENCE, || metric(&dropping, "denied_total{action=\"drop\"}") == 1.0));
+    assert!(eventually(PATIENCE, || dropping.metric("denied_total{action=\"drop\"}") == 1.0));
     assert!(silent.recv(&mut [0; 512]).is_err());
 }
 

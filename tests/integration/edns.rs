@@ -5,10 +5,8 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::differential::options::{CLIENT_COOKIE, COOKIE, KEEPALIVE, NSID, Reaction, chaos, option, query};
-use crate::process::{Daemon, QUICK, Site, client, eventually, framed, read_message, request};
+use crate::process::{Daemon, Site, client, eventually, framed, read_message};
 
 const NAME: &[u8] = b"\x07example\x03net\0";
 const SOA: u16 = 6;
@@ -17,13 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 const ONE: &str = "11111111111111111111111111111111\n";
 const TWO: &str = "22222222222222222222222222222222\n";
-
-/// A site with more in its configuration.
-fn site(configuration: &str) -> Site {
-    let site = Site::new(QUICK);
-    site.edit("config/concierge.toml", "[log]", &format!("{configuration}\n[log]"));
-    site
-}
 
 fn told_by(dns: SocketAddr, query: &[u8]) -> Reaction {
     let socket = client(PATIENCE);
@@ -46,21 +37,13 @@ fn cookie(dns: SocketAddr, sent: &[u8]) -> (u16, Vec<u8>) {
     (told.rcode, told.option(COOKIE).unwrap_or_default().to_vec())
 }
 
-/// The value of a metric with its labels.
-fn metric(site: &Site, sample: &str) -> f64 {
-    let (_, page) = request(&site.socket(), "GET", "/metrics", "").unwrap();
-    let Value::String(page) = page else { panic!("{page}") };
-    let line = page.lines().find_map(|line| line.strip_prefix(&format!("concierge_{sample} ")));
-    line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
-}
-
 fn counted(site: &Site, worth: &str) -> f64 {
-    metric(site, &format!("cookies_total{{transport=\"udp\",cookie=\"{worth}\"}}"))
+    site.metric(&format!("cookies_total{{transport=\"udp\",cookie=\"{worth}\"}}"))
 }
 
 #[test]
 fn a_secret_rolls_over_without_a_client_noticing_and_a_bad_file_changes_nothing() {
-    let site = site("[edns]\ncookie_secrets = \"../cookies\"");
+    let site = Site::with("[edns]\ncookie_secrets = \"../cookies\"");
     site.write("cookies", ONE);
     let _daemon = Daemon::start(&site);
     let dns = site.net.dns();
@@ -97,7 +80,7 @@ fn a_secret_rolls_over_without_a_client_noticing_and_a_bad_file_changes_nothing(
 
 #[test]
 fn where_a_cookie_is_required_it_is_learnt_first() {
-    let site = site("[edns]\ncookies_required = true");
+    let site = Site::with("[edns]\ncookies_required = true");
     let daemon = Daemon::start(&site);
     let dns = site.net.dns();
     let (rcode, given) = cookie(dns, &CLIENT_COOKIE);
@@ -109,7 +92,7 @@ fn where_a_cookie_is_required_it_is_learnt_first() {
     assert_eq!((told.flags & 0x02, told.answers), (0x02, 0));
     assert_eq!(told_over_tcp(dns, &plain).answers, 1);
     let badcookie = "responses_total{transport=\"udp\",rcode=\"BADCOOKIE\"}";
-    assert!(eventually(PATIENCE, || metric(&site, badcookie) == 1.0));
+    assert!(eventually(PATIENCE, || site.metric(badcookie) == 1.0));
 
     // Kept over a restart in the state folder, where nothing is configured.
     drop(daemon);
@@ -119,7 +102,7 @@ fn where_a_cookie_is_required_it_is_learnt_first() {
 
 #[test]
 fn what_the_server_says_of_itself_is_what_is_configured() {
-    let configured = site("[edns]\nnsid = \"ns1\"\n[identity]\nid = \"one\"\n[limits]\ntcp_idle = \"30s\"");
+    let configured = Site::with("[edns]\nnsid = \"ns1\"\n[identity]\nid = \"one\"\n[limits]\ntcp_idle = \"30s\"");
     let _daemon = Daemon::start(&configured);
     let dns = configured.net.dns();
     let asked = query(NAME, SOA, 0, &[option(NSID, b""), option(KEEPALIVE, b"")].concat());
@@ -133,7 +116,7 @@ fn what_the_server_says_of_itself_is_what_is_configured() {
 
 #[test]
 fn a_check_names_what_is_wrong_with_the_secrets() {
-    let site = site("[edns]\ncookie_secrets = \"../cookies\"");
+    let site = Site::with("[edns]\ncookie_secrets = \"../cookies\"");
     let missing = site.run(&["check"]);
     assert_eq!(missing.code, Some(78));
     assert!(missing.err.contains("cannot read the cookie secrets"), "{missing:?}");

@@ -5,10 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use serde_json::Value;
 
 use crate::differential::options::query;
-use crate::process::{Daemon, QUICK, Site, addresses, ask, eventually, request, try_ask};
+use crate::process::{Daemon, Site, addresses, ask, eventually, try_ask};
 
 const WWW: &[u8] = b"\x03www\x07example\x03net\0";
 const A: u16 = 1;
@@ -17,20 +16,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Everything on: the tables have their memory from the start.
 const LIMITS: &str = "[limits]\ntcp_connections = 100\nqueries_per_second_per_client = 50\nunlimited = []\n\
                       [rate_limit]\nresponses_per_second = 10\nipv4_prefix = 24\n";
-
-fn site() -> Site {
-    let site = Site::new(QUICK);
-    site.edit("config/concierge.toml", "[log]", &format!("{LIMITS}\n[log]"));
-    site
-}
-
-/// The value of a metric with its labels.
-fn metric(site: &Site, sample: &str) -> f64 {
-    let (_, page) = request(&site.socket(), "GET", "/metrics", "").unwrap();
-    let Value::String(page) = page else { panic!("{page}") };
-    let line = page.lines().find_map(|line| line.strip_prefix(&format!("concierge_{sample} ")));
-    line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
-}
 
 /// Memory of the daemon, KiB.
 fn resident(daemon: &Daemon) -> u64 {
@@ -48,7 +33,7 @@ struct Strangers<'a> {
 
 impl Strangers<'_> {
     fn send(&mut self, count: u32, of: impl Fn(u32) -> Vec<u8>) {
-        let received = || metric(self.site, "queries_total{transport=\"udp\"}") as u32;
+        let received = || self.site.metric("queries_total{transport=\"udp\"}") as u32;
         let goal = received() + count;
         while received() < goal {
             for _ in 0..500 {
@@ -70,7 +55,7 @@ fn random_name(number: u32) -> Vec<u8> {
 
 #[test]
 fn random_names_from_random_addresses_take_no_memory() {
-    let site = site();
+    let site = Site::with(LIMITS);
     let daemon = Daemon::start(&site);
     let mut strangers = Strangers { site: &site, next: 0 };
     strangers.send(2_000, random_name);
@@ -95,7 +80,7 @@ fn random_names_from_random_addresses_take_no_memory() {
 
 #[test]
 fn connections_that_send_nothing_or_half_a_message_take_bounded_memory() {
-    let site = site();
+    let site = Site::with(LIMITS);
     let daemon = Daemon::start(&site);
     let dns = site.net.dns();
     let before = resident(&daemon);
@@ -117,8 +102,8 @@ fn connections_that_send_nothing_or_half_a_message_take_bounded_memory() {
             assert_eq!(addresses(&ask(dns, "www.example.net.", RecordType::A)).len(), 2, "answering goes on");
         }
     }
-    assert!(eventually(PATIENCE, || metric(&site, "tcp_accepted_total") >= 2_000.0));
-    assert!(eventually(PATIENCE, || metric(&site, "tcp_connections") <= 100.0));
+    assert!(eventually(PATIENCE, || site.metric("tcp_accepted_total") >= 2_000.0));
+    assert!(eventually(PATIENCE, || site.metric("tcp_connections") <= 100.0));
     let grown = resident(&daemon).saturating_sub(before);
     println!("2,000 connections, of which 100 may be open, with half a message each: {grown} KiB more");
     // At most a message of 64 KiB for each that is open, and what an allocator leaves between them.
@@ -136,7 +121,7 @@ fn connect(site: &Site, dns: SocketAddr, number: u32) -> TcpStream {
 
 #[test]
 fn what_is_wrong_with_queries_is_not_logged_for_each() {
-    let site = site();
+    let site = Site::with(LIMITS);
     let daemon = Daemon::start(&site);
     let dns = site.net.dns();
     let lines = || daemon.log.lock().unwrap().iter().filter(|line| line["target"] != "concierge::health").count();
@@ -161,10 +146,9 @@ fn what_is_wrong_with_queries_is_not_logged_for_each() {
     for number in 0..500 {
         drop(connect(&site, dns, number).write(&[0, 3, 1, 2, 3]));
     }
-    assert!(eventually(PATIENCE, || metric(&site, "tcp_accepted_total") >= 500.0));
-    let limited = || {
-        metric(&site, "client_limited_total{action=\"drop\"}") + metric(&site, "rate_limited_total{action=\"drop\"}")
-    };
+    assert!(eventually(PATIENCE, || site.metric("tcp_accepted_total") >= 500.0));
+    let limited =
+        || site.metric("client_limited_total{action=\"drop\"}") + site.metric("rate_limited_total{action=\"drop\"}");
     assert!(eventually(PATIENCE, || limited() > 100.0));
     let logged = lines() - before;
     println!("12,500 queries to refuse, to limit or not to read: {logged} log lines");

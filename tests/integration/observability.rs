@@ -8,15 +8,9 @@ use std::time::Duration;
 use hickory_proto::rr::RecordType;
 use serde_json::Value;
 
-use crate::process::{Daemon, QUICK, Site, ask, ask_tcp, eventually, program, request, text, try_ask};
+use crate::process::{Daemon, Site, ask, ask_tcp, eventually, program, text, try_ask};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-fn site(configuration: &str) -> Site {
-    let site = Site::new(QUICK);
-    site.edit("config/concierge.toml", "[log]", &format!("{configuration}\n[log]"));
-    site
-}
 
 /// The lines of a query log.
 fn lines(path: &Path) -> Vec<Value> {
@@ -34,23 +28,13 @@ fn awaited<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     found.filter(|_| came).unwrap_or_else(|| panic!("{what} did not come"))
 }
 
-fn metrics(site: &Site) -> String {
-    match request(&site.socket(), "GET", "/metrics", "") {
-        Some((200, Value::String(page))) => page,
-        other => panic!("{other:?}"),
-    }
-}
-
 fn shown(site: &Site, sink: &str, result: &str) -> f64 {
-    let sample = format!("concierge_shown_messages_total{{sink=\"{sink}\",result=\"{result}\"}} ");
-    let page = metrics(site);
-    let line = page.lines().find_map(|line| line.strip_prefix(&sample));
-    line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
+    site.metric(&format!("shown_messages_total{{sink=\"{sink}\",result=\"{result}\"}}"))
 }
 
 #[test]
 fn the_query_log_says_who_asked_what_and_was_told_what_and_follows_its_file() {
-    let site = site("[query_log]\nfile = \"../queries.json\"\nsample = 1");
+    let site = Site::with("[query_log]\nfile = \"../queries.json\"\nsample = 1");
     let _daemon = Daemon::start(&site);
     let (dns, log) = (site.net.dns(), site.path("queries.json"));
     ask(dns, "hub.example.net.", RecordType::A);
@@ -86,7 +70,7 @@ fn the_query_log_says_who_asked_what_and_was_told_what_and_follows_its_file() {
 
 #[test]
 fn a_log_that_cannot_be_written_refuses_the_start_and_names_the_file() {
-    let site = site("[query_log]\nfile = \"../missing/queries.json\"");
+    let site = Site::with("[query_log]\nfile = \"../missing/queries.json\"");
     let ran = site.run(&["serve"]);
     assert_ne!(ran.code, Some(0));
     assert!(ran.err.contains("missing/queries.json"), "{}", ran.err);
@@ -129,7 +113,7 @@ fn read(path: &Path) -> String {
 
 #[test]
 fn a_dnstap_file_is_read_by_others_and_one_that_was_there_is_kept() {
-    let site = site("[dnstap]\nfile = \"../messages.tap\"\nidentity = \"ns1.example.net\"");
+    let site = Site::with("[dnstap]\nfile = \"../messages.tap\"\nidentity = \"ns1.example.net\"");
     site.write("messages.tap", "what was there");
     let mut daemon = Daemon::start(&site);
     ask(site.net.dns(), "hub.example.net.", RecordType::A);
@@ -165,7 +149,7 @@ fn a_dnstap_file_is_read_by_others_and_one_that_was_there_is_kept() {
 
 #[test]
 fn a_receiver_may_come_late_and_go_and_answers_do_not_wait() {
-    let site = site("[dnstap]\nsocket = \"../tap.sock\"");
+    let site = Site::with("[dnstap]\nsocket = \"../tap.sock\"");
     let _daemon = Daemon::start(&site);
     let dns = site.net.dns();
     assert!(try_ask(dns, "hub.example.net.", RecordType::A, PATIENCE).is_some());

@@ -90,6 +90,13 @@ impl Site {
         site
     }
 
+    /// [`Site::new`] with more in its configuration.
+    pub fn with(configuration: &str) -> Self {
+        let site = Self::new(QUICK);
+        site.edit("config/concierge.toml", "[log]", &format!("{configuration}\n[log]"));
+        site
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -117,6 +124,14 @@ impl Site {
 
     pub fn socket(&self) -> PathBuf {
         self.path("state/admin.sock")
+    }
+
+    /// The value of a metric with its labels.
+    pub fn metric(&self, sample: &str) -> f64 {
+        let (_, page) = request(&self.socket(), "GET", "/metrics", "").unwrap();
+        let Value::String(page) = page else { panic!("{page}") };
+        let line = page.lines().find_map(|line| line.strip_prefix(&format!("concierge_{sample} ")));
+        line.unwrap_or_else(|| panic!("no {sample} in {page}")).parse().unwrap()
     }
 
     /// Runs the program with this site's configuration.

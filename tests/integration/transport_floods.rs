@@ -14,9 +14,8 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
-use serde_json::Value;
 
-use super::process::{Daemon, ask, ask_tcp, eventually, framed, query, read_message, request};
+use super::process::{Daemon, ask, ask_tcp, eventually, framed, query, read_message};
 use super::transports::{Encrypted, connected};
 
 const NAME: &str = "ns.example.net";
@@ -91,10 +90,7 @@ impl Flooded {
 
     /// A metric, by its name and labels.
     fn metric(&self, name: &str) -> u64 {
-        let (_, page) = request(&self.encrypted.site.socket(), "GET", "/metrics", "").unwrap();
-        let Value::String(page) = page else { panic!("{page}") };
-        let line = page.lines().find_map(|line| line.strip_prefix(&format!("concierge_{name} ")));
-        line.unwrap_or_else(|| panic!("no {name} in {page}")).parse::<f64>().unwrap() as u64
+        self.encrypted.site.metric(name) as u64
     }
 }
 
