@@ -1,8 +1,8 @@
 //! The real process over real sockets, with other people's servers as peers and oracles.
 //!
 //! Every test has loopback addresses of its own (`127.x.y.0/24`), so that all of them can run at once with fixed ports.
-//! Nothing is skipped: a peer that is not installed fails its test and names its Debian package. The one exception is the
-//! test of interfaces that come and go, which says so where it may not make a network namespace.
+//! Nothing is skipped: a peer that is not installed fails its test and names its Debian package. The exceptions need what an
+//! account may not have, a namespace or port 53 (interfaces that come and go, resolvers as clients), and say so.
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::disallowed_methods, reason = "tests of a process, from outside")]
 
 mod abuse;

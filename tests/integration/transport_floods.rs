@@ -76,7 +76,7 @@ impl Flooded {
 
     /// One over which a query was answered.
     fn tls(&self, from: u8) -> StreamOwned<ClientConnection, TcpStream> {
-        let mut stream = self.stream(from, 853, b"dot");
+        let mut stream = self.stream(from, 8853, b"dot");
         is_answered(&mut stream);
         stream
     }
@@ -136,7 +136,7 @@ fn a_flood_of_tls_handshakes_holds_little_and_keeps_nobody_out() {
     let mut most = 0;
     for number in 0..FLOOD {
         // A hundred clients, at TLS and at HTTPS in turn.
-        let (port, hello) = ([853, 443][number % 2], &hellos[number % 2]);
+        let (port, hello) = ([8853, 8443][number % 2], &hellos[number % 2]);
         let openings: [&[u8]; 5] = [&[], &hello[..hello.len() / 2], hello, &endless, &garbage];
         let mut stream = connected(net.address(100 + (number % 100) as u8), flooded.at(port));
         // What it does not read, it has closed.
@@ -210,7 +210,7 @@ struct Spoofed {
 impl Spoofed {
     fn at(flooded: &Flooded, address: u8) -> Self {
         let socket = UdpSocket::bind((flooded.encrypted.site.net.address(address), 0)).unwrap();
-        socket.connect(flooded.at(853)).unwrap();
+        socket.connect(flooded.at(8853)).unwrap();
         socket.set_nonblocking(true).unwrap();
         Self { socket, sent: 0, received: 0, retries: 0 }
     }
@@ -302,7 +302,7 @@ async fn connect_quic(flooded: &Flooded) -> (quinn::Endpoint, quinn::Connection)
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     let client = QuicClientConfig::try_from(flooded.client(b"doq")).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(client)));
-    let connection = endpoint.connect(flooded.at(853), NAME).unwrap().await.unwrap();
+    let connection = endpoint.connect(flooded.at(8853), NAME).unwrap().await.unwrap();
     (endpoint, connection)
 }
 
@@ -324,7 +324,7 @@ fn an_idle_connection_takes_little_memory() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let request = format!("GET /dns-query HTTP/1.1\r\nhost: {NAME}\r\n\r\n");
     let https = |from| {
-        let mut stream = flooded.stream(from, 443, b"http/1.1");
+        let mut stream = flooded.stream(from, 8443, b"http/1.1");
         stream.write_all(request.as_bytes()).unwrap();
         stream.read_exact(&mut [0; 12]).unwrap();
         stream

@@ -26,10 +26,10 @@ impl Encrypted {
         let at = |port: u16| SocketAddr::from((net.address(1), port));
         let listen = format!(
             "[listen]\ntls = [\"{}\"]\nhttps = [\"{}\"]\nquic = [\"{}\"]\nhttps3 = [\"{}\"]",
-            at(853),
-            at(443),
-            at(853),
-            at(443)
+            at(8853),
+            at(8443),
+            at(8853),
+            at(8443)
         );
         site.edit("config/concierge.toml", "[listen]", &listen);
         let tls = format!(
@@ -111,10 +111,10 @@ fn kdig_and_curl_are_answered_on_every_encrypted_transport() {
     let encrypted = Encrypted::new();
     let daemon = Daemon::start(&encrypted.site);
     let ca = format!("+tls-ca={}", encrypted.ca());
-    is_answered(&encrypted.kdig("853", &["+tls"]));
-    is_answered(&encrypted.kdig("853", &[&ca, "+tls-hostname=ns.example.net"]));
-    is_answered(&encrypted.kdig("443", &["+https"]));
-    is_answered(&encrypted.kdig("443", &["+https-get", &ca, "+tls-hostname=ns.example.net"]));
+    is_answered(&encrypted.kdig("8853", &["+tls"]));
+    is_answered(&encrypted.kdig("8853", &[&ca, "+tls-hostname=ns.example.net"]));
+    is_answered(&encrypted.kdig("8443", &["+https"]));
+    is_answered(&encrypted.kdig("8443", &["+https-get", &ca, "+tls-hostname=ns.example.net"]));
     let curl = |arguments: &[&str]| {
         let mut curl = program("curl", "curl");
         said(curl.args(["-s", "-S", "-v", "--max-time", "20", "--cacert", &encrypted.ca()]).args(arguments))
@@ -148,7 +148,7 @@ fn a_certificate_is_renewed_on_a_reload_and_one_that_does_not_fit_is_refused() {
     let encrypted = Encrypted::new();
     let site = &encrypted.site;
     let daemon = Daemon::start(site);
-    let tls = SocketAddr::from((site.net.address(1), 853));
+    let tls = SocketAddr::from((site.net.address(1), 8853));
     let first = shown(tls);
     assert!(first.contains("BEGIN CERTIFICATE"), "{first}");
     encrypted.certify();
@@ -207,7 +207,7 @@ fn another_process_takes_over_what_is_encrypted_too() {
     let encrypted = Encrypted::new();
     let site = &encrypted.site;
     let daemon = Daemon::start(site);
-    let (tls, https) = (encrypted.asking(853, "+tls"), encrypted.asking(443, "+https"));
+    let (tls, https) = (encrypted.asking(8853, "+tls"), encrypted.asking(8443, "+https"));
     let busy = [tls, https].map(|mut kdig| Busy::start(move |_| said(&mut kdig)));
     // It could not bind what this one has: it was given it.
     let (_, heir) = upgrade(site);
@@ -217,9 +217,9 @@ fn another_process_takes_over_what_is_encrypted_too() {
     let drained = "every query that had arrived is answered";
     let stopped = || daemon.log.lock().unwrap().iter().any(|line| line["message"].to_string().contains(drained));
     assert!(eventually(PATIENCE, stopped));
-    is_answered(&said(&mut encrypted.asking(853, "+tls")));
-    is_answered(&said(&mut encrypted.asking(443, "+https")));
-    is_answered(&said(&mut encrypted.asking(853, "+quic")));
+    is_answered(&said(&mut encrypted.asking(8853, "+tls")));
+    is_answered(&said(&mut encrypted.asking(8443, "+https")));
+    is_answered(&said(&mut encrypted.asking(8853, "+quic")));
     assert!(heir.is_there());
 }
 
@@ -227,10 +227,10 @@ fn another_process_takes_over_what_is_encrypted_too() {
 fn what_is_encrypted_comes_in_at_sockets_of_systemd_too() {
     let encrypted = Encrypted::new();
     let address = encrypted.server();
-    let sockets = ["tcp/853", "tcp/443", "udp/853", "udp/443"];
+    let sockets = ["tcp/8853", "tcp/8443", "udp/8853", "udp/8443"];
     let sockets = sockets.map(|socket| socket.replace('/', &format!("/{address}/")));
     let _daemon = Daemon::start_as(activated(&sockets), &encrypted.site);
-    for (port, transport) in [(853, "+tls"), (443, "+https"), (853, "+quic")] {
+    for (port, transport) in [(8853, "+tls"), (8443, "+https"), (8853, "+quic")] {
         is_answered(&said(&mut encrypted.asking(port, transport)));
     }
 }
@@ -300,7 +300,7 @@ fn a_proxy_speaks_for_its_clients_and_nobody_else_does() {
         assert!(plain.contains("192.0.2.201"), "{plain}");
     }
     // Over TLS the header is in front of the handshake.
-    for (port, transport) in [(853, "+tls"), (443, "+https")] {
+    for (port, transport) in [(8853, "+tls"), (8443, "+https")] {
         let proxy = relay(site.net.address(66), SocketAddr::from((site.net.address(1), port)));
         let mut kdig = program("kdig", "knot-dnsutils");
         kdig.args([&format!("@{}", proxy.ip()), "-p", &proxy.port().to_string(), transport, "+retry=0", "+time=20"]);
