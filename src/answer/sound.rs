@@ -99,7 +99,8 @@ pub(crate) fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, from
     assert_eq!(response[2] & 0x02 != 0, truncated);
     assert!(!truncated || transport == Transport::Udp);
     // Before other codecs judge: what an unknown opcode means is theirs.
-    let mut decoder = BinDecoder::new(&response);
+    let readable = readable(&response);
+    let mut decoder = BinDecoder::new(&readable);
     let message = Message::read(&mut decoder).unwrap_or_else(|error| panic!("{error}: {response:02x?}"));
     assert!(decoder.is_empty(), "behind the records that are counted: {response:02x?}");
     if let [question] = &*message.queries {
@@ -114,6 +115,17 @@ pub(crate) fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, from
     if !matches!(rcode, Rcode::NOERROR | Rcode::NXDOMAIN | Rcode::YXDOMAIN) {
         assert!(message.answers.is_empty() && message.authorities.is_empty() && message.additionals.is_empty());
     }
+}
+
+/// The same for the other codec, which does not read on behind a client subnet of no family (RFC 7871 7.1.2 lets a resolver
+/// send one): under another code it passes over the option.
+fn readable(response: &[u8]) -> Vec<u8> {
+    const OF_NO_FAMILY: [u8; 8] = [0, 8, 0, 4, 0, 0, 0, 0];
+    let mut response = response.to_vec();
+    if let Some(at) = response.windows(OF_NO_FAMILY.len()).rposition(|octets| octets == OF_NO_FAMILY) {
+        response[at..at + 2].copy_from_slice(&65_001_u16.to_be_bytes());
+    }
+    response
 }
 
 /// What is said to a query that nobody on the way can read.
