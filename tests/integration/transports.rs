@@ -119,7 +119,7 @@ fn kdig_and_curl_are_answered_on_every_encrypted_transport() {
         let mut curl = program("curl", "curl");
         said(curl.args(["-s", "-S", "-v", "--max-time", "20", "--cacert", &encrypted.ca()]).args(arguments))
     };
-    let doh = format!("https://{}/dns-query", encrypted.server());
+    let doh = format!("https://{}:8443/dns-query", encrypted.server());
     // Nobody listens at the address of the answer: what matters is that it was found.
     let found = curl(&["--doh-url", &doh, "--doh-insecure", "--connect-timeout", "2", "http://www.example.net/"]);
     assert!(found.contains("DOH Host name: www.example.net") || found.contains("192.0.2.1"), "{found}");
