@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) rounds: Option<usize>,
     /// Queries in flight of closed loops.
     pub(crate) window: usize,
+    /// How long the soak takes, where that is said.
+    pub(crate) seconds: Option<u64>,
     /// Whether tables are printed as they come.
     pub(crate) prints: bool,
     /// The tables so far.

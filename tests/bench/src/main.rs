@@ -62,6 +62,9 @@ struct Arguments {
     /// The concierge's program.
     #[arg(long, default_value = "target/release/concierge")]
     concierge: PathBuf,
+    /// How long the soak takes, seconds, instead of 1800, or 60 where it is to be quick.
+    #[arg(long)]
+    seconds: Option<u64>,
     /// The first port that servers are given.
     #[arg(long, default_value_t = 20053)]
     first_port: u16,
@@ -129,6 +132,7 @@ fn run(arguments: Arguments) -> Result<Vec<String>> {
         quick: arguments.quick,
         rounds: arguments.rounds,
         window: arguments.window,
+        seconds: arguments.seconds,
         prints: arguments.output == Output::Text,
         tables: Vec::new(),
         failures: Vec::new(),

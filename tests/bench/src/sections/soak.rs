@@ -53,7 +53,7 @@ struct Done {
 
 /// Runs, and adds a table.
 pub(crate) fn run(bench: &mut Bench) -> Result<()> {
-    let duration = Duration::from_secs(if bench.quick { 60 } else { 1800 });
+    let duration = Duration::from_secs(bench.seconds.unwrap_or(if bench.quick { 60 } else { 1800 }));
     let mut site = bench.places.site(&Concierge, SMALL)?;
     site.switching = HUBS;
     site.tls = Some(bench.places.site(&Concierge, SMALL)?.address);
