@@ -16,3 +16,25 @@ pub use model::{
     Process, Proxy, Public, QueryLog, RateLimit, Statistics, Tls,
 };
 pub use read::{read, zones};
+
+/// The tables of a configuration, for tests that ask each of them for something.
+#[cfg(test)]
+pub(crate) const TABLES: [&str; 17] = [
+    "listen",
+    "limits",
+    "rate_limit",
+    "access",
+    "tls",
+    "proxy",
+    "edns",
+    "identity",
+    "admin",
+    "public",
+    "health",
+    "audit",
+    "statistics",
+    "dnstap",
+    "query_log",
+    "process",
+    "log",
+];

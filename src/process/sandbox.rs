@@ -1,8 +1,8 @@
 //! I/O shell: the files that are within reach of the process (Landlock).
 //!
 //! Read: the folders of the configuration, of zones, and of every file that configuration and policy name; the system's
-//! own about resolvers, time, certificates, processors and this process. Written: the state folder, and the folder of the
-//! admin socket. Executed: what lies beside this program, and the system's libraries, for a successor. Everything else is
+//! own about resolvers, time, certificates, processors and this process. Written: the state folder, and the folders of the
+//! admin socket, of dnstap and of the query log. Executed: what lies beside this program, and the system's libraries, for a successor. Everything else is
 //! out of reach, also for a process that has been taken over by somebody, and for root.
 //!
 //! Folders and not files, because files are replaced by renaming others into their place, which the kernel would not know.

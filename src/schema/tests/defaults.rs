@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::config::Config;
+use crate::config::TABLES;
 use crate::dns::Name;
 
 /// The defaults of a schema with their places.
@@ -76,27 +77,8 @@ fn toml_of(value: &Value) -> toml::Value {
 
 #[test]
 fn the_defaults_of_the_configuration_are_those_of_the_schema() {
-    let tables = [
-        "listen",
-        "limits",
-        "rate_limit",
-        "access",
-        "tls",
-        "proxy",
-        "edns",
-        "identity",
-        "admin",
-        "public",
-        "health",
-        "audit",
-        "statistics",
-        "dnstap",
-        "query_log",
-        "process",
-        "log",
-    ];
     let mut document =
-        toml::Value::Table(tables.map(|table| (table.to_owned(), toml::Table::new().into())).into_iter().collect());
+        toml::Value::Table(TABLES.map(|table| (table.to_owned(), toml::Table::new().into())).into_iter().collect());
     for (path, default) in defaults(Kind::Config) {
         let [place] = free(&document, &path).try_into().expect("every table is there once");
         document = with(&document, &place, &toml_of(&default));
