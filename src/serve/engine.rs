@@ -113,22 +113,9 @@ impl Engine {
     ) -> Outcome {
         match self.limiter.as_ref().and_then(|limiter| limiter.denial(client)) {
             None => self.answer(snapshot, query, client, transport, &self.terms(), response),
-            Some(Denial::Refuse) => self.refuse(snapshot, query, client, transport, &self.terms(), response),
+            Some(Denial::Refuse) => refuse(snapshot, query, client, transport, &self.terms(), response),
             Some(Denial::Drop) => Outcome::Silence,
         }
-    }
-
-    /// Answers a query of a client that may not ask.
-    pub(super) fn refuse(
-        &self,
-        snapshot: &Snapshot,
-        query: &[u8],
-        client: Client,
-        transport: Transport,
-        terms: &Terms<'_>,
-        response: &mut Vec<u8>,
-    ) -> Outcome {
-        refuse(snapshot, query, client, transport, terms, response)
     }
 
     /// [`Engine::answer_one`] as one of a batch.

@@ -34,6 +34,7 @@ use crate::answer::class::Class;
 use crate::answer::client::Client;
 use crate::answer::cookie::Cookie;
 use crate::answer::cut::cut;
+use crate::answer::respond::refuse;
 use crate::answer::snapshot::Snapshot;
 use crate::config::{Config, Denial, Limits, RateLimit};
 use crate::dns::Rcode;
@@ -161,7 +162,7 @@ impl Limiter {
     ) -> Option<Outcome> {
         let outcome = match self.denial(client) {
             None => engine.answer(snapshot, query, client, Transport::Udp, terms, response),
-            Some(Denial::Refuse) => engine.refuse(snapshot, query, client, Transport::Udp, terms, response),
+            Some(Denial::Refuse) => refuse(snapshot, query, client, Transport::Udp, terms, response),
             Some(Denial::Drop) => return None,
         };
         let Outcome::Reply { rcode, cookie, .. } = outcome else { return Some(outcome) };
