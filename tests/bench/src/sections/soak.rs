@@ -66,6 +66,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let rate = (peak.answered() as f64 / peak.elapsed.as_secs_f64() / 2.0) as u32;
     bench.say(&format!("{rate} queries/s, half of the peak, for {} s", duration.as_secs()));
     let (stop, malformed) = (AtomicBool::new(false), AtomicU64::new(0));
+    let before = Dropped::now()?;
     let machine = bench.machine;
     let (outcome, done) = thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -81,7 +82,40 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         noise.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok::<_, anyhow::Error>((outcome, done?))
     })?;
-    report(bench, &running, &peak, rate, &outcome, &done, malformed.load(Ordering::Relaxed))
+    let dropped = Dropped::now()?.since(before);
+    report(bench, &running, &peak, rate, &outcome, &done, malformed.load(Ordering::Relaxed), dropped)
+}
+
+/// Datagrams that the kernel dropped, of everyone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Dropped {
+    /// At sockets whose receive buffer was full.
+    sockets: u64,
+    /// On their way to a socket, because a core had too many of them to look at.
+    backlog: u64,
+}
+
+impl Dropped {
+    /// Since the machine started.
+    fn now() -> Result<Self> {
+        let udp = fs::read_to_string("/proc/net/snmp")?;
+        let backlog = fs::read_to_string("/proc/net/softnet_stat")?;
+        Self::of(&udp, &backlog).context("what the kernel counts in /proc/net is not understood")
+    }
+
+    /// Reads `/proc/net/snmp` and `/proc/net/softnet_stat`.
+    fn of(udp: &str, backlog: &str) -> Option<Self> {
+        let mut lines = udp.lines().filter_map(|line| line.strip_prefix("Udp: "));
+        let (names, values) = (lines.next()?, lines.next()?);
+        let (_, sockets) = names.split(' ').zip(values.split(' ')).find(|(name, _)| *name == "RcvbufErrors")?;
+        // A line for each core, hexadecimal; the second field is of those that were dropped.
+        let cores = backlog.lines().map(|line| u64::from_str_radix(line.split(' ').nth(1)?, 16).ok());
+        Some(Self { sockets: sockets.parse().ok()?, backlog: cores.sum::<Option<u64>>()? })
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { sockets: self.sockets - before.sockets, backlog: self.backlog - before.backlog }
+    }
 }
 
 /// A mix, and hubs that move meanwhile.
@@ -206,6 +240,7 @@ fn report(
     outcome: &Outcome,
     done: &Done,
     malformed: u64,
+    dropped: Dropped,
 ) -> Result<()> {
     let memory = &done.memory;
     let mean = |part: &[u64]| part.iter().sum::<u64>() as f64 / part.len().max(1) as f64 / 1e6;
@@ -243,12 +278,26 @@ fn report(
         Cell::Number(memory.iter().copied().max().unwrap_or_default() as f64 / 1e6, 1),
     ]);
     table.note(format!("asked over TLS {} times, each answered; RSS: means over quarters of the time", done.over_tls));
+    let metrics = Admin::of(running).metrics()?;
+    let sum = |family: &str| -> f64 {
+        let family = format!("concierge_{family}");
+        let samples =
+            metrics.lines().filter(|line| line.strip_prefix(&*family).is_some_and(|rest| rest.starts_with(['{', ' '])));
+        samples.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    table.note(format!(
+        "dropped by the kernel: {} for full receive buffers, {} of them the server's, and {} in the queues of its cores; \
+         answers that the server could not send: {}",
+        dropped.sockets,
+        sum("udp_dropped_total"),
+        dropped.backlog,
+        sum("unsent_total"),
+    ));
     bench.publish(table);
     bench.judge(&Concierge, "soak", outcome);
     if last > second * GROWTH {
         bench.fail(&Concierge, format!("soak: memory has grown from {second:.1} to {last:.1} MB"));
     }
-    let metrics = Admin::of(running).metrics()?;
     for counter in ["worker_restarts_total", "refused_publications_total", "commit_failures_total"] {
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("concierge_{counter} ")));
         if line.context("no such metric")?.parse::<f64>()? != 0.0 {
@@ -256,4 +305,18 @@ fn report(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_dropped_is_read_by_name_and_in_all_cores() {
+        let udp = "Tcp: A\nTcp: 1\nUdp: InDatagrams InErrors RcvbufErrors MemErrors\nUdp: 9 8 7 6\nUdpLite: A\n";
+        let cores = "0a 00000003 1\n0b 00000010 1\n";
+        assert_eq!(Dropped::of(udp, cores), Some(Dropped { sockets: 7, backlog: 19 }));
+        assert_eq!(Dropped::of("Udp: InDatagrams\nUdp: 1\n", cores), None);
+        assert_eq!(Dropped::of(udp, "0a\n"), None);
+    }
 }
