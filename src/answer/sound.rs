@@ -99,10 +99,9 @@ pub(crate) fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, from
     assert_eq!(response[2] & 0x02 != 0, truncated);
     assert!(!truncated || transport == Transport::Udp);
     // Before other codecs judge: what an unknown opcode means is theirs.
-    let readable = readable(&response);
-    let mut decoder = BinDecoder::new(&readable);
-    let message = Message::read(&mut decoder).unwrap_or_else(|error| panic!("{error}: {response:02x?}"));
-    assert!(decoder.is_empty(), "behind the records that are counted: {response:02x?}");
+    let message = read(&response)
+        .or_else(|error| read(&with_other_option(&response).ok_or(error)?))
+        .unwrap_or_else(|error| panic!("{error}: {response:02x?}"));
     if let [question] = &*message.queries {
         let octets = question.name().iter().map(|label| label.len() + 1).sum::<usize>() + 1 + 4;
         assert_eq!(&response[12..12 + octets], &query[12..12 + octets]);
@@ -117,15 +116,21 @@ pub(crate) fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, from
     }
 }
 
-/// The same for the other codec, which does not read on behind a client subnet of no family (RFC 7871 7.1.2 lets a resolver
-/// send one): under another code it passes over the option.
-fn readable(response: &[u8]) -> Vec<u8> {
+/// What another codec reads in a response, all of it.
+fn read(response: &[u8]) -> Result<Message, String> {
+    let mut decoder = BinDecoder::new(response);
+    let message = Message::read(&mut decoder).map_err(|error| error.to_string())?;
+    if decoder.is_empty() { Ok(message) } else { Err("octets behind the records that are counted".into()) }
+}
+
+/// The response with another code for its last client subnet of no family, behind which the other codec does not read on
+/// (RFC 7871 7.1.2 lets a resolver send one); `None` where it has none.
+fn with_other_option(response: &[u8]) -> Option<Vec<u8>> {
     const OF_NO_FAMILY: [u8; 8] = [0, 8, 0, 4, 0, 0, 0, 0];
+    let at = response.windows(OF_NO_FAMILY.len()).rposition(|octets| octets == OF_NO_FAMILY)?;
     let mut response = response.to_vec();
-    if let Some(at) = response.windows(OF_NO_FAMILY.len()).rposition(|octets| octets == OF_NO_FAMILY) {
-        response[at..at + 2].copy_from_slice(&65_001_u16.to_be_bytes());
-    }
-    response
+    response[at..at + 2].copy_from_slice(&65_001_u16.to_be_bytes());
+    Some(response)
 }
 
 /// What is said to a query that nobody on the way can read.
