@@ -71,7 +71,8 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let mut root = document.root();
     let zones = root.setting("zones", problems, Value::path).or(document.beside(ZONES));
     let state = root.setting("state", problems, Value::path).or(document.beside(STATE));
-    let listen = section(&mut root, "listen", problems, read_listen);
+    let mut taken = Taken::default();
+    let listen = section(&mut root, "listen", problems, |table, problems| read_listen(table, &mut taken, problems));
     let limits = section(&mut root, "limits", problems, read_limits);
     let rate_limit = section(&mut root, "rate_limit", problems, read_rate_limit);
     let access = section(&mut root, "access", problems, read_access);
@@ -81,7 +82,7 @@ fn read_root(document: &Document<'_>, problems: &mut Vec<Diagnostic>) -> Option<
     let edns = section(&mut root, "edns", problems, read_edns);
     let identity = section(&mut root, "identity", problems, read_identity);
     let admin = section(&mut root, "admin", problems, |table, problems| read_admin(table, state.as_deref(), problems));
-    let public = section(&mut root, "public", problems, read_public);
+    let public = section(&mut root, "public", problems, |table, problems| read_public(table, &mut taken, problems));
     let health = section(&mut root, "health", problems, read_health);
     let audit = section(&mut root, "audit", problems, read_audit);
     let statistics = section(&mut root, "statistics", problems, read_statistics);
@@ -129,9 +130,10 @@ fn section<'d, T>(
     section
 }
 
-fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Listen> {
+fn read_listen(table: &mut Table<'_>, taken: &mut Taken, problems: &mut Vec<Diagnostic>) -> Option<Listen> {
+    let Taken { udp, tcp } = taken;
     let dns = table.setting("dns", problems, |value, problems| {
-        let addresses = socket_addresses(value, None, problems)?;
+        let addresses = socket_addresses(value, None, &mut [udp, tcp], problems)?;
         if addresses.is_empty() {
             let problem = value.error("`dns` is empty, expected at least one address and port");
             problems.push(problem.hint(format!("write `dns = {LISTEN:?}`")));
@@ -140,8 +142,11 @@ fn read_listen(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<
         Some(addresses)
     });
     let workers = table.setting("workers", problems, |value, problems| value.integer(0..=256, problems));
-    let mut encrypted = |key| table.setting(key, problems, |value, problems| socket_addresses(value, None, problems));
-    let (tls, https, quic, https3) = (encrypted("tls"), encrypted("https"), encrypted("quic"), encrypted("https3"));
+    let mut encrypted = |key, taken: &mut Addresses| {
+        table.setting(key, problems, |value, problems| socket_addresses(value, None, &mut [taken], problems))
+    };
+    let (tls, https) = (encrypted("tls", tcp), encrypted("https", tcp));
+    let (quic, https3) = (encrypted("quic", udp), encrypted("https3", udp));
     let tcp_workers = table.setting("tcp_workers", problems, |value, problems| value.integer(0..=256, problems));
     let receive_buffer =
         table.setting("udp_receive_buffer", problems, |value, problems| octets(value, UDP_BUFFER, problems));
@@ -241,15 +246,17 @@ fn read_admin(table: &mut Table<'_>, state: Option<&Path>, problems: &mut Vec<Di
     Some(Admin { socket: socket.optional()?.or_else(|| Some(state?.join(SOCKET)))? })
 }
 
-fn read_public(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<Public> {
-    let listen = table.setting("listen", problems, |value, problems| socket_addresses(value, None, problems));
+fn read_public(table: &mut Table<'_>, taken: &mut Taken, problems: &mut Vec<Diagnostic>) -> Option<Public> {
+    let listen = table
+        .setting("listen", problems, |value, problems| socket_addresses(value, None, &mut [&mut taken.tcp], problems));
     let connections = table.setting("connections", problems, |value, problems| value.integer(16..=1_000_000, problems));
     Some(Public { listen: listen.or(Vec::new())?, connections: narrow(connections.or(10_000))? })
 }
 
 fn read_health(table: &mut Table<'_>, problems: &mut Vec<Diagnostic>) -> Option<HealthConfig> {
-    let resolvers =
-        table.setting("resolvers", problems, |value, problems| socket_addresses(value, Some(DNS_PORT), problems));
+    let resolvers = table.setting("resolvers", problems, |value, problems| {
+        socket_addresses(value, Some(DNS_PORT), &mut [&mut Addresses::new()], problems)
+    });
     Some(HealthConfig { resolvers: resolvers.or(Vec::new())? })
 }
 
@@ -308,12 +315,26 @@ fn read_filter(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Stri
     None
 }
 
-/// A list of addresses with ports, none of them twice.
-fn socket_addresses(value: &Value<'_>, port: Option<u16>, problems: &mut Vec<Diagnostic>) -> Option<Vec<SocketAddr>> {
+/// Addresses, and where each is written.
+type Addresses = BTreeMap<SocketAddr, Place>;
+
+/// Addresses that one listener has, and no other can have.
+#[derive(Default)]
+struct Taken {
+    udp: Addresses,
+    tcp: Addresses,
+}
+
+/// A list of addresses with ports, none of them twice nor among those that are taken, which they join.
+fn socket_addresses(
+    value: &Value<'_>,
+    port: Option<u16>,
+    taken: &mut [&mut Addresses],
+    problems: &mut Vec<Diagnostic>,
+) -> Option<Vec<SocketAddr>> {
     let example = format!("a list such as {LISTEN:?}");
     let entries = value.list("a list of addresses with ports", &example, MOST_ADDRESSES, problems)?;
     let mut addresses = Vec::new();
-    let mut seen: BTreeMap<SocketAddr, Place> = BTreeMap::new();
     let mut complete = true;
     for entry in entries {
         let Some(address) = entry.socket_address(port, problems) else {
@@ -326,9 +347,8 @@ fn socket_addresses(value: &Value<'_>, port: Option<u16>, problems: &mut Vec<Dia
             complete = false;
         }
         // Port 0 takes a free one each time.
-        if address.port() != 0
-            && let Some(first) = seen.insert(address, entry.place())
-        {
+        let before = taken.iter_mut().filter_map(|taken| taken.insert(address, entry.place())).reduce(|first, _| first);
+        if let Some(first) = before.filter(|_| address.port() != 0) {
             let problem = entry.error(format!("{address} is written twice")).related(first, "first here");
             problems.push(problem.hint("remove one of the two"));
             complete = false;

@@ -226,6 +226,15 @@ fn mistakes_are_named() {
         ],
     );
     check(
+        "[listen]\ndns = [\"127.0.0.1:53\"]\ntls = [\"127.0.0.1:853\", \"127.0.0.1:53\"]\nhttps3 = [\"127.0.0.1:853\"]\n\
+         quic = [\"127.0.0.1:853\"]\n[tls]\ncertificate = \"a\"\nkey = \"b\"\n[public]\nlisten = [\"127.0.0.1:853\"]",
+        &[
+            "3:25: error: 127.0.0.1:53 is written twice (first here: config/concierge.toml:2:8) (hint: remove one of the two)",
+            "4:11: error: 127.0.0.1:853 is written twice (first here: config/concierge.toml:5:9) (hint: remove one of the two)",
+            "10:11: error: 127.0.0.1:853 is written twice (first here: config/concierge.toml:3:8) (hint: remove one of the two)",
+        ],
+    );
+    check(
         "listen.workers = 257",
         &[
             "1:18: error: `workers` is the integer 257, expected a whole number from 0 to 256 (hint: write a number in the range, such as `0`)",
