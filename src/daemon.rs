@@ -8,6 +8,7 @@
 
 mod hand_over;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use crate::control::event::{Author, Loaded};
 use crate::control::run::{self, Control, Parts, Recheck, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::evidence::{self, Listener};
 use crate::process::passed::{Given, Passed};
 use crate::process::upgrade::Order;
@@ -91,7 +92,7 @@ impl Signals {
 /// What a daemon is started from, beside the configuration.
 #[derive(Debug)]
 pub struct Start {
-    /// How it runs.
+    /// How it runs; [`check_files`] finds nothing wrong with the files that it names.
     pub config: Config,
     /// The file that the configuration came from: a reload looks at it again.
     pub config_path: Option<PathBuf>,
@@ -117,12 +118,6 @@ impl Daemon {
         let passed = Arc::new(passed);
         // Before anybody is told that the daemon runs: a signal that comes first would end it without a drain.
         let signals = Signals::watch()?;
-        if !config.public.listen.is_empty() {
-            evidence::check_key(&config.state)?;
-        }
-        if let Some(error) = cookies::check(&config.edns) {
-            return Err(error.into());
-        }
         let clock = Clock::start();
         let store = match &successor {
             Some(successor) => {
@@ -390,9 +385,20 @@ pub fn zones_of_refused(path: &Path) -> Option<PathBuf> {
     config::zones(&Source::new(path, text)).filter(|folder| folder.is_dir())
 }
 
-/// What is wrong with the key that the public listener is to sign with: the next start would fail. The kind tells what only
-/// this account may not read.
-pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+/// What is wrong with the files that a configuration names, beside zones and policy: with an error the next start fails. The
+/// kind is that of the failure to read one, which may be this account's alone.
+pub fn check_files(config: &Config) -> Vec<(Option<ErrorKind>, Diagnostic)> {
+    let errors = [check_public_key(config), check_certificate(config), check_cookies(config)];
+    let errors = errors.into_iter().flatten().map(|(kind, problem)| (Some(kind), problem));
+    let mode = cookies::check_mode(&config.edns).map(|sentence| {
+        let problem = Diagnostic::without_place(sentence).hint("chmod 600 it, or 640 for a group that shares it");
+        (None, Diagnostic { severity: Severity::Warning, ..problem })
+    });
+    errors.chain(mode).collect()
+}
+
+/// The key that the public listener is to sign with.
+fn check_public_key(config: &Config) -> Option<(ErrorKind, Diagnostic)> {
     if config.public.listen.is_empty() {
         return None;
     }
@@ -405,17 +411,15 @@ pub fn check_public_key(config: &Config) -> Option<(std::io::ErrorKind, Diagnost
     Some((error.kind(), problem))
 }
 
-/// What is wrong with the certificate that the encrypted listeners need: the next start would fail. The kind tells what only
-/// this account may not read.
-pub fn check_certificate(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+/// The certificate that the encrypted listeners need.
+fn check_certificate(config: &Config) -> Option<(ErrorKind, Diagnostic)> {
     let files = config.tls.as_ref()?;
     let unusable = serve::check(files).err()?;
     Some((unusable.kind, *unusable.problem))
 }
 
-/// What is wrong with the secrets of cookies that the configuration names: the next start would fail. The kind tells what only
-/// this account may not read.
-pub fn check_cookies(config: &Config) -> Option<(std::io::ErrorKind, Diagnostic)> {
+/// The secrets of cookies.
+fn check_cookies(config: &Config) -> Option<(ErrorKind, Diagnostic)> {
     let error = cookies::check(&config.edns)?;
     let problem = Diagnostic::without_place(error.to_string());
     Some((error.kind(), problem.hint("a file with 32 hexadecimal digits a line, that the daemon's account may read")))
@@ -435,8 +439,8 @@ fn recheck(
     let secrets = cookies.map(|cookies| (cookies.clone(), cookies.look()));
     let mut problems: Vec<String> = match &config {
         Some(config) => {
-            let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
-            files.into_iter().flatten().map(|(_, problem)| problem.to_string()).collect()
+            let files = check_files(config).into_iter().map(|(_, problem)| problem);
+            files.filter(|problem| problem.severity == Severity::Error).map(|problem| problem.to_string()).collect()
         }
         None => diagnostics.iter().map(ToString::to_string).collect(),
     };

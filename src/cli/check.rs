@@ -9,9 +9,8 @@ use serde_json::json;
 use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{check_certificate, check_cookies, check_public_key, read_config, zones_of_refused};
+use crate::daemon::{check_files, read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, Severity, has_errors};
-use crate::serve::cookies::check_mode;
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
 #[derive(Debug, Args)]
@@ -36,12 +35,7 @@ impl Check {
                 let (config, problems) = read_config(&path);
                 diagnostics.extend(problems);
                 if let Some(config) = &config {
-                    let files = [check_public_key(config), check_certificate(config), check_cookies(config)];
-                    diagnostics.extend(files.into_iter().flatten().map(|(kind, problem)| secret(kind, problem)));
-                    diagnostics.extend(check_mode(&config.edns).map(|sentence| Diagnostic {
-                        severity: Severity::Warning,
-                        ..Diagnostic::without_place(sentence).hint("chmod 600 it, or 640 for a group that shares it")
-                    }));
+                    diagnostics.extend(check_files(config).into_iter().map(|(kind, problem)| secret(kind, problem)));
                 }
                 config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
             }
@@ -86,9 +80,9 @@ impl Check {
 }
 
 /// What is wrong with a secret that the daemon will need. That of another account cannot be looked at.
-fn secret(kind: ErrorKind, problem: Diagnostic) -> Diagnostic {
+fn secret(kind: Option<ErrorKind>, problem: Diagnostic) -> Diagnostic {
     match kind {
-        ErrorKind::PermissionDenied => Diagnostic {
+        Some(ErrorKind::PermissionDenied) => Diagnostic {
             severity: Severity::Warning,
             hint: Some("it was not checked: `concierge check` by the account that runs the daemon does".into()),
             ..problem

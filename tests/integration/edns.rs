@@ -115,15 +115,20 @@ fn what_the_server_says_of_itself_is_what_is_configured() {
 }
 
 #[test]
-fn a_check_names_what_is_wrong_with_the_secrets() {
+fn a_check_and_a_start_name_what_is_wrong_with_the_secrets() {
     let site = Site::with("[edns]\ncookie_secrets = \"../cookies\"");
-    let missing = site.run(&["check"]);
-    assert_eq!(missing.code, Some(78));
-    assert!(missing.err.contains("cannot read the cookie secrets"), "{missing:?}");
+    let refused = |says: &str| {
+        for command in ["check", "serve"] {
+            let refused = site.run(&[command]);
+            assert_eq!(refused.code, Some(78), "{command}: {refused:?}");
+            assert!(refused.err.contains(says) && !refused.err.contains("0123"), "{command}: {refused:?}");
+            assert!(refused.err.contains("hint: a file with 32 hexadecimal digits a line"), "{command}: {refused:?}");
+        }
+        assert!(!site.path("state").exists(), "the store was touched");
+    };
+    refused("cannot read the cookie secrets");
     site.write("cookies", "0123\n");
-    let wrong = site.run(&["check"]);
-    assert_eq!(wrong.code, Some(78));
-    assert!(wrong.err.contains("line 1 is not 32 hexadecimal digits") && !wrong.err.contains("0123"), "{wrong:?}");
+    refused("line 1 is not 32 hexadecimal digits");
     site.write("cookies", ONE);
     let open = site.run(&["check"]);
     assert_eq!(open.code, Some(0), "{open:?}");
