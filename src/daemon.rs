@@ -177,6 +177,11 @@ impl Daemon {
         let recheck = Recheck::by(move |path| recheck(path, kept.as_ref(), certificate.as_ref()));
         let parts = Parts { state, store, publisher, clock: clock.clone(), zones, recheck, config: config_path, keep };
         let (control, running) = run::start(parts, senses)?;
+        if let Some(successor) = &successor {
+            let (pid, version, before) = (std::process::id(), env!("CARGO_PKG_VERSION"), successor.before);
+            let sentence = format!("process {pid} (version {version}) has taken over from process {before}");
+            hand_over::keep(&control, sentence, Author::daemon()).await;
+        }
         let shown = (counters.clone(), public.clone());
         let api = admin::start(&config.admin.socket, &passed, control.clone(), shown.0, shown.1, routes).await?;
         let socket = config.admin.socket.display();

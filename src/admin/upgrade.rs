@@ -1,6 +1,7 @@
 //! Another process takes over.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::extract::connect_info::ConnectInfo;
@@ -8,7 +9,7 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::{Answer, Body, Peer, Problem, who};
 use crate::control::event::CommandError;
@@ -26,13 +27,22 @@ pub struct UpgradeRequest {
     pub author: Option<String>,
 }
 
+/// The way to the daemon, which carries out one order at a time.
+#[derive(Clone)]
+struct Orders {
+    orders: mpsc::Sender<Order>,
+    /// Whoever has the permit may order; the order keeps it until it is carried out.
+    turn: Arc<Semaphore>,
+}
+
 /// Takes orders for the daemon, one at a time.
 pub fn router(orders: mpsc::Sender<Order>) -> Router {
-    Router::new().route("/v1/upgrade", post(upgrade)).with_state(orders)
+    let turn = Arc::new(Semaphore::new(1));
+    Router::new().route("/v1/upgrade", post(upgrade)).with_state(Orders { orders, turn })
 }
 
 async fn upgrade(
-    State(orders): State<mpsc::Sender<Order>>,
+    State(Orders { orders, turn }): State<Orders>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     body: Body<UpgradeRequest>,
 ) -> Answer {
@@ -40,10 +50,8 @@ async fn upgrade(
     let author = peer.author(who(author)?);
     let (answer, told) = oneshot::channel();
     let refused = |sentence: String| Problem::from(CommandError::Refused(sentence));
-    orders.try_send(Order { program, author, answer }).map_err(|error| match error {
-        mpsc::error::TrySendError::Full(_) => refused("another upgrade is under way".into()),
-        mpsc::error::TrySendError::Closed(_) => CommandError::Stopping.into(),
-    })?;
+    let turn = turn.try_acquire_owned().map_err(|_| refused("another upgrade is under way".into()))?;
+    orders.try_send(Order { program, author, answer, turn }).map_err(|_| Problem::from(CommandError::Stopping))?;
     match told.await {
         Ok(Ok(upgraded)) => Ok(Json(upgraded).into_response()),
         Ok(Err(sentence)) => Err(refused(format!("no other process has taken over, this one goes on: {sentence}"))),

@@ -195,6 +195,11 @@ pub enum Command {
         /// Why.
         reason: String,
     },
+    /// Keep in the audit trail that another process is to take over, or what came of it.
+    Upgrade {
+        /// The sentence.
+        sentence: String,
+    },
 }
 
 /// Database files as they were found, by path; `None` where there was no such file.

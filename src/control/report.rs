@@ -610,6 +610,8 @@ pub enum AuditKind {
     Fence,
     /// A drill of a canary began or ended, or its region began to count as down.
     Drill,
+    /// Another process was to take over, or has.
+    Upgrade,
     /// Hubs got numbers, by which rows of the store mean them.
     Hubs,
 }
@@ -634,6 +636,7 @@ impl AuditKind {
             Self::Health => "health",
             Self::Fence => "fence",
             Self::Drill => "drill",
+            Self::Upgrade => "upgrade",
             Self::Hubs => "hubs",
         }
     }

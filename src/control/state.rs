@@ -656,6 +656,10 @@ impl State {
             }
             Command::EndDrill { hub, reason } => self.command_end_drill(&hub, &reason, turn),
             Command::Report { probe, of, verdict } => self.report(&probe, &of, &verdict, turn),
+            Command::Upgrade { sentence } => {
+                turn.audit(AuditKind::Upgrade, "this node".into(), &sentence);
+                Ok(Pending::Moved { summary: sentence, changed: true })
+            }
         }
     }
 

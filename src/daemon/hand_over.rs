@@ -8,7 +8,8 @@ use futures_util::FutureExt;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Daemon, Signals, listen_publicly, tell_drained};
-use crate::control::run::Parked;
+use crate::control::event::{Author, Command};
+use crate::control::run::{Control, Parked};
 use crate::process::passed::{Given, Passed};
 use crate::process::upgrade::predecessor::Heir;
 use crate::process::upgrade::{Message, Order, Upgraded};
@@ -32,9 +33,11 @@ struct Under {
 impl Daemon {
     /// Carries out an order, and says what came of it. Afterwards [`Daemon::handed_over`] tells who answers.
     pub(super) async fn upgrade(&mut self, order: Order) {
-        let Order { program, author, mut answer } = order;
+        let Order { program, author, mut answer, turn } = order;
         tracing::info!(event = "upgrade", author = %author.name, "{} has another process take over", author.name);
         notify::status("another process is about to take over");
+        let of = program.as_ref().map(|program| format!(", of {}", program.display())).unwrap_or_default();
+        keep(&self.control, format!("another process is to take over{of}"), author.clone()).await;
         let outcome = match Self::start_heir(program) {
             Err(sentence) => Err(sentence),
             Ok(heir) => {
@@ -82,9 +85,11 @@ impl Daemon {
             Err(sentence) => {
                 stand(|standing| standing.upgrades_failed += 1);
                 tracing::warn!(event = "upgrade", "no other process has taken over, this one goes on: {sentence}");
+                keep(&self.control, format!("no other process has taken over: {sentence}"), author).await;
                 notify::ready("answering; the last upgrade failed, this process goes on");
             }
         }
+        drop(turn);
         // Who has gone away reads the log.
         let _ = answer.send(outcome);
     }
@@ -198,6 +203,13 @@ impl Daemon {
             sockets.extend(listener.sockets()?);
         }
         Ok(sockets)
+    }
+}
+
+/// Keeps what becomes of an upgrade in the audit trail. It does not depend on that: a new program may be what a store needs.
+pub(super) async fn keep(control: &Control, sentence: String, author: Author) {
+    if let Err(error) = control.command(Command::Upgrade { sentence }, author).await {
+        tracing::warn!(event = "upgrade", "the audit trail does not tell of it: {error}");
     }
 }
 

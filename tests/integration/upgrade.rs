@@ -223,7 +223,11 @@ fn the_old_process_goes_on_whatever_becomes_of_the_new_one() {
     let check = |expected: &[&str], arguments: &[&str]| goes_on(&up, expected, arguments);
 
     check(&["ended with exit status: 3"], &["--program", script.to_str().unwrap()]);
-    check(&["cannot run", "No such file"], &["--program", "/nowhere/concierge"]);
+    check(&["cannot run", "No such file", "hint: name a program"], &["--program", "/nowhere/concierge"]);
+    check(
+        &["cannot run", "Permission denied", "hint: make it executable"],
+        &["--program", up.site.path("zones/example.net.zone").to_str().unwrap()],
+    );
     // It is not a concierge, and never says a word.
     check(&["ended with"], &["--program", "/bin/true"]);
     // A configuration that is refused.
@@ -247,12 +251,33 @@ fn the_old_process_goes_on_whatever_becomes_of_the_new_one() {
     let answer = ask(up.site.net.dns(), "www.example.net.", RecordType::A);
     assert!(!format!("{answer:?}").contains("192.0.2.200"), "answers of a process that failed: {answer:?}");
     let page = request(&up.site.socket(), "GET", "/metrics", "").unwrap().1;
-    assert!(page.as_str().unwrap().contains("concierge_upgrades_total{result=\"failed\"} 7"), "{page}");
+    assert!(page.as_str().unwrap().contains("concierge_upgrades_total{result=\"failed\"} 8"), "{page}");
+    let told = up.site.ok(&["history", "--limit", "1000"]);
+    let failed = told.lines().filter(|line| line.contains("no other process has taken over: ")).count();
+    assert_eq!(failed, 8, "{told}");
     assert!(eventually(PATIENCE, || up.daemon.said("upgrade").unwrap()["level"] == "WARN"), "the log does not say so");
+
+    // Whoever comes second is told so at once.
+    let (begun, go) = (up.site.path("begun"), up.site.path("go"));
+    let waits =
+        format!("#!/bin/sh\n: > {}\nuntil [ -e {} ]; do sleep 0.1; done\nexit 3\n", begun.display(), go.display());
+    up.site.write("new", &waits);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| up.site.run(&["upgrade", "--program", script.to_str().unwrap()]));
+        assert!(eventually(PATIENCE, || begun.exists()), "the first has not begun");
+        let second = up.site.run(&["upgrade"]);
+        up.site.write("go", "");
+        assert_eq!(second.code, Some(1), "{second:?}");
+        assert!(second.err.contains("another upgrade is under way"), "{second:?}");
+        let first = first.join().unwrap();
+        assert!(first.err.contains("ended with exit status: 3"), "{first:?}");
+    });
 
     // And with what is good again, another one takes over.
     up.site.write("config/concierge.toml", &config);
     let (upgraded, _heir) = upgrade(&up.site);
     assert_eq!(upgraded["pid_before"], pid);
+    let told = up.site.ok(&["history"]);
+    assert!(told.contains(&format!("has taken over from process {pid}")), "{told}");
     assert!(format!("{:?}", ask(up.site.net.dns(), "www.example.net.", RecordType::A)).contains("192.0.2.200"));
 }

@@ -35,7 +35,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::passed::Kind;
 use crate::control::event::Author;
@@ -100,6 +100,8 @@ pub struct Order {
     pub author: Author,
     /// Told when it is over.
     pub answer: oneshot::Sender<Result<Upgraded, String>>,
+    /// No other order is given as long as this is kept.
+    pub turn: OwnedSemaphorePermit,
 }
 
 /// Another process has taken over.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::process::{Child, Command};
@@ -39,11 +40,15 @@ impl Heir {
     pub fn start(program: Option<PathBuf>) -> Result<Self, String> {
         let program = program.or_else(|| PROGRAM.get().cloned()).ok_or("where this program is cannot be told")?;
         let named = |error: io::Error| {
-            let hint = match error.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "; hint: from within the sandbox only what lies beside the program of this process can be run; \
-                     restart the daemon instead"
+            let hint = match (error.kind(), error.raw_os_error().map(Errno::from_raw_os_error)) {
+                (io::ErrorKind::PermissionDenied, _) if standing().landlock > 0.0 => {
+                    "; hint: from within the sandbox only what lies beside the program of this process can be run, and \
+                     has to be executable; restart the daemon instead"
                 }
+                (io::ErrorKind::PermissionDenied, _) => "; hint: make it executable: chmod 755",
+                (io::ErrorKind::NotFound, _) => "; hint: name a program of the machine that the daemon runs on",
+                (_, Some(Errno::NOEXEC)) => "; hint: it is no program of this kind of machine",
+                (_, Some(Errno::TXTBSY)) => "; hint: it is still being written; put it in its place by a rename",
                 _ => "",
             };
             format!("cannot run {}: {error}{hint}", program.display())

@@ -16,6 +16,8 @@ pub struct Successor {
     channel: Arc<Channel>,
     /// How far this process is in the sandbox of the one before: 1, 0.5 in part, 0 not.
     pub landlock: f64,
+    /// The number of the process before.
+    pub before: u32,
 }
 
 impl Successor {
@@ -27,7 +29,11 @@ impl Successor {
         match std::env::var_os(TAKE_OVER) {
             Some(text) => {
                 let landlock = text.to_str().and_then(|text| text.parse().ok()).unwrap_or_default();
-                Ok(Some(Self { channel: Arc::new(Channel::given()?), landlock }))
+                let channel = Arc::new(Channel::given()?);
+                // It started this one, which the channel was just seen to be of.
+                let before =
+                    rustix::process::getppid().map_or(0, |parent| parent.as_raw_nonzero().get().unsigned_abs());
+                Ok(Some(Self { channel, landlock, before }))
             }
             None => Ok(None),
         }

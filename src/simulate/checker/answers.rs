@@ -116,7 +116,8 @@ impl Checker {
             | Command::Acknowledge { .. }
             | Command::CloseWindow { .. }
             | Command::Drill { .. }
-            | Command::EndDrill { .. } => {
+            | Command::EndDrill { .. }
+            | Command::Upgrade { .. } => {
                 let committed = self.turn.commits > 0;
                 self.unless(!changed || committed, "durable", || "a command was acknowledged and left no trace".into());
                 if let (true, Command::Drill { within, .. }) = (changed, &command) {

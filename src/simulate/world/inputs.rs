@@ -196,6 +196,7 @@ fn words(command: &Command) -> String {
         Command::Drill { hub, .. } => format!("an operator drills {hub}"),
         Command::Report { probe, of, .. } => format!("an agent tells how {of} is, for {probe}"),
         Command::EndDrill { hub, .. } => format!("an operator ends the drill of {hub}"),
+        Command::Upgrade { sentence } => format!("an operator upgrades: {sentence}"),
     }
 }
 
