@@ -2,8 +2,8 @@
 //!
 //! Read: the folders of the configuration, of zones, and of every file that configuration and policy name; the system's
 //! own about resolvers, time, certificates, processors and this process. Written: the state folder, and the folders of the
-//! admin socket, of dnstap and of the query log. Executed: what lies beside this program, and the system's libraries, for a successor. Everything else is
-//! out of reach, also for a process that has been taken over by somebody, and for root.
+//! admin socket, of a dnstap file and of the query log. Executed: what lies beside this program, and the system's libraries,
+//! for a successor. Everything else is out of reach, also for a process that has been taken over by somebody, and for root.
 //!
 //! Folders and not files, because files are replaced by renaming others into their place, which the kernel would not know.
 //! The exception is a file directly in `/etc` or `/`: then the file alone.
@@ -172,8 +172,8 @@ impl Reach {
             reach.read.push(around(&resolvers));
         }
         reach.write.push(config.state.clone());
-        // A folder, for files there are renamed and made anew.
-        let taps = [&config.dnstap.socket, &config.dnstap.file, &config.query_log.file];
+        // A folder, for files there are renamed and made anew. The socket of a receiver is connected to, which takes no right.
+        let taps = [&config.dnstap.file, &config.query_log.file];
         reach.write.extend(taps.into_iter().flatten().map(|file| around(file)));
         reach.write.push(folder(&config.admin.socket));
         reach.execute.extend(LIBRARIES.iter().map(PathBuf::from));
@@ -289,6 +289,7 @@ mod tests {
         );
         let mut config = Config::default_at(Path::new("/opt/c/config"));
         config.edns.cookie_secrets = Some("/srv/cookies/cookie.keys".into());
+        (config.dnstap.socket, config.dnstap.file) = (Some("/run/tap.sock".into()), Some("/var/tap/messages".into()));
         let reach = Reach::of(&config, Path::new("/opt/c/config/concierge.toml"), &policy);
         for path in ["/opt/c/config", "/opt/c/zones", "/srv/cookies", "/srv/tls", "/srv/secrets", "/etc/ca.pem"] {
             assert!(reach.read.contains(&PathBuf::from(path)), "{path}: {:?}", reach.read);
@@ -296,7 +297,7 @@ mod tests {
         for path in ["/etc", "/", "/srv", "/root", "/home"] {
             assert!(!reach.read.contains(&PathBuf::from(path)), "{path}: {:?}", reach.read);
         }
-        assert_eq!(reach.write, ["/opt/c/state", "/opt/c/state"].map(PathBuf::from));
+        assert_eq!(reach.write, ["/opt/c/state", "/var/tap", "/opt/c/state"].map(PathBuf::from));
     }
 
     #[test]
