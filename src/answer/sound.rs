@@ -100,7 +100,7 @@ pub(crate) fn hold(snapshot: &Snapshot, query: &[u8], transport: Transport, from
     assert!(!truncated || transport == Transport::Udp);
     // Before other codecs judge: what an unknown opcode means is theirs.
     let message = read(&response)
-        .or_else(|error| read(&with_other_option(&response).ok_or(error)?))
+        .or_else(|error| with_another_option(&response).find_map(|other| read(&other).ok()).ok_or(error))
         .unwrap_or_else(|error| panic!("{error}: {response:02x?}"));
     if let [question] = &*message.queries {
         let octets = question.name().iter().map(|label| label.len() + 1).sum::<usize>() + 1 + 4;
@@ -123,14 +123,16 @@ fn read(response: &[u8]) -> Result<Message, String> {
     if decoder.is_empty() { Ok(message) } else { Err("octets behind the records that are counted".into()) }
 }
 
-/// The response with another code for its last client subnet of no family, behind which the other codec does not read on
-/// (RFC 7871 7.1.2 lets a resolver send one); `None` where it has none.
-fn with_other_option(response: &[u8]) -> Option<Vec<u8>> {
+/// The response with another code for a client subnet of no family, behind which the other codec does not read on (RFC 7871
+/// 7.1.2 lets a resolver send one): wherever there may be one.
+fn with_another_option(response: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     const OF_NO_FAMILY: [u8; 8] = [0, 8, 0, 4, 0, 0, 0, 0];
-    let at = response.windows(OF_NO_FAMILY.len()).rposition(|octets| octets == OF_NO_FAMILY)?;
-    let mut response = response.to_vec();
-    response[at..at + 2].copy_from_slice(&65_001_u16.to_be_bytes());
-    Some(response)
+    let places = response.windows(OF_NO_FAMILY.len()).enumerate().filter(|(_, octets)| *octets == OF_NO_FAMILY);
+    places.map(|(at, _)| {
+        let mut response = response.to_vec();
+        response[at..at + 2].copy_from_slice(&65_001_u16.to_be_bytes());
+        response
+    })
 }
 
 /// What is said to a query that nobody on the way can read.
