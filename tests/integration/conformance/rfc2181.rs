@@ -1,4 +1,5 @@
-//! Clarifications. Sections 4 and 7 are of resolvers and of how zones are written; 6.1 is of zone cuts, as in RFC 1034.
+//! Clarifications. Section 4, from where an answer is sent, is in `interfaces.rs`; 7 is of SOA records, which rfc2308
+//! has in the authority section (7.1); 6.1 is of zone cuts, as in RFC 1034.
 
 use super::row::ask;
 use crate::differential::peers::Kind::{Bind, Nsd};

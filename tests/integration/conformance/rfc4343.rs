@@ -1,4 +1,4 @@
-//! Case. Section 5 is of how rules for other names would be made.
+//! Case. Section 5 is of internationalized names, which are letters of ASCII here.
 
 use super::row::ask;
 
@@ -19,10 +19,10 @@ fn section_3_letters_are_equal_in_both_cases() {
 }
 
 #[test]
-fn section_3_1_other_octets_are_not() {
+fn section_3_other_octets_are_not() {
     // 0xd7 and 0xf7 differ by the bit of letters.
     ask("\\215.mail.example.test. A").is("NXDOMAIN aa | - | SOA!");
-    // Behind the letters: `[` is no `{`, and `@` no backquote.
+    // So do `_`, which is behind the letters, and 0x7f.
     ask("under_score.ent.example.test. A").is("NOERROR aa | under_score.ent.example.test. 300 A 192.0.2.11");
     ask("under\\127score.ent.example.test. A").is("NXDOMAIN aa | - | SOA!");
 }

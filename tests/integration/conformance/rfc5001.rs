@@ -6,14 +6,14 @@ use crate::differential::peers::Kind::Bind;
 const NSID: u16 = 3;
 
 #[test]
-fn section_2_1_a_resolver_asks_with_an_empty_option() {
+fn section_2_2_a_resolver_that_asks_is_told() {
     ask("mail.example.test. A")
         .with(NSID, b"")
         .is("NOERROR aa opt | mail.example.test. 300 A 192.0.2.25 | - | - | 3=6e7331");
 }
 
 #[test]
-fn section_2_1_what_it_writes_into_the_option_is_ignored() {
+fn section_2_2_what_it_writes_into_the_option_is_ignored() {
     ask("mail.example.test. A")
         .with(NSID, b"xx")
         .is("NOERROR aa opt | mail.example.test. 300 A 192.0.2.25 | - | - | 3=6e7331");

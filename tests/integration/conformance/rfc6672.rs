@@ -1,4 +1,5 @@
-//! DNAME. Sections 3.4 and 5 are of resolvers and signers; 2.5, compression, is in `rfc3597`.
+//! DNAME. Sections 3.4 and 5 are of resolvers and signers, 3.3 is of DNAME records at wildcards; 2.5, compression, is in
+//! `rfc3597`.
 
 use super::row::ask;
 use crate::differential::peers::Kind::Knot;
@@ -69,7 +70,7 @@ fn section_3_1_the_made_cname_is_asked_for() {
 }
 
 #[test]
-fn section_3_3_a_dname_is_no_cut_and_a_wildcard_behind_it_counts() {
+fn section_3_2_step_3_c_a_wildcard_behind_it_counts() {
     ask("z.w.old.example.test. A").is(&format!(
         "NOERROR aa | {OLD}, z.w.old.example.test. 300 CNAME z.w.new.example.test., z.w.new.example.test. 300 A 192.0.2.62"
     ));

@@ -23,7 +23,7 @@ fn section_3_2_1_a_client_sends_no_timeout() {
 }
 
 #[test]
-fn section_3_2_1_over_udp_it_is_ignored() {
+fn section_3_3_1_over_udp_it_is_ignored() {
     ask("mail.example.test. A").with(KEEPALIVE, b"").is(MAIL);
     ask("mail.example.test. A").with(KEEPALIVE, &[0, 100]).is(MAIL);
 }

@@ -19,7 +19,6 @@ fn told(cookie: &[u8]) -> (u16, Vec<u8>) {
 fn section_5_2_3_a_server_cookie_is_learnt() {
     let (rcode, cookie) = told(&CLIENT_COOKIE);
     assert_eq!((rcode, cookie.len(), &cookie[..8]), (0, 24, &CLIENT_COOKIE[..]));
-    assert_eq!(told(&cookie), (0, cookie.clone()));
 }
 
 #[test]
@@ -33,6 +32,12 @@ fn section_5_2_2_a_length_that_it_cannot_have() {
     for length in [0, 1, 7, 9, 15, 41] {
         ask("mail.example.test. A").with(COOKIE, &cookie[..length]).but(Nsd, NO_OPT).is("FORMERR opt");
     }
+}
+
+#[test]
+fn section_5_2_2_without_a_question_as_well() {
+    let asking = ask("mail.example.test. A").question(b"").counts([0; 4]).with(COOKIE, &[1, 2, 3]);
+    asking.but(Nsd, NO_OPT).is("FORMERR opt no-question");
 }
 
 #[test]
@@ -50,6 +55,12 @@ fn section_5_2_3_over_tcp_it_is_told_too() {
 }
 
 #[test]
+fn section_5_2_5_a_valid_cookie_comes_back() {
+    let (_, cookie) = told(&CLIENT_COOKIE);
+    assert_eq!(told(&cookie), (0, cookie.clone()));
+}
+
+#[test]
 fn section_5_4_without_a_question_the_cookie_is_the_answer() {
     let asking = ask("mail.example.test. A").question(b"").counts([0; 4]);
     let cookie = asking.clone().with(COOKIE, &CLIENT_COOKIE).told();
@@ -58,10 +69,4 @@ fn section_5_4_without_a_question_the_cookie_is_the_answer() {
     assert!(shown(Some(&cookie)).starts_with("NOERROR opt no-question | - | - | - | 10="));
     let bad = [&CLIENT_COOKIE[..], &[0xff; 16]].concat();
     assert_eq!(Reaction::of(&asking.with(COOKIE, &bad).told()).rcode, 23, "BADCOOKIE");
-}
-
-#[test]
-fn section_5_4_without_a_question_a_malformed_cookie_is_a_format_error() {
-    let asking = ask("mail.example.test. A").question(b"").counts([0; 4]).with(COOKIE, &[1, 2, 3]);
-    asking.but(Nsd, NO_OPT).is("FORMERR opt no-question");
 }

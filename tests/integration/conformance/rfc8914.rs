@@ -13,6 +13,12 @@ fn section_2_the_reason_is_an_option_of_a_query_with_opt_alone() {
 }
 
 #[test]
+fn section_2_an_answer_has_none() {
+    ask("mail.example.test. A").edns().is("NOERROR aa opt | mail.example.test. 300 A 192.0.2.25");
+    ask("no.mail.example.test. A").edns().is("NXDOMAIN aa opt | - | SOA!");
+}
+
+#[test]
 fn section_4_21_not_authoritative() {
     ask("example.net. A").edns().tcp().but(Bind, NOT_SAID).is("REFUSED opt | - | - | - | 15=0014");
 }
@@ -35,10 +41,4 @@ fn section_4_22_not_supported() {
         .but(Nsd, NOT_SAID)
         .but(Bind, NOT_SAID)
         .is("NOTIMP opt | - | - | - | 15=0015");
-}
-
-#[test]
-fn section_3_an_answer_has_none() {
-    ask("mail.example.test. A").edns().is("NOERROR aa opt | mail.example.test. 300 A 192.0.2.25");
-    ask("no.mail.example.test. A").edns().is("NXDOMAIN aa opt | - | SOA!");
 }

@@ -1,4 +1,4 @@
-//! Operational requirements of DNS over TCP. Limits of connections and idle times (4.1, 4.2) are tested with the server's
+//! Operational requirements of DNS over TCP. Limits of connections and idle times (4.2, 4.5) are tested with the server's
 //! sockets in `src/serve`; 5 and 6 are advice to operators.
 
 use super::row::ask;

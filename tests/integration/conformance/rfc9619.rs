@@ -11,11 +11,11 @@ fn section_4_two_questions_are_a_format_error() {
 }
 
 #[test]
-fn section_4_no_question_is_one_but_for_cookies() {
-    ask("www.example.test. A").question(b"").counts([0; 4]).is("FORMERR no-question");
+fn section_4_the_most_that_can_be_counted() {
+    ask("www.example.test. A").counts([65_535, 0, 0, 0]).but(Knot, "silence").is("FORMERR no-question");
 }
 
 #[test]
-fn section_4_the_most_that_can_be_counted() {
-    ask("www.example.test. A").counts([65_535, 0, 0, 0]).but(Knot, "silence").is("FORMERR no-question");
+fn appendix_a_1_no_question_is_a_format_error_but_for_cookies() {
+    ask("www.example.test. A").question(b"").counts([0; 4]).is("FORMERR no-question");
 }
