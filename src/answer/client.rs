@@ -77,7 +77,7 @@ impl Client {
         Self { lot, ..self }
     }
 
-    /// The client, whose word on whom it asks for is taken (RFC 7871 11.2), or not.
+    /// The client, whose word on whom it asks for is taken (RFC 7871 11.3), or not.
     #[inline]
     pub fn trusted(self, trusted: bool) -> Self {
         Self { trusted, ..self }

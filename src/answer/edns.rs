@@ -108,7 +108,7 @@ impl Options {
                 continue;
             }
             match code {
-                // RFC 7871 7.1.2: one that is not understood is a format error, and so are two that may differ.
+                // RFC 7871 7.2.1: one that is not understood is a format error, and so are two that may differ.
                 subnet::CODE => {
                     let read = Subnet::read(data).filter(|_| options.subnet.is_none());
                     options.subnet = Some(read.ok_or(Malformed::Other)?);
@@ -118,7 +118,7 @@ impl Options {
                     let offer = Offer::read(data).ok_or(Malformed::Cookie)?;
                     options.cookie.get_or_insert(offer);
                 }
-                // RFC 5001 2.1: what a query has in it is ignored.
+                // RFC 5001 2.2: what a query has in it is ignored.
                 NSID => options.nsid = true,
                 // RFC 7828 3.2.1: the timeout is the server's to say.
                 KEEPALIVE if data.is_empty() => options.keepalive = true,

@@ -49,7 +49,7 @@ impl fmt::Debug for Jars {
     }
 }
 
-/// The prefixes of those whose word on whom they ask for is taken (RFC 7871 11.2).
+/// The prefixes of those whose word on whom they ask for is taken (RFC 7871 11.3).
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trust(Arc<[IpNet]>);
 

@@ -45,7 +45,7 @@ mod rfc1035 {
     }
 
     #[test]
-    fn section_3_2_4_other_classes_are_refused() {
+    fn section_3_2_5_other_classes_are_refused() {
         for class in [2, 3, 4, 254, 255, 4096u16] {
             let mut query = Ask::new("www.example. A");
             let at = query.question.len() - 2;

@@ -154,7 +154,7 @@ mod rfc4592 {
     }
 
     #[test]
-    fn section_4_3_a_wildcard_alias_is_followed() {
+    fn section_3_3_3_a_wildcard_alias_is_followed() {
         check("any.wc.example. TXT", "NOERROR aa | any.wc.example. 300 CNAME www.example., www.example. 300 TXT hello");
     }
 }

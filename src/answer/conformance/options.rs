@@ -31,7 +31,7 @@ mod rfc5001 {
     use super::*;
 
     #[test]
-    fn section_2_1_and_2_2_who_asks_is_told_whatever_is_in_the_option() {
+    fn section_2_2_who_asks_is_told_whatever_is_in_the_option() {
         for data in [&b""[..], b"anything"] {
             let (_, options) = told(&rules(), &with("www.example. TXT", &option(NSID, data)), Transport::Udp);
             assert_eq!(options, [(NSID, b"ns1-weu".to_vec())]);
@@ -192,7 +192,7 @@ mod rfc8914 {
     }
 
     #[test]
-    fn section_3_without_opt_there_is_no_place_for_it() {
+    fn section_2_without_opt_there_is_no_place_for_it() {
         let (response, _) = told(&rules(), &Ask::new("nowhere. A"), Transport::Udp);
         assert_eq!((show(&response).as_str(), options_of(&response)), ("REFUSED", None));
     }

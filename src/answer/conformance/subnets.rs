@@ -232,9 +232,9 @@ fn rfc7871_section_7_4_negative_answers_and_glue_are_for_everybody() {
     assert_eq!(option.unwrap()[3], 0);
 }
 
-/// RFC 7871 11.2: from those who are not trusted it is an option like any that is not known.
+/// RFC 7871 11.3: from those who are not trusted it is an option like any that is not known.
 #[test]
-fn rfc7871_section_11_2_nobody_else_is_listened_to() {
+fn rfc7871_section_11_3_nobody_else_is_listened_to() {
     let snapshot = example();
     let stranger = client("192.0.2.53");
     for options in

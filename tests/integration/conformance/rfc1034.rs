@@ -31,6 +31,13 @@ fn section_3_6_2_a_loop_of_aliases_is_answered_with_what_there_is() {
 }
 
 #[test]
+fn section_3_7_2_an_inverse_query_is_not_implemented() {
+    let record = b"\0\0\x01\0\x01\0\0\0\0\0\x04\xc0\0\x02\x01";
+    let query = ask("example.test. A").opcode(1).question(b"").counts([0; 4]).record(1, record);
+    query.is("NOTIMP no-question");
+}
+
+#[test]
 fn section_4_2_1_a_referral_has_no_authority_and_brings_glue() {
     ask("host.indomain.example.test. A").is(
         "NOERROR | - | indomain.example.test. 300 NS ns1.deep.indomain.example.test., \

@@ -20,6 +20,12 @@ fn section_3_an_unknown_type_of_a_name_in_another_case() {
 }
 
 #[test]
+fn section_3_names_in_rdata_keep_their_case() {
+    assert!(ask("rp.rfc.test. RP").told().ends_with(b"\x04Host\x03Rfc\x04Test\0\x03Txt\x03Rfc\x04Test\0"));
+    ask("rp.rfc.test. RP").is("NOERROR aa | rp.rfc.test. 300 RP host.rfc.test. txt.rfc.test.");
+}
+
+#[test]
 fn section_4_names_in_types_after_rfc_1035_are_not_compressed() {
     for (question, rdata) in [
         ("info.example.test. RP", &b"\x04host\x07example\x04test\0\x03txt\x07example\x04test\0"[..]),

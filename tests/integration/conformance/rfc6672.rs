@@ -38,6 +38,12 @@ fn section_2_4_names_below_a_dname_are_not_there() {
 }
 
 #[test]
+fn section_2_5_the_target_is_not_compressed() {
+    let (told, target) = (ask("x.old.example.test. A").told(), b"\x03new\x07example\x04test\0");
+    assert!(told.windows(target.len()).any(|octets| octets == target), "{told:02x?}");
+}
+
+#[test]
 fn section_3_1_the_made_cname_has_the_ttl_of_the_dname() {
     ask("x.outward.example.test. A").is("NOERROR aa | outward.example.test. 300 DNAME dname.example.net., \
          x.outward.example.test. 300 CNAME x.dname.example.net.");

@@ -13,6 +13,16 @@ fn section_6_1_1_opt_is_answered_with_opt() {
 }
 
 #[test]
+fn section_6_1_1_opt_is_anywhere_in_the_additional_section() {
+    // An address of the name that is asked for, by a pointer.
+    let record = b"\xc0\x0c\0\x01\0\x01\0\0\0\0\0\x04\x01\x02\x03\x04";
+    let expected = format!("NOERROR aa opt | {MAIL}");
+    let alone = "a query has no additional record but OPT and TSIG";
+    ask("mail.example.test. A").record(3, record).edns().but(Nsd, alone).is(&expected);
+    ask("mail.example.test. A").edns().record(3, record).but(Nsd, alone).is(&expected);
+}
+
+#[test]
 fn section_6_1_1_two_opt_records_are_a_format_error() {
     let without = "without the OPT record that a FORMERR of EDNS must have";
     ask("mail.example.test. A").edns().edns().but(Knot, without).but(Nsd, without).but(Bind, without).is("FORMERR opt");

@@ -19,6 +19,17 @@ fn section_4_a_cookie_has_a_version_a_time_and_a_hash() {
 }
 
 #[test]
+fn section_4_4_a_cookie_of_another_length_is_not_taken() {
+    let (_, cookie) = told_by(Servers::get().us, &CLIENT_COOKIE);
+    for rest in [&[0][..], &[0; 8], &[0; 16]] {
+        let longer = [&cookie[..], rest].concat();
+        let (rcode, new) = told_by(Servers::get().us, &longer);
+        assert_eq!((rcode, new.len()), (0, 24), "{} octets more", rest.len());
+    }
+    assert_eq!(told_by(Servers::get().us, &cookie[..16]).1.len(), 24);
+}
+
+#[test]
 fn section_4_4_servers_with_one_secret_take_the_cookies_of_each_other() {
     let servers = Servers::get();
     let (_, ours) = told_by(servers.us, &CLIENT_COOKIE);
