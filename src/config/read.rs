@@ -299,13 +299,16 @@ fn read_filter(value: &Value<'_>, problems: &mut Vec<Diagnostic>) -> Option<Stri
     const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
     const EXAMPLE: &str = "such as \"info\" or \"info,concierge::health=debug\"";
     let text = value.text("a log filter", EXAMPLE, problems)?;
+    // A directive with a space in front of it is cut at the wrong places by `tracing-subscriber` 0.3.23, which counts without
+    // the space: another module is meant then, or it panics.
+    let text = text.split(',').map(str::trim).collect::<Vec<_>>().join(",");
     // A word alone that is no level is taken for the name of a module, all of whose lines are then logged and no others.
-    let slip = text.split(',').map(str::trim).find_map(|word| {
+    let slip = text.split(',').find_map(|word| {
         let close = closest(word, LEVELS).filter(|level| !level.eq_ignore_ascii_case(word))?;
         Some((word, close))
     });
-    let problem = match (EnvFilter::builder().parse(text), slip) {
-        (Ok(_), None) if !text.trim().is_empty() => return Some(text.into()),
+    let problem = match (EnvFilter::builder().parse(&text), slip) {
+        (Ok(_), None) if !text.is_empty() => return Some(text),
         (_, Some((word, close))) => value
             .mismatch("a level or directives", EXAMPLE)
             .hint(format!("did you mean \"{close}\" instead of \"{word}\"?")),

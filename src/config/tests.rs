@@ -104,7 +104,7 @@ fn a_value_set_is_the_value_read() {
          [access]\nallow = [\"10.0.0.0/8\"]\ndeny = [\"10.1.0.0/16\"]\naction = \"drop\"\n\
          [tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n[proxy]\nfrom = [\"192.0.2.10\"]\n\
          [edns]\ncookie_secrets = \"c.keys\"\ncookies_required = true\nnsid = \"ns1\"\n[identity]\nversion = \"1\"\nhostname = \"h\"\nid = \"i\"\n\
-         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[dnstap]\nfile = \"d.tap\"\nidentity = \"ns1\"\nsample = 7\n[query_log]\nfile = \"q.json\"\nsample = 9\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \"warn,concierge::health=debug\"\n",
+         [public]\nlisten = [\"[::1]:8053\"]\nconnections = 16\n[health]\nresolvers = [\"::1\"]\n[statistics]\nresolvers = 0\n[dnstap]\nfile = \"d.tap\"\nidentity = \"ns1\"\nsample = 7\n[query_log]\nfile = \"q.json\"\nsample = 9\n[process]\nlandlock = false\nreadable = [\"more\"]\ndrop_privileges = false\ncore_dumps = true\n[log]\nformat = \"json\"\nfilter = \" warn, concierge::health=debug\"\n",
     );
     assert_eq!(problems, [""; 0]);
     let config = config.unwrap();
