@@ -168,7 +168,7 @@ impl Page {
         writer.counter("tcp_evicted", "TCP connections closed at the limit to make room", tcp.evicted)?;
         writer.counter("tcp_timed_out", "TCP connections closed for idleness", tcp.timed_out)?;
         writer.counter("tcp_accept_failures", "Failures to accept a TCP connection", tcp.accept_failures)?;
-        let help = "Datagrams larger than any query, from port 0, or from a proxy without its header";
+        let help = "Datagrams from port 0, or from a proxy without its header";
         writer.counter("udp_unreadable", help, self.totals.udp.unreadable)?;
         writer.counter(
             "udp_receive_failures",

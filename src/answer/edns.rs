@@ -16,6 +16,11 @@ use crate::dns::{MAX_MESSAGE, Rcode, Rtype};
 /// Octets of an OPT record without options: root owner, type, size, TTL, RDLENGTH.
 pub(super) const OCTETS: usize = 11;
 
+/// Octets of the largest query that is received over UDP, which responses tell of (RFC 6891 6.2.3): what fits every path without
+/// fragments. A query has a header, a name of at most 255 octets and an OPT record, whose options (COOKIE, client subnet,
+/// padding to blocks of 128) fill some hundred at most.
+pub const LARGEST_QUERY: u16 = 1232;
+
 /// Codes of options.
 const NSID: u16 = 3;
 const KEEPALIVE: u16 = 11;
@@ -113,11 +118,9 @@ impl Options {
                     let read = Subnet::read(data).filter(|_| options.subnet.is_none());
                     options.subnet = Some(read.ok_or(Malformed::Other)?);
                 }
-                // RFC 7873 5.2: of several the first counts, but none may be malformed.
-                cookie::CODE => {
-                    let offer = Offer::read(data).ok_or(Malformed::Cookie)?;
-                    options.cookie.get_or_insert(offer);
-                }
+                // RFC 7873 5.2: of several the first counts.
+                cookie::CODE if options.cookie.is_some() => {}
+                cookie::CODE => options.cookie = Some(Offer::read(data).ok_or(Malformed::Cookie)?),
                 // RFC 5001 2.2: what a query has in it is ignored.
                 NSID => options.nsid = true,
                 // RFC 7828 3.2.1: the timeout is the server's to say.
@@ -247,7 +250,9 @@ fn pad(limit: usize, message: &mut Vec<u8>) {
 /// The OPT record of a response without an option.
 #[inline(always)]
 pub(super) fn record(dnssec_ok: bool, rcode: Rcode, max_udp_bytes: u16) -> [u8; OCTETS] {
-    let [[type_high, type_low], [size_high, size_low]] = [Rtype::OPT.0, max_udp_bytes].map(u16::to_be_bytes);
+    // RFC 6891 6.2.3: what can be received here.
+    let size = max_udp_bytes.min(LARGEST_QUERY);
+    let [[type_high, type_low], [size_high, size_low]] = [Rtype::OPT.0, size].map(u16::to_be_bytes);
     let dnssec_ok = if dnssec_ok { 0x80 } else { 0 };
     // RFC 6891 6.1.3: the upper eight of the response code's twelve bits, then the version.
     let extended = (rcode.0 >> 4) as u8;

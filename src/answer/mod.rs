@@ -20,7 +20,7 @@ mod conformance;
 pub mod cookie;
 mod cursor;
 pub mod cut;
-mod edns;
+pub mod edns;
 mod extended;
 mod hubs;
 mod identity;

@@ -420,7 +420,7 @@ impl Visitor for Render<'_> {
         }
         self.counts[Section::Answer as usize] += 1;
         self.place = place;
-        ControlFlow::Continue(())
+        if self.ends_at_alias { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

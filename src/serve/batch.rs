@@ -34,7 +34,9 @@ use super::proxy::Header;
 use super::via::Via;
 use crate::answer::client::{Client, Lots};
 use crate::answer::cut::cut;
+use crate::answer::edns;
 use crate::answer::publish::Reader;
+use crate::dns::HEADER;
 use crate::tap::{Seen, Tap};
 
 /// Datagrams received and sent with one system call each.
@@ -43,11 +45,8 @@ use crate::tap::{Seen, Tap};
 /// switch waits for the batches in flight.
 pub(super) const BATCH: usize = 32;
 
-/// Octets of the largest query that is read: what fits every path without fragments.
-///
-/// EDNS clients announce what they receive, not what they send. A query has a header, a name of at most 255 octets and
-/// an OPT record, whose options (COOKIE, client subnet, padding to blocks of 128) fill some hundred at most.
-pub(super) const LARGEST_QUERY: usize = 1232;
+/// Octets of the largest query that is read; of a longer one that is its header.
+const LARGEST_QUERY: usize = edns::LARGEST_QUERY as usize;
 
 /// An address family, whose addresses all have the same length.
 pub(super) trait Family: SockaddrLike + Copy {
@@ -148,8 +147,8 @@ impl<F: Family> Batch<F> {
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
-            let sender = datagram.address.filter(|sender| is_readable(*sender, datagram.flags));
-            let Some(sender) = sender else {
+            // Nobody can be answered at port 0.
+            let Some(sender) = datagram.address.filter(|sender| sender.port() != 0) else {
                 tally.unreadable += 1;
                 continue;
             };
@@ -164,6 +163,10 @@ impl<F: Family> Batch<F> {
                 query = behind;
                 client
             };
+            if datagram.flags.contains(MsgFlags::MSG_TRUNC) {
+                // A header alone is a format error, and to one that is no query there is no response.
+                query = query.get(..HEADER).unwrap_or_default();
+            }
             let client = client.with_lot(lots.draw());
             let response = &mut replies.responses[replies.count];
             let answered = match &engine.limiter {
@@ -201,11 +204,6 @@ fn show(tap: &Tap, seen: &Seen<'_>) {
     if let Some(sample) = tap.sample(seen) {
         tap.show(sample);
     }
-}
-
-/// Whether a datagram is whole, and its sender can be answered.
-fn is_readable<F: Family>(sender: F, flags: MsgFlags) -> bool {
-    sender.port() != 0 && !flags.contains(MsgFlags::MSG_TRUNC)
 }
 
 /// The query of a datagram and whom it is from, where some speak for others; `None` for one from a proxy that does not say for
@@ -371,18 +369,5 @@ mod tests {
         check(3, &[Err(Failed::INTR), Err(Failed::INTR), Ok(2)], &[0, 0, 1], 1);
         check(3, &[Ok(1), Err(Failed::AGAIN)], &[0, 1], 2);
         check(1, &[Err(Failed::ACCESS)], &[0], 1);
-    }
-
-    #[test]
-    fn datagrams_from_port_0_and_cut_ones_are_not_read() {
-        fn check<F: Family>(sender: F, flags: MsgFlags, expected: bool) {
-            assert_eq!(is_readable(sender, flags), expected);
-        }
-        check(SockaddrIn::new(192, 0, 2, 1, 53), MsgFlags::empty(), true);
-        check(SockaddrIn::new(192, 0, 2, 1, 0), MsgFlags::empty(), false);
-        let v6 = |address: &str| SockaddrIn6::from(address.parse::<SocketAddrV6>().unwrap());
-        check(v6("[2001:db8::1]:0"), MsgFlags::empty(), false);
-        check(v6("[2001:db8::1]:53"), MsgFlags::empty(), true);
-        check(SockaddrIn::new(192, 0, 2, 1, 53), MsgFlags::MSG_TRUNC, false);
     }
 }

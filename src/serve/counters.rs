@@ -191,7 +191,7 @@ pub struct Messages {
     pub silent: u64,
     /// Responses made that the kernel did not take: its buffer was full, or it knows no way to the client.
     pub unsent: u64,
-    /// Datagrams larger than any query, from port 0, which nobody can be answered at, or from a proxy without its header.
+    /// Datagrams from port 0, which nobody can be answered at, or from a proxy without its header.
     pub unreadable: u64,
 }
 

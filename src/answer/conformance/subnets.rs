@@ -17,7 +17,7 @@ fn resolver() -> Client {
 fn example() -> Snapshot {
     let zone = zone(
         "example.",
-        "www A 192.0.2.80\nalias CNAME geo\n*.wild CNAME geo\nsub NS geo\nold DNAME new\nx.new A 192.0.2.1\ngeo TXT static",
+        "www A 192.0.2.80\nalias CNAME geo\n*.wild CNAME geo\nsub NS geo\nold DNAME new\nto DNAME example.\nx.new A 192.0.2.1\ngeo TXT static",
     );
     let map = map("192.0.2.0/24 neu\n10.0.0.0/8 eus\n10.1.0.0/16 weu\n2001:db8::/32 eus\n2001:db8:1::/48 neu");
     let addresses = "weu 192.0.2.1 2001:db8::1\nneu 192.0.2.2\neus 192.0.2.3";
@@ -196,6 +196,11 @@ fn rfc7871_section_7_2_1_an_alias_is_answered_alone() {
     }
     // Who does not ask for a subnet gets the whole chain.
     assert!(told(&snapshot, resolver(), "alias.example. A", &[]).0.ends_with("geo.example. 30 A 192.0.2.2"));
+    // So is the alias that a DNAME makes.
+    let (shown, option) = told(&snapshot, resolver(), "geo.to.example. A", &subnet("10.1.0.0/24"));
+    assert!(shown.ends_with("geo.to.example. 300 CNAME geo.example."), "{shown}");
+    assert_eq!(option.unwrap()[3], 0);
+    assert!(told(&snapshot, resolver(), "geo.to.example. A", &[]).0.ends_with("geo.example. 30 A 192.0.2.2"));
 }
 
 #[test]

@@ -56,7 +56,8 @@ fn what_cannot_be_answered_costs_no_other_its_answer() {
             [0, 1, 2, 3, 4].map(|i| round * 5 + i).into_iter().chain([1000 + round]).collect::<Vec<_>>()
         );
     }
-    let expected = (20 * 10, 20 * 7, 20, 40, 20);
+    // Of the one that is too long the header is read.
+    let expected = (20 * 10, 20 * 7, 20, 60, 0);
     let seen = || {
         let udp = server.counters.totals().udp;
         (udp.queries, udp.responses(), udp.unsent, udp.silent, udp.unreadable)

@@ -23,6 +23,14 @@ fn section_6_1_1_opt_is_anywhere_in_the_additional_section() {
 }
 
 #[test]
+fn section_6_2_3_a_query_beyond_what_is_received_is_a_format_error() {
+    let (fits, beyond) =
+        (ask("mail.example.test. A").with(12, &[0; 1100]), ask("mail.example.test. A").with(12, &[0; 1300]));
+    fits.is(&format!("NOERROR aa opt | {MAIL}"));
+    beyond.ours("others receive more than they tell").is("FORMERR no-question");
+}
+
+#[test]
 fn section_6_1_1_two_opt_records_are_a_format_error() {
     let without = "without the OPT record that a FORMERR of EDNS must have";
     ask("mail.example.test. A").edns().edns().but(Knot, without).but(Nsd, without).but(Bind, without).is("FORMERR opt");

@@ -14,6 +14,7 @@ const OWN: &[(&str, &str)] = &[
     ("keepalive with a timeout over TCP", "as above; a client must not send one, FORMERR (RFC 7828 3.2.1)"),
     ("an opcode that is not implemented", "peers give no reason; extended error 21 (RFC 8914 4.22)"),
     ("no question, a bad cookie", "NSD says NOERROR and Knot FORMERR; BADCOOKIE (RFC 7873 5.4)"),
+    ("two cookies, the second malformed", "peers say FORMERR; all but the first are ignored (RFC 7873 5.2)"),
 ];
 
 /// What our configuration has beside that of every test.
