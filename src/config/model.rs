@@ -56,7 +56,7 @@ pub struct Listen {
     pub dns: Vec<SocketAddr>,
     /// UDP workers for each address; 0 is one a core. Default 0, range 0 to 256.
     pub workers: u16,
-    /// Octets of queries, as the kernel counts them, that wait for one UDP worker. Default 4 MiB, range 64 KiB to 1 GiB.
+    /// Octets of queries, as the kernel counts them, that wait for one UDP worker. Default 8 MiB, range 64 KiB to 1 GiB.
     pub udp_receive_buffer: u32,
     /// Octets of responses that the network has not taken from one UDP worker. Default 1 MiB, range 64 KiB to 1 GiB.
     pub udp_send_buffer: u32,

@@ -156,7 +156,7 @@ fn read_listen(table: &mut Table<'_>, taken: &mut Taken, problems: &mut Vec<Diag
         dns: dns.or(LISTEN.iter().filter_map(|address| address.parse().ok()).collect())?,
         workers: narrow(workers.or(0))?,
         tcp_workers: narrow(tcp_workers.or(0))?,
-        udp_receive_buffer: receive_buffer.or(4 << 20)?,
+        udp_receive_buffer: receive_buffer.or(8 << 20)?,
         udp_send_buffer: send_buffer.or(1 << 20)?,
         busy_poll: busy_poll.or(Duration::ZERO)?,
         tls: tls.or(Vec::new())?,

@@ -346,6 +346,8 @@ fn mistakes_are_named() {
             "1:14: error: `filter` is \"inof\", expected a level or directives (hint: did you mean \"info\" instead of \"inof\"?)",
         ],
     );
+    // With its space the library would cut it within a character.
+    check("log.filter = \"info, modul_\u{e9}=debug\"", &[]);
     check(
         "log.filter = \"a=b=c\"",
         &[

@@ -33,7 +33,7 @@ pub(super) fn schema() -> Value {
         .key(
             "udp_receive_buffer",
             "Queries that wait for one UDP worker: 64KiB to 1GiB.",
-            Node::pattern(SIZE).default("4MiB"),
+            Node::pattern(SIZE).default("8MiB"),
         )
         .key(
             "udp_send_buffer",
