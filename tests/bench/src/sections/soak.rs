@@ -47,6 +47,9 @@ struct Done {
     switches: u64,
     certificates: u64,
     over_tls: u64,
+    /// Messages that are no queries.
+    malformed: u64,
+    dropped: Dropped,
     /// RSS in octets, once a second.
     memory: Vec<u64>,
 }
@@ -68,7 +71,7 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
     let (stop, malformed) = (AtomicBool::new(false), AtomicU64::new(0));
     let before = Dropped::now()?;
     let machine = bench.machine;
-    let (outcome, done) = thread::scope(|scope| {
+    let (outcome, mut done) = thread::scope(|scope| {
         let load = scope.spawn(|| {
             machine.run_on(machine.generator)?;
             let server = running.site.address;
@@ -82,12 +85,13 @@ pub(crate) fn run(bench: &mut Bench) -> Result<()> {
         noise.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         Ok::<_, anyhow::Error>((outcome, done?))
     })?;
-    let dropped = Dropped::now()?.since(before);
-    report(bench, &running, &peak, rate, &outcome, &done, malformed.load(Ordering::Relaxed), dropped)
+    done.dropped = Dropped::now()?.since(before);
+    done.malformed = malformed.load(Ordering::Relaxed);
+    report(bench, &running, &peak, rate, &outcome, &done)
 }
 
 /// Datagrams that the kernel dropped, of everyone.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Dropped {
     /// At sockets whose receive buffer was full.
     sockets: u64,
@@ -239,8 +243,6 @@ fn report(
     rate: u32,
     outcome: &Outcome,
     done: &Done,
-    malformed: u64,
-    dropped: Dropped,
 ) -> Result<()> {
     let memory = &done.memory;
     let mean = |part: &[u64]| part.iter().sum::<u64>() as f64 / part.len().max(1) as f64 / 1e6;
@@ -272,7 +274,7 @@ fn report(
         done.reloads.into(),
         done.switches.into(),
         done.certificates.into(),
-        malformed.into(),
+        done.malformed.into(),
         Cell::Number(second, 1),
         Cell::Number(last, 1),
         Cell::Number(memory.iter().copied().max().unwrap_or_default() as f64 / 1e6, 1),
@@ -288,9 +290,9 @@ fn report(
     table.note(format!(
         "dropped by the kernel: {} for full receive buffers, {} of them the server's, and {} in the queues of its cores; \
          answers that the server could not send: {}",
-        dropped.sockets,
+        done.dropped.sockets,
         sum("udp_dropped_total"),
-        dropped.backlog,
+        done.dropped.backlog,
         sum("unsent_total"),
     ));
     bench.publish(table);
