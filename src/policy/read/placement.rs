@@ -42,7 +42,6 @@ pub(super) fn check(drafts: &[Draft], zones: &Zones<'_>, problems: &mut Vec<Diag
         let Some(name) = &draft.name else { continue };
         let leaves = nested::leaves(draft, &hubs);
         check_sizes(name, draft, &leaves, problems);
-        check_types(name, draft, &leaves, problems);
         check_loops(name, &leaves, &hubs, zones, problems);
         for (target, place) in draft.endpoints.iter().filter_map(cname) {
             if target != name {
@@ -317,29 +316,6 @@ fn check_sizes(name: &Name, draft: &Draft, leaves: &[&EndpointDraft], problems: 
         for (rtype, records) in together {
             report_size(name, rtype, records, &draft.place, " with the addresses of every endpoint", problems);
         }
-    }
-}
-
-/// Who asks for a type that the answered endpoint lacks is told that there is none, and resolvers keep that for everybody, for
-/// as long as the zone says (RFC 2308 5, RFC 7871 7.4): whatever the next answer has.
-fn check_types(name: &Name, draft: &Draft, leaves: &[&EndpointDraft], problems: &mut Vec<Diagnostic>) {
-    let mut types: Vec<(&EndpointDraft, BTreeSet<Rtype>)> = Vec::new();
-    for endpoint in leaves {
-        let Some(answer) = &endpoint.answer else { continue };
-        types.push((endpoint, answer.rrsets().iter().map(|rrset| rrset.rtype).collect()));
-    }
-    // An alias has whatever its target has.
-    let known = types.iter().all(|(_, types)| !types.contains(&Rtype::CNAME));
-    let all: BTreeSet<Rtype> = types.iter().flat_map(|(_, types)| types).copied().collect();
-    let lacking = types.iter().find_map(|(endpoint, types)| Some((endpoint, all.difference(types).next()?)));
-    if let (true, Some((endpoint, rtype))) = (known, lacking) {
-        let message = format!(
-            "hub `{name}` has {rtype} for some endpoints only: who asks while it has none is told so, and keeps that for as long \
-             as the zone says of negative answers"
-        );
-        let problem =
-            Diagnostic::warning(draft.place.clone(), message).related(endpoint.region_place.clone(), "none here");
-        problems.push(problem.hint("give every endpoint the same types of records"));
     }
 }
 
