@@ -147,8 +147,7 @@ impl<F: Family> Batch<F> {
         let snapshot = reader.enter();
         for datagram in arrived {
             received += 1;
-            // Nobody can be answered at port 0.
-            let Some(sender) = datagram.address.filter(|sender| sender.port() != 0) else {
+            let Some(sender) = datagram.address.filter(|sender| can_be_answered(*sender)) else {
                 tally.unreadable += 1;
                 continue;
             };
@@ -204,6 +203,11 @@ fn show(tap: &Tap, seen: &Seen<'_>) {
     if let Some(sample) = tap.sample(seen) {
         tap.show(sample);
     }
+}
+
+/// Nobody is at port 0.
+fn can_be_answered<F: Family>(sender: F) -> bool {
+    sender.port() != 0
 }
 
 /// The query of a datagram and whom it is from, where some speak for others; `None` for one from a proxy that does not say for
@@ -369,5 +373,14 @@ mod tests {
         check(3, &[Err(Failed::INTR), Err(Failed::INTR), Ok(2)], &[0, 0, 1], 1);
         check(3, &[Ok(1), Err(Failed::AGAIN)], &[0, 1], 2);
         check(1, &[Err(Failed::ACCESS)], &[0], 1);
+    }
+
+    #[test]
+    fn datagrams_from_port_0_are_not_answered() {
+        assert!(can_be_answered(SockaddrIn::new(192, 0, 2, 1, 53)));
+        assert!(!can_be_answered(SockaddrIn::new(192, 0, 2, 1, 0)));
+        let v6 = |address: &str| SockaddrIn6::from(address.parse::<SocketAddrV6>().unwrap());
+        assert!(can_be_answered(v6("[2001:db8::1]:53")));
+        assert!(!can_be_answered(v6("[2001:db8::1]:0")));
     }
 }
