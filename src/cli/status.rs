@@ -1,20 +1,23 @@
 //! `concierge status`: what one reads first in an incident.
 
+mod about;
+mod alarms;
+mod tables;
+
 use std::time::Duration;
 
 use clap::Args;
 
+use self::about::about;
+pub(super) use self::about::why;
 use super::client::Client;
-use super::table::{Table, fold};
+use super::table::fold;
 use super::{Common, Failed, Output, print, print_json};
 use crate::control::commands::unknown;
 use crate::control::known::NoticeKind;
 use crate::control::moves::Stage;
 use crate::control::reason::many;
-use crate::control::report::{
-    Condition, Effective, EndpointStatus, HoldStatus, HubStatus, LackStatus, MarkStatus, MoveStatus, RemarkStatus,
-    SightStatus, Status, WindowStatus,
-};
+use crate::control::report::{Condition, Effective, EndpointStatus, HubStatus, LackStatus, MoveStatus, Status};
 use crate::dns::Name;
 use crate::policy::RegionName;
 use crate::time::{Timestamp, human};
@@ -79,7 +82,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
         many(status.hubs.len(), "hub"),
         status.generation,
     ));
-    let (alarms, hubs_in_alarm) = (alarms(status), hub_alarms(status));
+    let (alarms, hubs_in_alarm) = (alarms::daemon(status), alarms::hubs(status));
     for alarm in alarms.iter().chain(hubs_in_alarm.iter().take(EXPLAINED)) {
         line(fold("! ", alarm, width));
     }
@@ -87,16 +90,16 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
         line(format!("! and {} like these", many(hubs_in_alarm.len() - EXPLAINED, "more hub")));
     }
     line(String::new());
-    line(hubs(&status.hubs, now).render(width));
+    line(tables::hubs(&status.hubs, now).render(width));
     line(String::new());
-    line(endpoints(&status.hubs, status.sight.blind, now).render(width));
+    line(tables::endpoints(&status.hubs, status.sight.blind, now).render(width));
     if !status.marks.is_empty() {
         line(String::new());
-        line(marks(&status.marks, now).render(width));
+        line(tables::marks(&status.marks, now).render(width));
     }
     if !status.windows.is_empty() {
         line(String::new());
-        line(windows(&status.windows, now).render(width));
+        line(tables::windows(&status.windows, now).render(width));
     }
     if !status.gates.is_empty() {
         line(String::new());
@@ -105,7 +108,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     let lacks: Vec<_> = status.lacks.iter().filter(|lack| !by_name && !is_shown(lack, &status.hubs)).collect();
     if !lacks.is_empty() {
         line(String::new());
-        line(self::lacks(&lacks[..lacks.len().min(EXPLAINED)]).render(width));
+        line(tables::lacks(&lacks[..lacks.len().min(EXPLAINED)]).render(width));
         if lacks.len() > EXPLAINED {
             line(format!("and {} like these", lacks.len() - EXPLAINED));
         }
@@ -113,7 +116,7 @@ fn page(status: &Status, by_name: bool, width: Option<usize>) -> String {
     let remarks: Vec<_> = status.remarks.iter().filter(|remark| remark.note.is_some()).collect();
     if !remarks.is_empty() {
         line(String::new());
-        line(self::remarks(&remarks[..remarks.len().min(EXPLAINED)]).render(width));
+        line(tables::remarks(&remarks[..remarks.len().min(EXPLAINED)]).render(width));
         if remarks.len() > EXPLAINED {
             line(format!("and {} like these", many(remarks.len() - EXPLAINED, "more remark")));
         }
@@ -168,177 +171,6 @@ fn away_from(hub: &HubStatus) -> Option<&EndpointStatus> {
     free.then_some(preferred)
 }
 
-/// The hubs that somebody may have to act on.
-fn hub_alarms(status: &Status) -> Vec<String> {
-    let mut alarms = Vec::new();
-    for hub in &status.hubs {
-        match hub.condition {
-            Condition::AllDown if is_stateless(hub) => {
-                alarms.push(format!("{}: no endpoint is usable; answered is {}", hub.name, usable(hub)));
-            }
-            Condition::AllDown => {
-                let answered =
-                    if hub.all { "all endpoints are answered".into() } else { format!("{} is answered", hub.active) };
-                alarms.push(format!("{}: no endpoint is eligible; {answered}", hub.name));
-            }
-            Condition::Held => {
-                let why = hub.hold.as_ref().map(|hold| format!(": {}{}", hold.reason, way_through(hub, hold)));
-                let why = why.unwrap_or_default();
-                alarms.push(format!("{}: {} is not eligible and is still answered{why}", hub.name, hub.active))
-            }
-            Condition::Ok | Condition::Degraded => {}
-        }
-        if hub.pinned {
-            alarms.push(format!(
-                "{} has been flapping and is pinned to {}: it moves by itself again when somebody says `concierge \
-                 acknowledge {} --reason ...`",
-                hub.name, hub.active, hub.name
-            ));
-        }
-        alarms.extend(hub.planned.as_ref().and_then(|planned| waiting(planned, &hub.name)));
-        alarms.extend(hub.notices.iter().map(|notice| {
-            let ago = human(status.now.since(notice.at));
-            format!(
-                "{} ({ago} ago); `concierge acknowledge {} --reason ...` when that was seen",
-                notice.sentence, hub.name
-            )
-        }));
-        if let Some(last) = hub.overrides.last() {
-            let more = match hub.overrides.len() {
-                1 => String::new(),
-                count => format!(", and {} before", count - 1),
-            };
-            alarms.push(format!(
-                "{}: {} has overridden what protects it ({}), epoch {}{more}; `concierge acknowledge {} --reason \
-                 ...` when that was seen",
-                hub.name, last.author, last.why, last.epoch, hub.name
-            ));
-        }
-    }
-    alarms
-}
-
-/// Time ahead of the expiry of the certificate in which somebody should have renewed it.
-const EXPIRES_SOON: Duration = Duration::from_hours(2 * 24);
-
-/// What an operator may say when what holds a move is wrong, where the reason does not say it itself.
-fn way_through(hub: &HubStatus, hold: &HoldStatus) -> String {
-    let option = match hold.waiting.as_str() {
-        "budget" | "rule" => "--break-glass WHY",
-        "gate" => "--force",
-        _ => return String::new(),
-    };
-    format!(
-        "; if that is wrong, `concierge failover {} --to {} --now {option}` goes all the same",
-        hub.name, hold.wanted
-    )
-}
-
-/// That a planned move goes on only when somebody has done something, or something outside has.
-fn waiting(planned: &MoveStatus, hub: &Name) -> Option<String> {
-    let MoveStatus { planned, sentence } = planned;
-    match planned.stage {
-        Stage::Approval { .. } => {
-            Some(format!("{sentence}; another operator says `concierge approve {hub} --epoch {}`", planned.epoch))
-        }
-        Stage::Ready { held: Some(_), .. } => Some(sentence.clone()),
-        _ => None,
-    }
-}
-
-/// What is wrong with the daemon itself.
-fn alarms(status: &Status) -> Vec<String> {
-    let mut alarms = Vec::new();
-    if status.sight.blind {
-        alarms.push(blind(&status.sight, status.now));
-    }
-    if !status.reload.ok {
-        let first = status.reload.problems.first().map_or("", String::as_str);
-        alarms.push(format!(
-            "the last reload ({} ago) was refused, older answers stay: {}, the first: {first}",
-            human(status.now.since(status.reload.at)),
-            many(status.reload.problems.len(), "problem")
-        ));
-    }
-    if let Some(databases) = status.databases.as_ref().filter(|databases| !databases.ok) {
-        alarms.push(format!(
-            "databases have changed and cannot be read, clients are classed by those read {} ago: {}",
-            human(status.now.since(databases.at)),
-            databases.problems.join("; ")
-        ));
-    }
-    if let Some(certificate) = &status.certificate {
-        let path = &certificate.path;
-        let left = certificate.expires.since(status.now);
-        if let Some(problem) = &certificate.problem {
-            alarms.push(format!("the certificate cannot be renewed, the one before stays in use: {problem}"));
-        }
-        if left.is_zero() {
-            alarms.push(format!("the certificate {path} has expired at {}", certificate.expires));
-        } else if left < EXPIRES_SOON {
-            alarms.push(format!("the certificate {path} expires in {}, at {}", human(left), certificate.expires));
-        }
-    }
-    if status.probers.stalled > 0 {
-        alarms.push(format!("no observations from {}: health is frozen there", many(status.probers.stalled, "prober")));
-    }
-    if status.probers.unable > 0 {
-        let first = status.lacks.first();
-        let why =
-            first.map(|first| format!("; {} on {}: {}", first.probe, first.target, first.lack)).unwrap_or_default();
-        let probers = many(status.probers.unable, "prober");
-        alarms.push(format!("this machine lacks what {probers} need to observe, and no health changes there{why}"));
-    }
-    if status.totals.commits_failed > 0 {
-        alarms.push(format!(
-            "the store could not keep {} since the start; while that number grows, nothing can move or be marked: see \
-             the log, and whether the state folder's disk is full or read-only",
-            many(status.totals.commits_failed, "change")
-        ));
-    }
-    alarms
-}
-
-/// That this node is cut off, since when, and what that means.
-fn blind(sight: &SightStatus, now: Timestamp) -> String {
-    let since = match sight.since {
-        Some(since) => format!("for {}, since {since}", human(now.since(since))),
-        None => "since the start".into(),
-    };
-    let why = match (sight.references, sight.seen) {
-        (0, _) => "everything that it probes, in every region, began to fail at once".to_owned(),
-        (references, None) => format!("it has reached none of its {}", many(references, "reference")),
-        (references, Some(seen)) => {
-            let ago = human(now.since(seen));
-            format!("it reaches none of its {}, the last time {ago} ago", many(references, "reference"))
-        }
-    };
-    format!(
-        "this node is blind {since}: {why}. Health is frozen as it was, and no hub moves because of it; operators' marks \
-         and moves work"
-    )
-}
-
-fn hubs(hubs: &[HubStatus], now: Timestamp) -> Table {
-    let mut table = Table::new(&["HUB", "ACTIVE", "EPOCH", "SINCE", "CONDITION", "TTL", "ANSWER"]);
-    for hub in hubs {
-        table.row(vec![
-            hub.name.to_string(),
-            match (is_stateless(hub), hub.all) {
-                (true, _) => format!("{}: {}", hub.policy, usable(hub)),
-                (false, true) => "all".into(),
-                (false, false) => hub.active.to_string(),
-            },
-            if is_stateless(hub) { String::new() } else { hub.epoch.to_string() },
-            format!("{} ago", human(now.since(hub.since))),
-            hub.condition.word().into(),
-            format!("{} s{}", hub.ttl, if hub.low_ttl { " (low)" } else { "" }),
-            hub.answer.join(", "),
-        ]);
-    }
-    table
-}
-
 /// Whether the hub has no active region.
 fn is_stateless(hub: &HubStatus) -> bool {
     hub.active.as_str().is_empty()
@@ -347,26 +179,6 @@ fn is_stateless(hub: &HubStatus) -> bool {
 /// The regions that a hub without an active region answers out of.
 fn usable(hub: &HubStatus) -> String {
     hub.usable.iter().map(RegionName::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// Measured and effective state side by side; `*` is the active region, or one that is usable
-/// where there is none, and why a mark was made stands with the marks.
-fn endpoints(hubs: &[HubStatus], blind: bool, now: Timestamp) -> Table {
-    let mut table = Table::new(&["ENDPOINTS", "MEASURED", "EFFECTIVE", "MARK", "AGE", "LAST OBSERVATION"]);
-    for hub in hubs {
-        table.line(hub.name.to_string());
-        for endpoint in &hub.endpoints {
-            table.row(vec![
-                format!("{} {}{}", answered(endpoint), endpoint.region, weight(endpoint)),
-                measured(endpoint, blind),
-                endpoint.effective.word().into(),
-                endpoint.mark.as_ref().map(|mark| mark.mark.kind.word().into()).unwrap_or_default(),
-                endpoint.observed.as_ref().map(|last| human(now.since(last.at))).unwrap_or_default(),
-                last(endpoint),
-            ]);
-        }
-    }
-    table
 }
 
 /// Whether it may be answered.
@@ -379,185 +191,11 @@ fn weight(endpoint: &EndpointStatus) -> String {
     endpoint.weight.map(|weight| format!(" (weight {weight})")).unwrap_or_default()
 }
 
-fn measured(endpoint: &EndpointStatus, blind: bool) -> String {
-    let word = endpoint.measured.word();
-    match (endpoint.stalled || (blind && endpoint.probe.is_some()), &endpoint.unable) {
-        (true, _) => format!("{word} (frozen)"),
-        (false, Some(_)) => format!("{word} (unable)"),
-        (false, None) => word.into(),
-    }
-}
-
-fn last(endpoint: &EndpointStatus) -> String {
-    if let Some(lack) = &endpoint.unable {
-        return format!("unable: {lack}");
-    }
-    match (&endpoint.observed, &endpoint.probe) {
-        (Some(last), _) => match &last.failure {
-            None => format!("ok, {:.1} ms, {} in a row", last.latency_ms, last.in_a_row),
-            Some(failure) => format!("failed {} in a row: {failure}", last.in_a_row),
-        },
-        (None, Some(_)) => "none yet".into(),
-        // An endpoint that is another hub goes by the health of that.
-        (None, None) => match endpoint.answer.first().and_then(|answer| answer.strip_prefix("hub ")) {
-            Some(inner) => format!("as hub {inner} is"),
-            None => "not probed".into(),
-        },
-    }
-}
-
-fn marks(marks: &[MarkStatus], now: Timestamp) -> Table {
-    let mut table = Table::new(&["MARKED", "AS", "BY", "SINCE", "UNTIL", "WHY"]);
-    for MarkStatus { target, mark } in marks {
-        let until = match mark.until {
-            Some(until) => format!("{until} (in {})", human(until.since(now))),
-            None => "unmarked".into(),
-        };
-        table.row(vec![
-            target.to_string(),
-            mark.kind.word().into(),
-            mark.author.clone(),
-            format!("{} ago", human(now.since(mark.since))),
-            until,
-            mark.reason.clone(),
-        ]);
-    }
-    table
-}
-
-fn remarks(remarks: &[&RemarkStatus]) -> Table {
-    let mut table = Table::new(&["PROBE", "OF", "REMARK"]);
-    for RemarkStatus { probe, target, note, .. } in remarks {
-        table.row(vec![probe.to_string(), target.clone(), note.clone().unwrap_or_default()]);
-    }
-    table
-}
-
-fn lacks(lacks: &[&LackStatus]) -> Table {
-    let mut table = Table::new(&["CANNOT OBSERVE", "ON", "FOR"]);
-    for LackStatus { probe, target, lack } in lacks {
-        table.row(vec![probe.to_string(), target.clone(), lack.clone()]);
-    }
-    table
-}
-
 /// Whether an endpoint says it itself. References, shadows and members of composites have no line of their own.
 fn is_shown(lack: &LackStatus, hubs: &[HubStatus]) -> bool {
     let LackStatus { probe, target, .. } = lack;
     let of = format!("{probe} on {target}");
     hubs.iter().flat_map(|hub| &hub.endpoints).any(|endpoint| endpoint.probe.as_ref() == Some(&of))
-}
-
-fn windows(windows: &[WindowStatus], now: Timestamp) -> Table {
-    let mut table = Table::new(&["WINDOW", "OF", "AS", "BY", "BEGINS", "ENDS", "WHY"]);
-    let moment = |at: Timestamp| format!("{at} (in {})", human(at.since(now)));
-    for WindowStatus { id, window } in windows {
-        let mark = &window.mark;
-        let begins = if window.begun { "has begun".into() } else { moment(mark.since) };
-        table.row(vec![
-            id.clone(),
-            window.target.to_string(),
-            mark.kind.word().into(),
-            mark.author.clone(),
-            begins,
-            mark.until.map(moment).unwrap_or_default(),
-            mark.reason.clone(),
-        ]);
-    }
-    table
-}
-
-/// Why one hub answers as it does, said without a moment to count ages to.
-pub(super) fn why(hub: &HubStatus, width: Option<usize>) -> String {
-    about(hub, None, width)
-}
-
-/// Why one hub answers as it does: the last change, what waits and may not pass, and both truths of each endpoint.
-fn about(hub: &HubStatus, now: Option<Timestamp>, width: Option<usize>) -> String {
-    let mut lines = Vec::new();
-    if is_stateless(hub) {
-        lines.push(format!("{}: {} of {}, {}", hub.name, hub.policy, usable(hub), hub.condition.word()));
-        lines.push(fold("  ", &format!("usable since {}; the reason then: {}", hub.since, hub.reason), width));
-    } else {
-        lines.push(format!("{}: {}, epoch {}, {}", hub.name, hub.active, hub.epoch, hub.condition.word()));
-        let cause = hub.cause.word();
-        lines.push(fold(
-            "  ",
-            &format!("active since {} ({cause}); the reason then: {}", hub.since, hub.reason),
-            width,
-        ));
-    }
-    if let Some(hold) = &hub.hold {
-        lines.push(fold("  waiting: ", &hold.reason, width));
-    }
-    if let Some(drill) = &hub.drill {
-        let sentence = format!("{}; it is given up at {}", drill.sentence, drill.until);
-        lines.push(fold("  drill: ", &sentence, width));
-    }
-    if let Some(planned) = move_to_show(hub, now) {
-        lines.push(fold("  move: ", &planned.sentence, width));
-        if matches!(planned.planned.stage, Stage::Approval { .. }) {
-            let sentence = format!("`concierge approve {} --epoch {}`", hub.name, planned.planned.epoch);
-            lines.push(fold("  to approve: ", &sentence, width));
-        }
-    }
-    if hub.pinned {
-        lines.push(fold(
-            "  pinned: ",
-            "it does not move by itself until somebody acknowledges that it was flapping",
-            width,
-        ));
-    }
-    for done in &hub.overrides {
-        let sentence =
-            format!("{} by {} ({}), epoch {}: {}", done.at, done.author, done.why, done.epoch, done.what.join("; "));
-        lines.push(fold("  overridden: ", &sentence, width));
-    }
-    for gate in &hub.gates {
-        let age = gate.at.zip(now).map(|(at, now)| format!(" {} ago", human(now.since(at)))).unwrap_or_default();
-        let state = super::gate::open(gate.open);
-        let sentence = format!("{} is {state}{age}: {} ({})", gate.gate, gate.evidence, super::gate::whose(gate));
-        lines.push(fold("  gate: ", &sentence, width));
-    }
-    if let Some(budget) = &hub.budget {
-        let period = human(Duration::from_millis(budget.period_ms));
-        let until = budget.until.map(|until| format!(", the next one at {until}")).unwrap_or_default();
-        let sentence = format!("{} of {} switches in {period} are used{until}", budget.used, budget.allowed);
-        lines.push(fold("  budget: ", &sentence, width));
-    }
-    if hub.low_ttl {
-        lines.push(fold(
-            "  ttl: ",
-            &format!("{} s, the low one, as it may soon move or has just done so", hub.ttl),
-            width,
-        ));
-    }
-    if let Some(preferred) = away_from(hub) {
-        let sentence = format!("{} is preferred: `concierge failback {}` moves there", preferred.region, hub.name);
-        lines.push(fold("  ", &sentence, width));
-    }
-    lines.extend(hub.endpoints.iter().map(|endpoint| {
-        let marker = format!("  {} ", answered(endpoint));
-        fold(&marker, &format!("{}{} ({})", endpoint.reason, weight(endpoint), endpoint.effective.word()), width)
-    }));
-    let shadowed = hub.endpoints.iter().filter_map(|endpoint| Some((endpoint, endpoint.shadow.as_ref()?)));
-    lines.extend(shadowed.map(|(endpoint, shadow)| {
-        let failure = match (&shadow.unable, &shadow.failure) {
-            (Some(lack), _) => format!(" (unable: {lack})"),
-            (None, _) if shadow.stalled => " (frozen: no observations come)".into(),
-            (None, Some(failure)) => format!(": {failure}"),
-            (None, None) => String::new(),
-        };
-        let left = match shadow.would_have_left {
-            0 => "would not have left".into(),
-            1 => "would have left once".into(),
-            times => format!("would have left {times} times"),
-        };
-        let measured = shadow.measured.word();
-        let sentence = format!("{}: {} says {measured}{failure}; {left} this week", endpoint.region, shadow.probe);
-        fold("  shadow: ", &sentence, width)
-    }));
-    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -4,43 +4,41 @@
 //! observations. Both are bounded: a sender waits. The order of effects is commit, publish, reply, log; an effect that
 //! follows a commit which failed is not carried out. Whoever asks how things are is handed a [`View`] and works it out on
 //! a thread of its own.
-#![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread, its clock and the loader's thread")]
+#![expect(clippy::disallowed_methods, reason = "I/O shell: the control thread and its clock")]
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod bare;
+mod files;
+mod handle;
 mod park;
+mod senses;
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
-use self::park::Over;
+use self::files::Loading;
+pub use self::files::{Recheck, Then};
+pub use self::handle::Control;
+use self::handle::{Answer, Message};
 pub use self::park::Parked;
+pub use self::senses::{FirstProbes, Senses};
 use super::chain;
 use super::clock::Clock;
-use super::event::{
-    Author, Command, CommandError, Commit, Effect, Event, Level, LoadFailure, LogLine, ReplyTo, Stamps,
-};
-use super::load;
-use super::report::{Moved, Status, TurnStatus};
+use super::event::{CommandError, Commit, Effect, Event, Level, LogLine, ReplyTo};
+use super::report::TurnStatus;
 use super::state::State;
 use super::store::{Retained, Store};
 use super::told;
 use super::view::View;
 use crate::answer::Refused;
 use crate::answer::publish::Publisher;
-use crate::answer::snapshot::{Content, Snapshot};
-use crate::gate::fence::Fences;
-use crate::gate::run::Gates;
-use crate::gate::{Evidence, FenceCall, Fenced};
-use crate::health::run::Probers;
-use crate::health::{Health, Observation};
-use crate::policy::{Gate, GateName, Probe, ProbeTarget};
-use crate::process::{privileges, sandbox};
+use crate::answer::snapshot::Snapshot;
+use crate::health::Observation;
+use crate::process::privileges;
 use crate::time::{Timestamp, human};
 
 /// Messages that may wait for the loop.
@@ -51,154 +49,10 @@ const QUEUED_OBSERVATIONS: usize = 4096;
 const AHEAD: i32 = 10;
 /// Time between two looks for audit records that are too old.
 const RETAIN: Duration = Duration::from_hours(1);
-/// Time between two looks at the database files.
-const DATABASES: Duration = Duration::from_secs(10);
 /// By so much the clock goes forward before it is said to have jumped; what is less adds up to it.
 const JUMP: Duration = Duration::from_secs(1);
 /// Time between two looks for silent probers.
 const TICK: Duration = Duration::from_secs(1);
-
-type Answer = oneshot::Sender<Result<Moved, CommandError>>;
-
-/// What the loop is told from outside.
-#[derive(Debug)]
-enum Message {
-    Command {
-        command: Command,
-        author: Author,
-        answer: Answer,
-    },
-    View {
-        answer: oneshot::Sender<View>,
-    },
-    /// To hand over the store, and to stand still until it is over.
-    Park {
-        answer: oneshot::Sender<Result<(), String>>,
-        over: oneshot::Receiver<Over>,
-    },
-    /// Answered when the loop comes to it.
-    Turn {
-        answer: oneshot::Sender<()>,
-    },
-    Reload {
-        author: Author,
-        answer: Option<Answer>,
-    },
-    Loaded(Box<Result<super::event::Loaded, LoadFailure>>),
-    /// The database files were looked at: what follows, if they had changed.
-    Classed(Option<(Stamps, Reclassed)>),
-    Stop,
-}
-
-/// What is answered by databases that had changed, or what is wrong with them: one sentence each.
-type Reclassed = Result<Arc<Content>, Vec<String>>;
-
-/// A loader at work, and those who wait for it.
-#[derive(Debug)]
-struct Loading {
-    waiting: Vec<Waiting>,
-    /// Asked since it began. The files may have changed in between: these wait for another run.
-    later: Vec<Waiting>,
-}
-
-/// Somebody who asked for a reload.
-#[derive(Debug)]
-struct Waiting {
-    author: Author,
-    answer: Option<Answer>,
-}
-
-/// The way to the one writer; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Control {
-    messages: mpsc::Sender<Message>,
-    store: Arc<Store>,
-}
-
-impl Control {
-    /// Gives a command and waits until it is durable, published, and no older answer is given any more.
-    ///
-    /// # Errors
-    /// Why it was not carried out.
-    pub async fn command(&self, command: Command, author: Author) -> Result<Moved, CommandError> {
-        let (answer, reply) = oneshot::channel();
-        self.ask(Message::Command { command, author, answer }, reply).await
-    }
-
-    /// Reads zones and policy anew, all or nothing.
-    ///
-    /// # Errors
-    /// Every problem of every file; the running answers then stay.
-    pub async fn reload(&self, author: Author) -> Result<Moved, CommandError> {
-        let (answer, reply) = oneshot::channel();
-        self.ask(Message::Reload { author, answer: Some(answer) }, reply).await
-    }
-
-    /// The state of this moment, to look at elsewhere.
-    ///
-    /// # Errors
-    /// When the daemon is stopping.
-    pub async fn view(&self) -> Result<View, CommandError> {
-        let (answer, view) = oneshot::channel();
-        self.messages.send(Message::View { answer }).await.map_err(|_| CommandError::Stopping)?;
-        view.await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// Waits until the loop comes to this: it turns.
-    ///
-    /// # Errors
-    /// When the daemon is stopping.
-    pub async fn turn(&self) -> Result<(), CommandError> {
-        let (answer, turned) = oneshot::channel();
-        self.messages.send(Message::Turn { answer }).await.map_err(|_| CommandError::Stopping)?;
-        turned.await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// The state of everything, worked out on a thread of its own.
-    ///
-    /// # Errors
-    /// When the daemon is stopping.
-    pub async fn status(&self) -> Result<Status, CommandError> {
-        let view = self.view().await?;
-        tokio::task::spawn_blocking(move || view.status()).await.map_err(|_| CommandError::Stopping)
-    }
-
-    /// The store, to read the audit trail from. Reading holds up nobody, but it takes a thread of its own.
-    pub fn store(&self) -> &Arc<Store> {
-        &self.store
-    }
-
-    async fn ask(
-        &self,
-        message: Message,
-        reply: oneshot::Receiver<Result<Moved, CommandError>>,
-    ) -> Result<Moved, CommandError> {
-        self.messages.send(message).await.map_err(|_| CommandError::Stopping)?;
-        reply.await.unwrap_or(Err(CommandError::Stopping))
-    }
-}
-
-/// Looks at what a reload reads beside zones and policy: what is done when nothing is refused, or the problems.
-#[derive(Clone)]
-pub struct Recheck(Arc<Look>);
-
-type Look = dyn Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync;
-
-impl Recheck {
-    /// By this look at the configuration file.
-    pub fn by(look: impl Fn(&std::path::Path) -> Result<Then, Vec<String>> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(look))
-    }
-}
-
-impl std::fmt::Debug for Recheck {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Recheck")
-    }
-}
-
-/// Makes what a reload has read count.
-pub type Then = Box<dyn FnOnce() + Send>;
 
 /// What the loop works with.
 #[derive(Debug)]
@@ -266,67 +120,6 @@ impl Running {
     /// Whether the loop has ended by itself, which it never should.
     pub fn has_ended(&self) -> bool {
         self.thread.is_finished()
-    }
-}
-
-/// What the probers are to be started with.
-#[derive(Debug, Default)]
-pub struct FirstProbes {
-    /// What is probed, and how.
-    pub wanted: BTreeMap<ProbeTarget, Arc<Probe>>,
-    /// The health from before the daemon started.
-    pub remembered: BTreeMap<ProbeTarget, Health>,
-    /// The gates to look at.
-    pub gates: BTreeMap<GateName, Arc<Gate>>,
-    /// The regions to be told that they are no longer active.
-    pub fences: Vec<FenceCall>,
-}
-
-/// What the loop has watched and told, and what it hears of it.
-#[derive(Debug)]
-pub struct Senses {
-    /// The probers.
-    pub probers: Probers,
-    /// The gates.
-    pub gates: Gates,
-    /// The fences.
-    pub fences: Fences,
-    /// What probers see.
-    pub observations: mpsc::Receiver<Observation>,
-    /// What gates say.
-    pub evidence: mpsc::Receiver<Evidence>,
-    /// What came of telling regions.
-    pub fenced: mpsc::Receiver<Fenced>,
-}
-
-impl Senses {
-    /// Starts with nothing to watch but what was wanted first. `resolvers` are asked for the addresses of host names; with
-    /// none, those of `/etc/resolv.conf`. At most `descriptors` files are open for probes.
-    ///
-    /// Must be called within a tokio runtime.
-    ///
-    /// # Errors
-    /// When the probers' thread cannot be made.
-    pub fn start(
-        resolvers: &[SocketAddr],
-        descriptors: usize,
-        first: FirstProbes,
-        clock: &Clock,
-    ) -> std::io::Result<Self> {
-        let (observed, observations) = mpsc::channel(QUEUED_OBSERVATIONS);
-        let (seen, evidence) = mpsc::channel(QUEUED_MESSAGES);
-        let (told, fenced) = mpsc::channel(QUEUED_MESSAGES);
-        let now = || {
-            let clock = clock.clone();
-            move || clock.now()
-        };
-        let mut probers = Probers::start(resolvers, descriptors, observed, now())?;
-        let mut gates = Gates::start(probers.prober(), seen, now());
-        let fences = Fences::start(probers.prober(), told, now());
-        probers.update(first.wanted, first.remembered);
-        gates.update(first.gates);
-        first.fences.into_iter().for_each(|call| fences.call(call));
-        Ok(Self { probers, gates, fences, observations, evidence, fenced })
     }
 }
 
@@ -452,35 +245,6 @@ impl Loop {
         self.look_at_databases();
     }
 
-    /// Looks whether a database file has changed, and reads them if so: on a thread of its own, for it takes its time.
-    fn look_at_databases(&mut self) {
-        let now = self.parts.clock.now();
-        if self.looking || self.loading.is_some() || now < self.databases_at {
-            return;
-        }
-        self.databases_at = now.after(DATABASES);
-        if self.parts.state.stamps.0.is_empty() {
-            return;
-        }
-        let (policy, content) = (self.parts.state.policy.clone(), self.parts.state.content.clone());
-        let (known, own) = (self.parts.state.stamps.clone(), self.own.clone());
-        let spawned = std::thread::Builder::new().name("databases".into()).spawn(move || {
-            load::step_back();
-            let stamps = load::stamps(&policy.geo);
-            let changed = (stamps != *known).then(|| {
-                let failed = |_| Err(vec!["the loader failed; this is a defect of concierge".into()]);
-                let work = std::panic::AssertUnwindSafe(|| load::class_anew(&policy.geo, &content).map(Arc::new));
-                let content = std::panic::catch_unwind(work).unwrap_or_else(failed);
-                (stamps, content)
-            });
-            if let Some(own) = own.upgrade() {
-                // A loop that is gone has no use for it.
-                drop(own.blocking_send(Message::Classed(changed)));
-            }
-        });
-        self.looking = spawned.is_ok();
-    }
-
     /// Removes what is older than the configuration keeps, a portion at each look, and looks again in an hour when there
     /// is no more.
     fn retain(&mut self) {
@@ -535,13 +299,7 @@ impl Loop {
                 // A caller that has gone away does not want to know.
                 let _ = answer.send(());
             }
-            Message::Reload { author, answer } => {
-                let waiting = Waiting { author, answer };
-                match &mut self.loading {
-                    Some(loading) => loading.later.push(waiting),
-                    None => self.load(vec![waiting]),
-                }
-            }
+            Message::Reload { author, answer } => self.reload(author, answer),
             Message::Loaded(loaded) => self.loaded(*loaded),
             Message::Classed(found) => {
                 self.looking = false;
@@ -558,80 +316,6 @@ impl Loop {
         let reply = ReplyTo(self.next_reply);
         self.replies.insert(reply, answer);
         reply
-    }
-
-    /// Reads and compiles the files on a thread of its own: observations and commands go on meanwhile.
-    fn load(&mut self, waiting: Vec<Waiting>) {
-        self.loading = Some(Loading { waiting, later: Vec::new() });
-        let (zones, recheck, config) =
-            (self.parts.zones.clone(), self.parts.recheck.clone(), self.parts.config.clone());
-        let own = self.own.clone();
-        let spawned = std::thread::Builder::new().name("loader".into()).spawn(move || {
-            load::step_back();
-            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let beside = config.map(|config| (recheck.0)(&config)).transpose();
-                let (loaded, diagnostics) = load::load(&zones);
-                let objection = loaded.as_ref().and_then(|loaded| sandbox::objection(&loaded.policy));
-                match (loaded, beside, objection) {
-                    (Some(loaded), Ok(then), None) => {
-                        then.into_iter().for_each(|then| then());
-                        Ok(loaded)
-                    }
-                    (_, beside, objection) => {
-                        let LoadFailure { problems: more } = LoadFailure::from(diagnostics.as_slice());
-                        Err(LoadFailure {
-                            problems: beside.err().into_iter().flatten().chain(objection).chain(more).collect(),
-                        })
-                    }
-                }
-            }));
-            let loaded = outcome.unwrap_or_else(|_| {
-                Err(LoadFailure { problems: vec!["the loader failed; this is a defect of concierge".into()] })
-            });
-            if let Some(own) = own.upgrade() {
-                // A loop that is gone has no use for it.
-                drop(own.blocking_send(Message::Loaded(Box::new(loaded))));
-            }
-        });
-        if let Err(error) = spawned {
-            let problems = vec![format!("cannot start the loader's thread: {error}")];
-            self.loaded(Err(LoadFailure { problems }));
-        }
-    }
-
-    fn loaded(&mut self, loaded: Result<super::event::Loaded, LoadFailure>) {
-        let Some(Loading { waiting, later }) = self.loading.take() else { return };
-        let mut waiting = waiting.into_iter();
-        let first = waiting.next();
-        let author = first.as_ref().map_or_else(Author::daemon, |first| first.author.clone());
-        let reply = first.and_then(|first| first.answer).map(|answer| self.expect(answer));
-        let now = self.jump();
-        // Only a load needs the state of before: a commit of anything else says what it changed.
-        let before = self.parts.state.clone();
-        let mut outcome =
-            loaded.as_ref().map(|_| ()).map_err(|failure| CommandError::Rejected(failure.problems.clone()));
-        let event = Event::Loaded { loaded, author, reply };
-        let effects = self.parts.state.apply(event, now);
-        if let Err((_, error)) = self.carry_out(effects) {
-            self.parts.state = before;
-            self.parts.state.revert(&Commit::default(), now);
-            outcome = Err(error);
-        }
-        for other in waiting.filter_map(|waiting| waiting.answer) {
-            let moved = Moved {
-                summary: "reloaded together with another request".into(),
-                changed: true,
-                moved: 0,
-                switched: Vec::new(),
-                usable_changed: 0,
-                usable: Vec::new(),
-                notes: Vec::new(),
-            };
-            drop(other.send(outcome.clone().map(|()| moved)));
-        }
-        if !later.is_empty() {
-            self.load(later);
-        }
     }
 
     /// This moment. Where the clock went forward by more than was lived through, the state is told so before anything else.

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::mpsc;
 
-use super::{Answer, Control, Message, QUEUED_MESSAGES};
+use super::handle::{Answer, Message};
+use super::{Control, QUEUED_MESSAGES};
 use crate::answer::snapshot::Snapshot;
 use crate::control::event::{Effect, Event, Loaded, ReplyTo};
 use crate::control::report::TurnStatus;

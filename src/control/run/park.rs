@@ -2,7 +2,8 @@
 
 use tokio::sync::oneshot;
 
-use super::{CommandError, Control, Loop, Message};
+use super::handle::Message;
+use super::{CommandError, Control, Loop};
 
 /// How standing still ends.
 #[derive(Debug)]
