@@ -68,6 +68,8 @@ pub struct Counters {
 pub enum Event {
     /// It was accepted.
     Accepted,
+    /// Whoever began a handshake was told to prove their address first (Retry, RFC 9000 8.1.2).
+    HandshakeRetried,
     /// A handshake was completed with a signature.
     HandshakeFull,
     /// A handshake was completed by a ticket.
@@ -85,11 +87,15 @@ pub enum Event {
 }
 
 impl Event {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
 
     /// How handshakes go, with the label.
-    pub const HANDSHAKES: [(Self, &'static str); 3] =
-        [(Self::HandshakeFull, "full"), (Self::HandshakeResumed, "resumed"), (Self::HandshakeFailed, "failed")];
+    pub const HANDSHAKES: [(Self, &'static str); 4] = [
+        (Self::HandshakeRetried, "retried"),
+        (Self::HandshakeFull, "full"),
+        (Self::HandshakeResumed, "resumed"),
+        (Self::HandshakeFailed, "failed"),
+    ];
 
     /// Why a connection is refused, with the label.
     pub const REFUSALS: [(Self, &'static str); 4] = [

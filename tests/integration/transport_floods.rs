@@ -271,7 +271,8 @@ fn a_flood_of_quic_initials_is_not_amplified_and_keeps_nobody_out() {
     let sum = |of: fn(&Spoofed) -> usize| clients.iter().map(of).sum::<usize>();
     let (sent, received, retries) =
         (sum(|client| client.sent), sum(|client| client.received), sum(|client| client.retries));
-    let failed = flooded.metric("handshakes_total{transport=\"quic\",result=\"failed\"}");
+    let handshakes = |result| flooded.metric(&format!("handshakes_total{{transport=\"quic\",result=\"{result}\"}}"));
+    let (retried, failed) = (handshakes("retried"), handshakes("failed"));
     let largest = clients.iter().map(|client| client.received * 100 / client.sent).max().unwrap();
     println!(
         "{FLOOD} initials and as many of garbage and of no version: {} KiB before, {} KiB more at most, of {} KiB; \
@@ -285,6 +286,7 @@ fn a_flood_of_quic_initials_is_not_amplified_and_keeps_nobody_out() {
     // Whoever may be anybody is told to come back, and that is all.
     assert!(largest < 100, "{largest} %");
     assert!(retries >= FLOOD && failed == 0, "{retries} {failed}");
+    assert!(retried >= retries as u64, "{retried} are counted, and {retries} came");
     flooded.answers();
     is_answered(&mut established);
 }

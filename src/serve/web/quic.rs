@@ -104,6 +104,7 @@ fn admit(incoming: Incoming, shared: &Shared) {
         return incoming.ignore();
     }
     if incoming.may_retry() {
+        shared.counters.note(shared.via, Event::HandshakeRetried);
         // It may be retried: that was asked.
         let _ = incoming.retry();
         return;
