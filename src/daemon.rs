@@ -20,10 +20,12 @@ use tokio::sync::mpsc;
 
 use crate::admin::{self, Api};
 use crate::answer::publish::Readers;
+use crate::answer::respond::Amplification;
 use crate::config::{self, Config, Public};
 use crate::control::chain;
 use crate::control::clock::Clock;
 use crate::control::event::{Author, Loaded};
+use crate::control::reason::many;
 use crate::control::run::{self, Control, Parts, Recheck, Running, Senses};
 use crate::control::state::State;
 use crate::control::store::Store;
@@ -400,6 +402,25 @@ pub fn check_files(config: &Config) -> Vec<(Option<ErrorKind>, Diagnostic)> {
         (None, Diagnostic { severity: Severity::Warning, ..problem })
     });
     errors.chain(mode).collect()
+}
+
+/// What the limits of the configuration do to what zones and policy say.
+pub fn check_limits(config: &Config, loaded: &Loaded) -> Option<Diagnostic> {
+    let most = config.limits.amplification;
+    let mut amplified = loaded.content.amplified(Amplification::times(most));
+    let (name, query, response) = amplified.next()?;
+    let place = loaded.policy.hubs.get(name)?.place.clone();
+    let others = match amplified.count() {
+        0 => String::new(),
+        others => format!(", and so has {}", many(others, "other hub")),
+    };
+    let sentence = format!(
+        "hub {name} has an answer of {response} octets, more than {most} times the {query} of a query: whoever asks over UDP \
+         without a cookie may be told to ask over TCP{others}"
+    );
+    let hint = "some clients never come back over TCP: name fewer addresses or shorter records, or raise \
+                `limits.amplification`";
+    Some(Diagnostic::warning(place, sentence).hint(hint))
 }
 
 /// The key that the public listener is to sign with.

@@ -132,9 +132,14 @@ impl Compiler {
     }
 }
 
+/// Octets of a query for `name`, without an OPT record: header, name, type and class.
+pub(super) fn query_octets(name: &Name) -> usize {
+    crate::dns::HEADER + name.wire().len() + 4
+}
+
 /// Octets of a response to `name` that holds this RRset alone, with an OPT record.
 pub(super) fn response_octets(name: &Name, rrset: Rrset<'_>) -> usize {
-    crate::dns::HEADER + name.wire().len() + 4 + rrset.wire.len() + super::edns::OCTETS
+    query_octets(name) + rrset.wire.len() + super::edns::OCTETS
 }
 
 #[cfg(test)]

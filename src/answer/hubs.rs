@@ -43,48 +43,28 @@ pub(super) fn compile_hub(compiler: &mut Compiler, hub: &Hub, policy: &Policy) -
     let node = zone.tree.node(node);
     let fixed = node.rrsets();
     let before = refused.len();
-    let mut check = Check { encoder, hub, content: served, apex: &zone.apex, fixed, refused };
+    let mut check = Check { encoder, hub, content: served, apex: &zone.apex, fixed, refused, longest: 0 };
     if node.is_cut() {
         check.out_of_place("is delegated away at", &node.name());
     } else if let Some(above) = zone.tree.topmost(node) {
         let what = if above.is_cut() { "is delegated away at" } else { "is below the DNAME at" };
         check.out_of_place(what, &above.name());
     }
-    let key = hub_key(name);
-    if plan::is_needed(hub) {
-        let number = content.planned;
-        let plan = plan::compile(&mut check, policy, hubs, specs, number);
-        let made = refused.len() == before;
-        if let Some(plan) = plan.filter(|_| made) {
-            content.planned += 1;
-            let (full, plan) = (Variants::default(), Some(Box::new(plan)));
-            content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low: None, plan });
-        }
-        return made;
-    }
-    check.budget(hub.ttl.max(hub.ttl_min));
-    let endpoints: Vec<_> = hub.endpoints.iter().map(|endpoint| endpoint.answer.rrsets()).collect();
-    for (endpoint, rrsets) in hub.endpoints.iter().zip(&endpoints) {
-        check.judge(&format!("for region {}", endpoint.region), rrsets);
-    }
-    let all = match hub.when_all_down {
-        WhenAllDown::All => check.all_addresses(hub),
-        WhenAllDown::Keep | WhenAllDown::Region(_) => None,
+    let (full, low, plan) = if plan::is_needed(hub) {
+        (Variants::default(), None, plan::compile(&mut check, policy, hubs, specs, content.planned))
+    } else {
+        let (full, low) = check.variants();
+        (full, low, None)
     };
-    if let Some(rrsets) = &all {
-        check.judge("for all regions at once", rrsets);
+    let longest = check.longest;
+    if refused.len() > before {
+        return false;
     }
-    let mut with_ttl = |ttl| Variants {
-        endpoints: endpoints.iter().map(|rrsets| check.prepare(rrsets, ttl)).collect(),
-        all: all.as_ref().map(|rrsets| check.prepare(rrsets, ttl)),
-    };
-    let full = with_ttl(hub.ttl);
-    let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
-    let made = refused.len() == before;
-    if made {
-        content.hubs.push(HubAnswers { name: name.clone(), key, spread: hub.ttl_spread, full, low, plan: None });
-    }
-    made
+    content.planned += u32::from(plan.is_some());
+    let (name, key, plan) = (name.clone(), hub_key(name), plan.map(Box::new));
+    let answers = HubAnswers { name, key, spread: hub.ttl_spread, full, low, plan, sometimes: Box::default(), longest };
+    content.hubs.push(HubAnswers { sometimes: answers.sometimes(), ..answers });
+    true
 }
 
 struct Check<'c> {
@@ -97,9 +77,35 @@ struct Check<'c> {
     /// What the zone file says at the hub's name.
     fixed: Rrsets<'c>,
     refused: &'c mut Vec<Refused>,
+    /// Octets of the longest RRset that was judged.
+    longest: usize,
 }
 
 impl Check<'_> {
+    /// What a hub with an active region and no hub inside answers; with its lower TTL too, where it has one.
+    fn variants(&mut self) -> (Variants, Option<Box<Variants>>) {
+        let hub = self.hub;
+        self.budget(hub.ttl.max(hub.ttl_min));
+        let endpoints: Vec<_> = hub.endpoints.iter().map(|endpoint| endpoint.answer.rrsets()).collect();
+        for (endpoint, rrsets) in hub.endpoints.iter().zip(&endpoints) {
+            self.judge(&format!("for region {}", endpoint.region), rrsets);
+        }
+        let all = match hub.when_all_down {
+            WhenAllDown::All => self.all_addresses(hub),
+            WhenAllDown::Keep | WhenAllDown::Region(_) => None,
+        };
+        if let Some(rrsets) = &all {
+            self.judge("for all regions at once", rrsets);
+        }
+        let mut with_ttl = |ttl| Variants {
+            endpoints: endpoints.iter().map(|rrsets| self.prepare(rrsets, ttl)).collect(),
+            all: all.as_ref().map(|rrsets| self.prepare(rrsets, ttl)),
+        };
+        let full = with_ttl(hub.ttl);
+        let low = (hub.ttl_min < hub.ttl).then(|| Box::new(with_ttl(hub.ttl_min)));
+        (full, low)
+    }
+
     fn refuse(&mut self, rule: &'static str, sentence: String, hint: &str) {
         let refused = Refused::new(rule, &self.hub.name, format!("hub {} {sentence}", self.hub.name));
         self.refused.push(refused.at(&self.hub.place).hint(hint));
@@ -213,6 +219,7 @@ impl Check<'_> {
     /// Some clients never come back over TCP: what they ask a hub for has to fit.
     fn fits(&mut self, choice: &str, encoded: &[u8]) {
         let Some((rrset, _)) = Rrset::read(encoded) else { return };
+        self.longest = self.longest.max(rrset.wire.len());
         let octets = response_octets(&self.hub.name, rrset);
         if octets > SMALLEST_RESPONSE {
             let sentence = format!(

@@ -182,7 +182,9 @@ impl Visitor for Telling<'_> {
             Verdict::Cname(rrset) => StepResult::Cname { target: target(rrset), ttl: rrset.ttl() },
             Verdict::Dname(rrset) => StepResult::Dname { target: target(rrset), next: None, ttl: rrset.ttl() },
             Verdict::Referral { ns, .. } => StepResult::Referral(answered(ns)),
-            Verdict::NoData => StepResult::NoData { ttl: negative_ttl },
+            Verdict::NoData { at_most } => {
+                StepResult::NoData { ttl: at_most.map_or(negative_ttl, |most| negative_ttl.min(most)) }
+            }
             Verdict::NxDomain => StepResult::NxDomain { ttl: negative_ttl },
             Verdict::Unprepared => StepResult::Unprepared,
         };

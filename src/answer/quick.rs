@@ -121,6 +121,10 @@ pub(super) fn respond(
         }
         rrset
     } else {
+        // How long that may be remembered is worked out elsewhere.
+        if hub.is_some_and(|(_, hub)| hub.may_gain(rtype)) {
+            return None;
+        }
         positive = false;
         zone.negative()?
     };

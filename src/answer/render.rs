@@ -238,13 +238,17 @@ impl<'a> Render<'a> {
         self.dnames.is_some_and(|dnames| dnames[..self.dnames_used].contains(&kept_at(dname)))
     }
 
-    /// The SOA of a negative answer, with the lesser of its TTL and its MINIMUM (RFC 2308 3 and 5).
-    fn negative(&mut self, zone: Zone<'_>) -> ControlFlow<()> {
+    /// The SOA of a negative answer, with the lesser of its TTL and its MINIMUM (RFC 2308 3 and 5), or what is less still.
+    fn negative(&mut self, zone: Zone<'_>, at_most: Option<u32>) -> ControlFlow<()> {
         let owner = Owner { at: zone.apex_at, wire: zone.zone.apex.wire() };
-        match zone.zone.negative() {
-            Some(negative) => self.need(Section::Authority, negative, owner, zone).map_continue(drop),
-            None => ControlFlow::Continue(()),
+        let Some(negative) = zone.zone.negative() else { return ControlFlow::Continue(()) };
+        let start = self.message.len();
+        let written = self.need(Section::Authority, negative, owner, zone)?;
+        if let Some(ttl) = at_most.filter(|most| *most < negative.ttl()) {
+            let owner = written.verbatim.map_or(owner.wire.len(), |_| POINTER);
+            set_ttl(&mut self.message[start..], owner, ttl);
         }
+        ControlFlow::Continue(())
     }
 
     fn referral(
@@ -376,11 +380,11 @@ impl Visitor for Render<'_> {
             }
             Verdict::Referral { ns, ds } => self.referral(name, found.located.node(), ns, ds, zone),
             // RFC 2308 2.2.
-            Verdict::NoData => self.negative(zone),
+            Verdict::NoData { at_most } => self.negative(zone, at_most),
             Verdict::NxDomain => {
                 // RFC 6604 3: of the last name of a chain.
                 self.rcode = Rcode::NXDOMAIN;
-                self.negative(zone)
+                self.negative(zone, None)
             }
             Verdict::Unprepared => {
                 self.rcode = Rcode::SERVFAIL;

@@ -5,17 +5,19 @@
 //! [`Snapshot`] adds the choices that stand. Looking a hub up costs one more index than looking up any other name, and no
 //! other code. A hub whose answer depends on who asks has a `Plan` instead, and in every snapshot a `Selector`.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::client::{Client, Origin};
+use super::compile::query_octets;
 use super::cursor::Cursor;
 use super::refusal::Refused;
-use super::respond::HubAnswer;
+use super::respond::{Amplification, HubAnswer};
 use super::select::{Level, Plan, Selector, Watch};
 use super::text::{About, Texts};
-use crate::dns::Name;
 use crate::dns::hash::{Index, hash, same};
+use crate::dns::{Name, Rtype};
 use crate::geo::{ClassMap, Databases, Spec};
 use crate::policy::Hub;
 use crate::time::Timestamp;
@@ -318,6 +320,10 @@ pub(super) struct HubAnswers {
     /// What it can come to, where that is not one of its own endpoints that everybody is answered with: the variants are
     /// then empty.
     pub(super) plan: Option<Box<Plan>>,
+    /// Types that it has an RRset of for some choices and not for all, in order.
+    pub(super) sometimes: Box<[Rtype]>,
+    /// Octets of its longest RRset, as it stands in a response.
+    pub(super) longest: usize,
 }
 
 /// What a hub answers for everything that may be chosen, with one TTL.
@@ -367,6 +373,22 @@ impl HubAnswers {
         Some(Rrsets::read(octets))
     }
 
+    /// Whether another choice may bring records for a type that has none now: those of the type, or an alias.
+    #[inline]
+    pub(super) fn may_gain(&self, rtype: Rtype) -> bool {
+        self.sometimes.iter().any(|sometimes| [rtype, Rtype::CNAME].contains(sometimes))
+    }
+
+    /// Types that are not there for every choice.
+    pub(super) fn sometimes(&self) -> Box<[Rtype]> {
+        let (mut variants, mut types) = (0, BTreeMap::<Rtype, usize>::new());
+        for rrsets in self.variants() {
+            variants += 1;
+            rrsets.iter().filter(|rrset| rrset.own).for_each(|rrset| *types.entry(rrset.rtype()).or_default() += 1);
+        }
+        types.into_iter().filter(|(_, having)| *having < variants).map(|(rtype, _)| rtype).collect()
+    }
+
     /// What may stand at the name, whatever the TTL is.
     pub(super) fn variants(&self) -> impl Iterator<Item = Rrsets<'_>> {
         let leaves = self.plan.iter().flat_map(|plan| plan.leaves());
@@ -394,6 +416,14 @@ impl Content {
     /// Whether the zones and hubs are those of `other`, however clients are classed.
     pub fn is_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.served, &other.served)
+    }
+
+    /// The hubs of which a response can be more than so many times as long as a query for it without EDNS, in order of their
+    /// names: octets of the query and of the response.
+    pub fn amplified(&self, most: Amplification) -> impl Iterator<Item = (&Name, usize, usize)> {
+        let lengths = self.served.hubs.iter().map(|hub| (&hub.name, query_octets(&hub.name), hub.longest));
+        let lengths = lengths.map(|(name, query, longest)| (name, query, query + longest));
+        lengths.filter(move |(_, query, response)| most.most(*query) < *response)
     }
 
     /// Whether a hub selects by where its clients are, so that databases change answers.

@@ -64,7 +64,10 @@ pub(super) enum Verdict<'a> {
     /// The cut's NS RRset, and DS where a signed zone has one.
     Referral { ns: Rrset<'a>, ds: Option<Rrset<'a>> },
     /// The name exists without this type.
-    NoData,
+    NoData {
+        /// How long that may be remembered at most, seconds, where a hub may have the type next.
+        at_most: Option<u32>,
+    },
     /// The name does not exist, nor does anything below it (RFC 8020 2).
     NxDomain,
     /// The hub has no answer for its choice.
@@ -187,9 +190,20 @@ impl Snapshot {
         let mut scope = Scope::default();
         let verdict = match self.rrsets(located.node(), origin, &mut scope) {
             None => Verdict::Unprepared,
-            Some(rrsets) => judge(located, rrsets, rtype, zone.signed),
+            Some(rrsets) => match judge(located, rrsets, rtype, zone.signed) {
+                Verdict::NoData { .. } => Verdict::NoData { at_most: self.until_next(located.node(), rtype, rrsets) },
+                verdict => verdict,
+            },
         };
         Some(Found { zone, located, verdict, scope })
+    }
+
+    /// The TTL of what a hub answers now, where it has nothing of this type and may have it with the next choice: devices
+    /// that wait for it learn of that as soon as all others.
+    fn until_next(&self, node: Node<'_>, rtype: Rtype, rrsets: Rrsets<'_>) -> Option<u32> {
+        let hub = self.served.hubs.get(node.hub()? as usize)?;
+        let now = rrsets.iter().find(|rrset| rrset.own && hub.may_gain(rtype))?;
+        Some(now.ttl())
     }
 }
 
@@ -264,24 +278,26 @@ impl ServedZone {
     }
 }
 
+const NO_DATA: Verdict<'static> = Verdict::NoData { at_most: None };
+
 #[inline(always)]
 fn judge<'a>(located: Located<'a>, rrsets: Rrsets<'a>, rtype: Rtype, signed: bool) -> Verdict<'a> {
     match located {
         Located::Exact(_) | Located::Wildcard(_) => {
             if rtype == Rtype::ANY {
                 // RFC 8482 4.1: one RRset of the name, on every transport, so that it amplifies no more than a query for its type.
-                return pick(rrsets).map_or(Verdict::NoData, Verdict::Answer);
+                return pick(rrsets).map_or(NO_DATA, Verdict::Answer);
             }
             match rrsets.of_type(rtype) {
                 Some(rrset) => Verdict::Answer(rrset),
-                None => rrsets.of_type(Rtype::CNAME).map_or(Verdict::NoData, Verdict::Cname),
+                None => rrsets.of_type(Rtype::CNAME).map_or(NO_DATA, Verdict::Cname),
             }
         }
         Located::Cut(_) => match rrsets.of_type(Rtype::NS) {
             Some(ns) => Verdict::Referral { ns, ds: rrsets.of_type(Rtype::DS).filter(|_| signed) },
-            None => Verdict::NoData,
+            None => NO_DATA,
         },
-        Located::Dname(_) => rrsets.of_type(Rtype::DNAME).map_or(Verdict::NoData, Verdict::Dname),
+        Located::Dname(_) => rrsets.of_type(Rtype::DNAME).map_or(NO_DATA, Verdict::Dname),
         Located::Missing(_) => Verdict::NxDomain,
     }
 }

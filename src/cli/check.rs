@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Common, Failed, Output, config_path, print, print_json, render};
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{check_files, read_config, zones_of_refused};
+use crate::daemon::{check_files, check_limits, read_config, zones_of_refused};
 use crate::diagnostic::{Diagnostic, Severity, has_errors};
 
 /// Check the configuration and every zone and policy file that it names, without a running daemon.
@@ -23,6 +23,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(&self, common: &Common) -> Result<(), Failed> {
         let mut diagnostics = Vec::new();
+        let mut config = None;
         let folder = match &self.zones {
             Some(folder) => Some(folder.clone()),
             None => {
@@ -32,12 +33,13 @@ impl Check {
                         super::PLACES.join(" nor ")
                     )));
                 };
-                let (config, problems) = read_config(&path);
+                let (read, problems) = read_config(&path);
                 diagnostics.extend(problems);
+                config = read;
                 if let Some(config) = &config {
                     diagnostics.extend(check_files(config).into_iter().map(|(kind, problem)| secret(kind, problem)));
                 }
-                config.map(|config| config.zones).or_else(|| zones_of_refused(&path))
+                config.as_ref().map(|config| config.zones.clone()).or_else(|| zones_of_refused(&path))
             }
         };
         let mut loaded = None;
@@ -45,6 +47,9 @@ impl Check {
             let (found, problems) = load::load(folder);
             loaded = found;
             diagnostics.extend(problems);
+        }
+        if let (Some(config), Some(loaded)) = (&config, &loaded) {
+            diagnostics.extend(check_limits(config, loaded));
         }
         let rejected = has_errors(&diagnostics);
         match common.output {

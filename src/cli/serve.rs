@@ -9,7 +9,7 @@ use crate::config::{Config, Log, LogFormat};
 use crate::control::event::Loaded;
 use crate::control::load;
 use crate::control::reason::many;
-use crate::daemon::{Daemon, Start, check_files, read_config};
+use crate::daemon::{Daemon, Start, check_files, check_limits, read_config};
 use crate::diagnostic::{Diagnostic, has_errors};
 use crate::process::passed::Passed;
 use crate::process::upgrade::remember_program;
@@ -50,6 +50,7 @@ impl Serve {
         let (loaded, mut problems) = load::load(&config.zones);
         problems.extend(check_files(&config).into_iter().map(|(_, problem)| problem));
         let Some(loaded) = loaded.filter(|_| !has_errors(&problems)) else { return accepted(None, &problems) };
+        problems.extend(check_limits(&config, &loaded));
         log_warnings(&problems);
         let (version, zones) = (env!("CARGO_PKG_VERSION"), many(loaded.content.zones().len(), "zone"));
         let hubs = many(loaded.policy.hubs.len(), "hub");

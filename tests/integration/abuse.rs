@@ -16,7 +16,7 @@ use concierge::serve::cookies::Cookies;
 use concierge::serve::{self, Answering, Serving};
 
 use crate::differential::options::{CLIENT_COOKIE, COOKIE, Reaction, option, query};
-use crate::process::{Daemon, Net, Site, client, eventually, framed, read_message};
+use crate::process::{Daemon, Net, QUICK, Site, client, eventually, framed, read_message};
 
 const WWW: &[u8] = b"\x03www\x07example\x03net\0";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -36,6 +36,31 @@ fn told_by(dns: SocketAddr, socket: &UdpSocket, query: &[u8]) -> Reaction {
     let mut response = [0; 4096];
     let length = socket.recv(&mut response).unwrap();
     Reaction::of(&response[..length])
+}
+
+/// What is warned of is what comes about: one address less, and nothing is said.
+#[test]
+fn a_hub_that_is_sent_to_tcp_is_warned_of() {
+    let warned = "hub api.example.net. has an answer of 113 octets, more than 3 times the 33 of a query";
+    let hint = "some clients never come back over TCP";
+    for (addresses, too_many) in [(4, false), (5, true)] {
+        let site = Site::new(QUICK);
+        let weu = site.net.weu();
+        let more: String = (1..addresses).map(|last| format!(", \"192.0.2.{last}\"")).collect();
+        site.edit("zones/example.net.toml", &format!("[\"{weu}\"]"), &format!("[\"{weu}\"{more}]"));
+        let checked = site.run(&["check"]);
+        assert_eq!(checked.code, Some(0), "{checked:?}");
+        assert_eq!(checked.err.contains(warned) && checked.err.contains(hint), too_many, "{checked:?}");
+        assert_eq!(checked.err.is_empty(), !too_many, "{checked:?}");
+        let daemon = Daemon::start(&site);
+        let logged = daemon.log.lock().unwrap().iter().any(|line| line.to_string().contains(warned));
+        assert_eq!(logged, too_many);
+        let mut asked = query(b"\x03api\x07example\x03net\0", A, 0, b"");
+        asked.truncate(33);
+        asked[11] = 0;
+        let told = told_by(site.net.dns(), &at(Ipv4Addr::LOCALHOST), &asked);
+        assert_eq!(told.answers, if too_many { 0 } else { addresses });
+    }
 }
 
 #[test]

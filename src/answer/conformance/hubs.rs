@@ -23,7 +23,8 @@ fn a_hub_answers_its_choice_and_its_names_above_exist() {
     choices[first.content.hub(&name("inner.deep.example.")).unwrap()] = Choice::endpoint(1);
     let third = second.switch(choices).unwrap();
     assert_eq!(shown(&third, "inner.deep.example. A"), "NOERROR aa | inner.deep.example. 30 A 192.0.2.99");
-    assert_eq!(shown(&third, "inner.deep.example. TXT"), format!("NOERROR aa | - | {SOA}"));
+    let soon = SOA.replace("example. 60 ", "example. 30 ");
+    assert_eq!(shown(&third, "inner.deep.example. TXT"), format!("NOERROR aa | - | {soon}"));
 }
 
 #[test]
@@ -58,8 +59,40 @@ fn other_types_stand_beside_addresses() {
     let second = first.switch([Choice::endpoint(1), Choice::endpoint(1)].into()).unwrap();
     check(&second, "hub.example. TXT", "NOERROR aa | hub.example. 300 TXT static");
     check(&second, "hub.example. A", "NOERROR aa | hub.example. 30 A 192.0.2.20");
-    check(&second, "hub.example. AAAA", "NOERROR aa | - | example. 60");
+    check(&second, "hub.example. AAAA", "NOERROR aa | - | example. 30");
+    check(&second, "hub.example. SRV", "NOERROR aa | - | example. 60");
     check(&second, "apex. A", "NOERROR aa | apex. 30 A 192.0.2.20");
+}
+
+/// RFC 2308 3 and 5: what a hub does not have now and may have with the next choice is remembered no longer than what it
+/// has. Where every choice lacks a type it is the zone that says how long.
+#[test]
+fn what_may_come_with_the_next_choice_is_not_missed_for_longer_than_the_ttl() {
+    let check = |hubs: &[(&str, &str)], question: &str, ttls: &[u32]| {
+        let hubs: Vec<_> = hubs.iter().map(|(name, endpoints)| hub(name, endpoints)).collect();
+        let first = snapshot(&[zone("example.", "a TXT static\nalias CNAME a")], hubs);
+        for (position, expected) in (0..).zip(ttls) {
+            let choices = first.choices.iter().map(|_| Choice::endpoint(position)).collect();
+            let shown = ask(&first.switch(choices).unwrap(), &Ask::new(question));
+            assert!(shown.contains(&format!(" example. {expected} SOA ")), "{question} of {position}: {shown}");
+            // EDNS changes nothing of it.
+            let shown =
+                ask(&first.switch(first.choices.clone()).unwrap(), &Ask::new(question).opt(1232, 0, false, &[]));
+            assert!(shown.contains(&format!(" example. {} SOA ", ttls[0])), "{question}: {shown}");
+        }
+    };
+    let addresses = [("a.example.", "weu 192.0.2.1\nneu 192.0.2.2")];
+    check(&addresses, "a.example. AAAA", &[60, 60]);
+    let one_has_both = [("a.example.", "weu 192.0.2.1\nneu 192.0.2.2 2001:db8::2")];
+    check(&one_has_both, "a.example. AAAA", &[30]);
+    check(&one_has_both, "a.example. SRV", &[60, 60]);
+    // Also at the end of an alias.
+    check(&one_has_both, "alias.example. AAAA", &[30]);
+    // An alias may lead to any type.
+    let one_is_an_alias = [("b.example.", "weu 192.0.2.1\nneu cname ingest.example.net.")];
+    check(&one_is_an_alias, "b.example. SRV", &[30]);
+    // What is below a hub does not exist under any choice.
+    check(&one_has_both, "x.a.example. AAAA", &[60, 60]);
 }
 
 #[test]
