@@ -412,7 +412,7 @@ pub fn check_limits(config: &Config, loaded: &Loaded) -> Option<Diagnostic> {
     let place = loaded.policy.hubs.get(name)?.place.clone();
     let others = match amplified.count() {
         0 => String::new(),
-        others => format!(", and so has {}", many(others, "other hub")),
+        others => format!("; so it is with {}", many(others, "other hub")),
     };
     let sentence = format!(
         "hub {name} has an answer of {response} octets, more than {most} times the {query} of a query: whoever asks over UDP \
